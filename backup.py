@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Back up the bot's SQLite databases to Supabase: mirror what changed, prove it, and say so in one line.
+
+usage: python3 backup.py [SOURCE …] [flags]
+
+  python3 backup.py                     back up every database in SQLITE_DATABASES
+  python3 backup.py premium_system      back up one of them
+  python3 backup.py --dry-run           say what would change; write nothing
+  python3 backup.py --verify            compare every row of the mirrors with the databases; change nothing
+  python3 backup.py --status            show the last runs
+  python3 backup.py --status --max-age 7h   for monitoring: exit 1 when the last success is older
+  python3 backup.py --demo              the whole story on sample databases and an embedded Postgres
+
+flags:
+  --full            send every row, not only what changed
+  --env-file PATH   settings from this file instead of .env beside the scripts
+  --json            one JSON object on stdout, for machines
+  --quiet           print failures only
+  --verbose         print every table, also when nobody watches
+  --version, --help
+
+exit status:
+  0  saved        every database is in Supabase, compared row for row
+  1  failed       nothing was changed by what failed; the last good backup is as it was
+  2  usage        a flag or a setting is wrong
+  3  incomplete   something was saved, something needs a person: read the lines on stderr
+"""
+
+import time
+
+import lib.start  # noqa: F401  first of ours: it hops into .venv
+from lib import cli, config, demo, log
+from lib.postgres import merge, mirrors, runs
+from lib.postgres.connection import Target
+from lib.reporting import preview, status
+from lib.reporting.outcome import Report
+from lib.sqlite import snapshot as snapshots
+
+
+def main(options, console) -> int:
+    if options.demo:
+        return demo.tell(console)
+    settings = config.load(options.env_file)
+    sources = config.chosen(settings, options.source)
+    log.open_file(settings.log)
+    if options.status:
+        return status.show(settings, sources, options.max_age, console)
+    if options.dry_run or options.verify:
+        compare = preview.changes if options.dry_run else preview.differences
+        return preview.show(settings, sources, compare, console)
+    return back_up(settings, sources, console)
+
+
+def back_up(settings, sources, console) -> int:
+    """Back up every source to every target, and return the exit status."""
+    started = time.monotonic()
+    report = back_up_all(settings, sources, console)
+    return report.close(time.monotonic() - started)
+
+
+def back_up_all(settings, sources, console) -> Report:
+    """One target or source that fails does not stop the others."""
+    report = Report(console)
+    for warning in settings.warnings:
+        report.warn(warning)
+    for target_settings in settings.targets:
+        with report.failures_reported(), Target(target_settings, settings.schema) as target:
+            for name, path in sources.items():
+                with report.failures_reported():
+                    report.add(back_up_source(target, settings, name, path, report))
+    return report
+
+
+def back_up_source(target, settings, name, path, report):
+    """Snapshot, plan, merge, verify, commit: all of it or nothing."""
+    run, source = runs.open_run(target, name)
+    with runs.closed(target, run), snapshots.taken(path, settings.snapshots, settings.check) as snapshot:
+        with target.transaction():
+            runs.lock_source(target, run)
+            plan = mirrors.plan(snapshot, mirrors.read(target, source), source)
+            mirrors.mend(target, plan, source)
+            run.tables = [merge.merge_table(target, source, snapshot, table) for table in plan.tables]
+            runs.save(target, run, snapshot, plan)
+        snapshot.keep_as(settings.snapshots / f"{name}.db")
+    for warning in plan.warnings:
+        report.warn(warning)
+    return run
+
+
+def flags() -> cli.Parser:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("source", nargs="*")
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--verify", action="store_true")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--status", action="store_true")
+    parser.add_argument("--max-age")
+    parser.add_argument("--demo", action="store_true")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main, flags())

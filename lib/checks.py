@@ -1,0 +1,113 @@
+"""The checks that setup_supabase.py and test_backup.py share: each is one numbered line, with the remedy where it fails."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg2
+
+from lib import log
+from lib.cli import Console
+from lib.config import CERTIFICATE, Settings
+from lib.errors import Problem
+from lib.postgres import installation, security
+from lib.postgres.connection import Target
+from lib.reporting.words import plural, size
+from lib.sqlite import snapshot as snapshots
+
+OLDEST_SERVER = 130000
+PINGS = 3
+
+
+class Checks:
+    """Numbered checks, printed as they end; `failures` counts those that did not pass."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.passed, self.failures = [], []
+        self.number = 0
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[Callable[[str], None]]:
+        """Run one check; a Problem inside is printed with its remedy and counted, and the next check goes on."""
+        self.number += 1
+        details: list[str] = []
+        try:
+            yield details.append
+        except Problem as problem:
+            self.failures.append({"check": title, "error": problem.what, "try": problem.remedy})
+            log.error(f"{title}: {problem.what}")
+            self.console.say(f"❌ {self.number}. {title}: {problem.what}")
+            if problem.remedy:
+                self.console.say(f"     Try: {problem.remedy}")
+        else:
+            self.passed.append(title)
+            self.console.say(f"✅ {self.number}. {title}" + (f": {'; '.join(details)}" if details else ""))
+
+
+def driver(checks: Checks) -> None:
+    with checks.step("psycopg2") as tell:
+        tell(psycopg2.__version__.split(" ")[0])
+
+
+def connect(checks: Checks, target_settings, schema: str) -> Target | None:
+    """Connect, and tell version, TLS and round-trip time."""
+    target = None
+    with checks.step(f"Connection to {target_settings.host}") as tell:
+        target = Target(target_settings, schema)
+        server = security.describe(target)
+        if server.version_number < OLDEST_SERVER:
+            raise Problem(f"PostgreSQL {server.version} is too old.", "use PostgreSQL 13 or newer")
+        if server.encoding != "UTF8":
+            raise Problem(f"the database's encoding is {server.encoding}.", "create the database with ENCODING 'UTF8'")
+        tell(f"PostgreSQL {server.version}, {security.tls(target)}, round trip {round_trip(target):.0f} ms")
+        tell(f"database size {size(server.bytes)}")
+        if not target_settings.is_verified and not target_settings.is_local:
+            tell(f"to verify the server, download its certificate (Database, Settings, SSL) and save it as {CERTIFICATE}")
+    return target
+
+
+def round_trip(target: Target) -> float:
+    """Return the median time of a statement that does nothing, in milliseconds."""
+    times = []
+    for _ in range(PINGS):
+        started = time.perf_counter()
+        target.rows("SELECT 1")
+        times.append(1000 * (time.perf_counter() - started))
+    return sorted(times)[PINGS // 2]
+
+
+def rights(checks: Checks, target: Target) -> None:
+    with checks.step("Rights on the server") as tell:
+        server = security.describe(target)
+        if server.is_read_only:
+            raise Problem(
+                "the database is read only: on Supabase's free plan that means that its 500 MB are used up.",
+                "free space or upgrade the plan; see Database, Settings in the dashboard",
+            )
+        if not server.may_create or not server.may_make_temporary:
+            raise Problem(f"{server.user} may not create schemas and temporary tables.", "use the user postgres of your project")
+        tell(f"{server.user} may create schemas and temporary tables")
+
+
+def sources(checks: Checks, settings: Settings, folder: Path) -> None:
+    """Take a snapshot of every source in a folder, and throw it away."""
+    for name, path in settings.sources.items():
+        with checks.step(f"Database {name}") as tell, snapshots.taken(path, folder, settings.check) as snapshot:
+            tell(f"{path}, {size(path.stat().st_size)}, {plural(len(snapshot.schema.own_tables), 'table')}, sound")
+
+
+def installed(checks: Checks, target: Target) -> None:
+    with checks.step("Setup") as tell:
+        if not installation.is_installed(target):
+            raise Problem(f"the schema {target.schema} has not been set up.", "python3 setup_supabase.py")
+        tell(f"the schema {target.schema} is there")
+
+
+def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:
+    with checks.step("Privacy") as tell:
+        found = security.openings(target, schemas)
+        if found:
+            raise Problem(f"others can get in: {'; '.join(found)}.", "python3 setup_supabase.py")
+        tell("closed to anon, authenticated, service_role and PUBLIC; row level security is on")

@@ -1,0 +1,131 @@
+"""What the four scripts share: their flags, their exit statuses, and how success and failure are printed."""
+
+import argparse
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from lib import __version__, log
+from lib.errors import Interrupted, Problem, SettingsError
+from lib.redact import clean
+
+SAVED, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose help is the script's docstring and whose errors are of the `Error:` / `Try:` form."""
+
+    def __init__(self, doc: str):
+        super().__init__(add_help=False, allow_abbrev=False)
+        self.doc = doc.strip()
+        self.add_argument("--help", "-h", action="store_true")
+        self.add_argument("--version", action="version", version=f"Hybrid backup {__version__}")
+        self.add_argument("--env-file", metavar="PATH")
+        self.add_argument("--json", action="store_true")
+        self.add_argument("--quiet", action="store_true")
+        self.add_argument("--verbose", action="store_true")
+
+    def parse_args(self, arguments: list[str] | None = None, namespace: Any = None) -> argparse.Namespace:
+        if {"--help", "-h"} & set(sys.argv[1:] if arguments is None else arguments):
+            print(self.doc)
+            sys.exit(SAVED)
+        return super().parse_args(arguments, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message}.", f"python3 {self.prog} --help")
+
+
+class Console:
+    """Where a script speaks: people on stdout, failures on stderr; `--json` keeps stdout for one object.
+
+    From cron (stdout is no terminal) a script that succeeds says nothing, unless it was asked a question.
+    """
+
+    def __init__(self, options: argparse.Namespace | None):
+        self.is_json = bool(options and options.json)
+        self.is_verbose = bool(options and options.verbose)
+        self.is_quiet = self.is_json or bool(options and options.quiet)
+        self.is_watched = self.is_verbose or sys.stdout.isatty()
+
+    def say(self, text: str = "") -> None:
+        """Print an answer."""
+        if not self.is_quiet:
+            print(clean(text), flush=True)
+
+    def note(self, text: str) -> None:
+        """Print what only somebody who watches wants to read."""
+        if self.is_watched:
+            self.say(text)
+
+    def warn(self, text: str) -> None:
+        log.warning(text)
+        if not self.is_quiet:
+            print(clean(f"Warning: {text}"), file=sys.stderr, flush=True)
+
+    def complain(self, text: str) -> None:
+        """Print the reason of a failure that is the answer, not an accident."""
+        log.error(text)
+        print(clean(text), file=sys.stderr, flush=True)
+
+    def fail(self, problem: Problem) -> None:
+        log.error(problem.what)
+        for line in filter(None, (f"Error: {problem.what}", problem.untouched)):
+            print(clean(line), file=sys.stderr)
+        if problem.remedy:
+            print(clean(f"Try: {problem.remedy}"), file=sys.stderr)
+
+    def result(self, found: dict) -> None:
+        if self.is_json:
+            print(clean(json.dumps(found, ensure_ascii=False)), flush=True)
+
+
+def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> NoReturn:
+    """Run a script's main function and end with its exit status; no traceback reaches the operator."""
+    _interrupt_on_signals()
+    console = Console(None)
+    try:
+        options = parser.parse_args()
+        console = Console(options)
+        status = main(options, console)
+    except Interrupted as interruption:
+        name = signal.Signals(interruption.number).name
+        print(f"Stopped by {name}; what was not finished was rolled back.", file=sys.stderr)
+        status = 128 + interruption.number
+    except Problem as problem:
+        console.fail(problem)
+        console.result({"outcome": "failed", "error": problem.what, "try": problem.remedy})
+        status = problem.status
+    except Exception as error:
+        log.error(traceback.format_exc())
+        problem = Problem(f"an unexpected {type(error).__name__}: {error}", "report it, with the traceback in the log")
+        console.fail(problem)
+        console.result({"outcome": "failed", "error": problem.what, "try": problem.remedy})
+        status = FAILED
+    sys.exit(status)
+
+
+def judged(anything_saved: bool, anything_failed: bool) -> tuple[str, int]:
+    """Return the outcome and the exit status of a script that does several things."""
+    if not anything_failed:
+        return "saved", SAVED
+    return ("incomplete", INCOMPLETE) if anything_saved else ("failed", FAILED)
+
+
+def ask(question: str) -> bool:
+    """Ask on the terminal; anything but `yes` is no."""
+    try:
+        return input(f"{question} [yes/no] ").strip().lower() in ("yes", "y")
+    except EOFError:
+        return False
+
+
+def _interrupt_on_signals() -> None:
+    def interrupt(number: int, _frame: object) -> NoReturn:
+        raise Interrupted(number)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), interrupt)

@@ -1,0 +1,36 @@
+"""The errors that an operator reads: what happened, what was not touched, what to do."""
+
+
+class Problem(Exception):
+    """Something failed (exit status 1).
+
+    `what` names the thing, `untouched` says what was left as it was, `remedy` is what to type or to do.
+    """
+
+    status = 1
+
+    def __init__(self, what: str, remedy: str = "", untouched: str = ""):
+        super().__init__(what)
+        self.what, self.remedy, self.untouched = what, remedy, untouched
+
+
+class SettingsError(Problem):
+    """Wrong usage or settings (exit status 2)."""
+
+    status = 2
+
+
+class SourceError(Problem):
+    """One source cannot be read; the others go on."""
+
+
+class ConnectionRefused(Problem):
+    """The target cannot be reached or refuses us."""
+
+
+class Interrupted(BaseException):
+    """A signal asked us to stop; like KeyboardInterrupt, no `except Exception` holds it up."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number

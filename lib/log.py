@@ -1,0 +1,53 @@
+"""The log file: rotated, readable by its owner alone, times in UTC, no secrets."""
+
+import logging
+import logging.handlers
+import os
+import time
+from pathlib import Path
+
+from lib.redact import clean
+
+MOST_BYTES = 1_000_000
+KEPT_FILES = 5
+
+_logger = logging.getLogger("hybrid-backup")
+_logger.propagate = False
+_logger.addHandler(logging.NullHandler())
+
+
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    def _open(self):
+        return open(self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
+
+
+class _Clean(logging.Formatter):
+    converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        return clean(super().format(record))
+
+
+def open_file(path: Path) -> None:
+    """Write to this file from now on; raises OSError where that is not possible."""
+    file = _PrivateFile(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES)
+    file.setFormatter(_Clean("%(asctime)s UTC %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    _logger.addHandler(file)
+    _logger.setLevel(logging.INFO)
+
+
+def info(text: str) -> None:
+    _logger.info(text)
+
+
+def warning(text: str) -> None:
+    _logger.warning(text)
+
+
+def error(text: str) -> None:
+    _logger.error(text)
+
+
+def last_sync() -> None:
+    """Leave the line that `grep "Last Sync"` looks for."""
+    info(f"Last Sync: {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())}")

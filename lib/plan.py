@@ -1,0 +1,99 @@
+"""The plan: which source table and columns go to which mirror, and how each value is written.
+
+The source leads. Where a mirror lacks a table or a column, or is stricter than the source, the plan holds the DDL that mends
+it, which the run applies in its own transaction.
+"""
+
+from dataclasses import asdict, dataclass, field
+
+from lib.errors import Problem
+from lib.sqlite.schema import Column, Table
+
+MIRROR_TYPES = ("bigint", "text", "double precision", "boolean", "bytea")
+# A table of Postgres has up to 1,600 columns, and a row's fixed part must fit a page of 8,192 bytes.
+MOST_COLUMNS = 900
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one source's rows go on one target."""
+
+    name: str
+    mirror_schema: str
+
+
+@dataclass(frozen=True)
+class PlannedColumn:
+    name: str
+    mirror_name: str
+    mirror_type: str
+    not_null: bool
+    is_key: bool
+    is_rowid: bool = False
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """Where one table's rows go; without a mirror, all of them are kept whole in misfit_rows."""
+
+    name: str
+    mirror: str | None
+    columns: tuple[PlannedColumn, ...]
+    is_internal: bool = False
+
+    @property
+    def key(self) -> list[PlannedColumn]:
+        return [column for column in self.columns if column.is_key]
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A table of the mirror schema, as Postgres describes it."""
+
+    name: str
+    columns: dict[str, dict]
+    key: tuple[str, ...]
+    unique: dict[str, tuple[str, ...]]
+
+
+@dataclass
+class Plan:
+    tables: list[TablePlan] = field(default_factory=list)
+    ddl: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def as_json(self) -> list[dict]:
+        return [asdict(table) for table in self.tables]
+
+
+def from_json(tables: list[dict]) -> list[TablePlan]:
+    return [TablePlan(**table | {"columns": tuple(PlannedColumn(**column) for column in table["columns"])}) for table in tables]
+
+
+def planned(table: Table, mirror: Mirror | None) -> TablePlan:
+    """Match a source table with a mirror that has all its columns; None keeps the table whole."""
+    if mirror is None:
+        columns = [PlannedColumn(column.name, "", "text", False, False, column.is_rowid) for column in table.columns]
+        return TablePlan(table.name, None, tuple(columns), table.is_internal)
+    return TablePlan(table.name, mirror.name, tuple(_matched(table, column, mirror) for column in table.columns))
+
+
+def find(name: str, names: dict) -> str | None:
+    """Return the mirror's name for a source's: the same, or the same but for upper and lower case."""
+    if name in names:
+        return name
+    folded = [found for found in names if found.lower() == name.lower()]
+    return folded[0] if len(folded) == 1 else None
+
+
+def _matched(table: Table, column: Column, mirror: Mirror) -> PlannedColumn:
+    from lib.postgres.names import mirror_name
+
+    name = find(mirror_name(column.name), mirror.columns)
+    found = mirror.columns[name]
+    if found["type"] not in MIRROR_TYPES:
+        raise Problem(
+            f"{mirror.name}.{name} is {found['type']} in the mirror, which cannot hold every value of SQLite.",
+            f"use one of {', '.join(MIRROR_TYPES)} in sql/tables/, and convert it in a view",
+        )
+    return PlannedColumn(column.name, name, found["type"], found["not_null"], name in mirror.key, column.is_rowid)

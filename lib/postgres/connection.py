@@ -1,0 +1,146 @@
+"""The connection to a target: explicit transactions, few round trips, nothing that a pooler would leak or refuse."""
+
+import contextlib
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+
+from lib import __version__
+from lib.config import TargetSettings
+from lib.postgres.explain import connection_problem, statement_problem
+from lib.postgres.statements import statement
+
+CONNECT_SECONDS = 15
+# A silent network is noticed after 30 + 3 × 10 seconds without an answer, unacknowledged data after 60.
+KEEPALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60000,
+}
+COPY_BYTES = 1 << 16
+
+
+class Target:
+    """A Postgres database, seen through one deployment's schema."""
+
+    def __init__(self, settings: TargetSettings, schema: str):
+        self.settings, self.schema = settings, schema
+        self.round_trips = 0
+        self._wire_bytes = (0, 0)
+        self.connection = _connect(settings)
+
+    @property
+    def host(self) -> str:
+        return self.settings.host
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def __enter__(self) -> "Target":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def rows(self, query: sql.Composable | str, values: Any = None) -> list[tuple]:
+        """Run a statement, one round trip, and return its rows."""
+        self.round_trips += 1
+        with statement_problem(self), self.connection.cursor() as cursor:
+            cursor.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def row(self, query: sql.Composable | str, values: Any = None) -> tuple:
+        return self.rows(query, values)[0]
+
+    def run(self, name: str, values: Any = None, **parts: sql.Composable) -> list[tuple]:
+        """Run sql/statements/NAME.sql; {schema} is the deployment's."""
+        return self.rows(statement(name, schema=sql.Identifier(self.schema), **parts), values)
+
+    def copy_in(self, query: sql.Composable, lines: Any) -> None:
+        self._copy(query, lines)
+
+    def copy_out(self, query: sql.Composable, writer: Any) -> None:
+        self._copy(query, writer)
+
+    def _copy(self, query: sql.Composable, file: Any) -> None:
+        self.round_trips += 1
+        with statement_problem(self), self.connection.cursor() as cursor:
+            cursor.copy_expert(query, file, COPY_BYTES)
+
+    @contextlib.contextmanager
+    def transaction(self, isolation: str = "READ COMMITTED") -> Iterator[None]:
+        """Open a transaction with its settings, and commit it; any exception rolls it back."""
+        self.run("begin", isolation=sql.SQL(isolation))
+        try:
+            yield
+            self.rows("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    @contextlib.contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Open a transaction that is rolled back in any case."""
+        self.run("begin", isolation=sql.SQL("READ COMMITTED"))
+        try:
+            yield
+        finally:
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        if not self.connection.closed:
+            with contextlib.suppress(psycopg2.Error):
+                self.connection.cursor().execute("ROLLBACK")
+
+    def wire_bytes(self) -> tuple[int, int]:
+        """Return the bytes sent and received on the socket so far, TLS included; (0, 0) where the system does not tell."""
+        if not self.connection.closed:
+            self._wire_bytes = _wire_bytes(self.connection.fileno())
+        return self._wire_bytes
+
+
+def _connect(settings: TargetSettings) -> psycopg2.extensions.connection:
+    # PGOPTIONS and the like would change what we ask for; PgBouncer even refuses some of it.
+    for name in [name for name in os.environ if name.startswith("PG") and name != "PGSYSCONFDIR"]:
+        del os.environ[name]
+    certificate = {"sslrootcert": settings.sslrootcert} if settings.sslrootcert else {}
+    try:
+        connection = psycopg2.connect(
+            host=settings.host,
+            port=settings.port,
+            dbname=settings.name,
+            user=settings.user,
+            password=settings.password,
+            sslmode=settings.sslmode,
+            connect_timeout=CONNECT_SECONDS,
+            application_name=f"hybrid-backup {__version__}",
+            client_encoding="UTF8",
+            gssencmode="disable",
+            **KEEPALIVE,
+            **certificate,
+        )
+    except psycopg2.OperationalError as error:
+        raise connection_problem(error, settings) from None
+    connection.autocommit = True
+    return connection
+
+
+def _wire_bytes(descriptor: int) -> tuple[int, int]:
+    """Source: struct tcp_info of linux/tcp.h: tcpi_bytes_acked at 120, tcpi_bytes_received at 128, tcpi_bytes_sent at 200."""
+    if sys.platform != "linux":
+        return 0, 0
+    with socket.socket(fileno=os.dup(descriptor)) as peer:
+        if peer.family == socket.AF_UNIX:
+            return 0, 0
+        info = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    if len(info) < 208:
+        return 0, 0
+    return struct.unpack_from("Q", info, 200)[0], struct.unpack_from("Q", info, 128)[0]

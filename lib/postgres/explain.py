@@ -1,0 +1,98 @@
+"""Turn what Postgres, its poolers and the network say into what an operator can do."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import psycopg2
+
+from lib import redact
+from lib.config import CERTIFICATE, TargetSettings
+from lib.errors import ConnectionRefused, Problem
+
+if TYPE_CHECKING:
+    from lib.postgres.connection import Target
+
+DASHBOARD = "the Supabase dashboard (Connect, Session pooler)"
+PAUSED = "If the project is paused, resume it in the dashboard."
+
+# psycopg2 gives no SQLSTATE when connecting fails; the first fragment that is found in the message decides.
+CONNECTING = {
+    "password authentication failed": (
+        "the password was refused.",
+        "reset it in the Supabase dashboard (Database, Settings) and correct it in .env. Do not just try again: "
+        "a few wrong passwords ban this machine's address for half an hour.",
+    ),
+    "Tenant or user not found": (
+        "the pooler does not know this user or region.",
+        f"copy host and user from {DASHBOARD}. {PAUSED}",
+    ),
+    "ENOTFOUND": ("the pooler does not know this project.", f"copy host and user from {DASHBOARD}. {PAUSED}"),
+    "ECIRCUITBREAKER": (
+        "too many wrong passwords: the pooler refuses this user for a while.",
+        "correct the password, wait 30 minutes",
+    ),
+    "ESSLREQUIRED": ("the server wants TLS.", "set SUPABASE_DB_SSLMODE=require, or remove that setting"),
+    "could not translate host name": ("there is no such host.", f"copy the host from {DASHBOARD}. {PAUSED}"),
+    "Network is unreachable": (
+        "this machine cannot reach that address.",
+        f"the direct host db.….supabase.co needs IPv6: use the host of {DASHBOARD}",
+    ),
+    "Connection refused": ("nothing listens at that address.", "check the host and the port; is the server running?"),
+    "timeout expired": ("the server did not answer in time.", f"check host, port and firewall. {PAUSED}"),
+    "server does not support SSL": ("the server has no TLS.", "this is no Supabase host: check SUPABASE_DB_URL"),
+    "certificate verify failed": ("the server's certificate is not signed by the expected authority.", "CERTIFICATE"),
+    "does not match host name": ("the server's certificate is for another host.", f"copy the host from {DASHBOARD}"),
+    "max clients": ("all connections are taken.", "wait a minute, or raise the pool size in the dashboard"),
+    "EMAXCONN": ("all connections are taken.", "wait a minute, or raise the pool size in the dashboard"),
+    "remaining connection slots": ("all connections are taken.", "wait a minute, or close other clients"),
+    "starting up": ("the server is starting up.", "wait a minute and run this again"),
+    "does not exist": (
+        "the database or the user does not exist.",
+        "SUPABASE_DB_NAME is postgres on Supabase; correct it in .env",
+    ),
+}
+CERTIFICATE_REMEDY = (
+    f"download the certificate from the dashboard (Database, Settings, SSL) and put it beside .env as {CERTIFICATE}"
+)
+
+STATEMENTS = {
+    "25006": (
+        "the database is read only: on Supabase's free plan that means that its 500 MB are used up.",
+        "free space or upgrade the plan; see Database, Settings in the dashboard",
+    ),
+    "3F000": ("the target has not been set up.", "python3 setup_supabase.py"),
+    "42P01": ("the target has not been set up, or only in part.", "python3 setup_supabase.py"),
+    "42883": ("the target has not been set up, or only in part.", "python3 setup_supabase.py"),
+    "42501": ("the user has no right to do this.", "python3 setup_supabase.py --check"),
+    "53100": ("the target's disk is full.", "free space or upgrade the plan"),
+    "55P03": ("somebody else holds a lock on the mirror for too long.", "see who: SELECT * FROM pg_stat_activity"),
+    "57014": ("the statement took too long and was cancelled.", "run it again; if it stays, look at the target's load"),
+}
+
+
+def connection_problem(error: psycopg2.OperationalError, settings: TargetSettings) -> Problem:
+    said = " ".join(str(error).split())
+    where = f"{settings.host}:{settings.port}"
+    for fragment, (what, remedy) in CONNECTING.items():
+        if fragment in said:
+            remedy = CERTIFICATE_REMEDY if remedy == "CERTIFICATE" else remedy
+            return ConnectionRefused(f"cannot connect to {where} as {settings.user}: {what}", remedy)
+    return ConnectionRefused(
+        f"cannot connect to {where} as {settings.user}: {redact.clean(said)}", "python3 setup_supabase.py --check"
+    )
+
+
+@contextlib.contextmanager
+def statement_problem(target: "Target") -> Iterator[None]:
+    """Re-raise an error of Postgres as a Problem that names the target."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        if not isinstance(error.pgcode, str):
+            said = " ".join(str(error).split())
+            raise Problem(f"{target.host}: the connection was lost ({said}).", "run it again") from error
+        said = error.diag.message_primary
+        what, remedy = STATEMENTS.get(error.pgcode, (f"Postgres says: {said} ({error.pgcode}).", ""))
+        detail = f" ({said})" if error.pgcode in STATEMENTS else ""
+        raise Problem(f"{target.host}: {what}{detail}", remedy) from error

@@ -1,0 +1,92 @@
+"""Create or upgrade what a deployment owns in Postgres; running it again changes nothing."""
+
+from pathlib import Path
+
+from psycopg2 import sql
+
+from lib.config import Settings
+from lib.errors import Problem
+from lib.plan import Plan, Source
+from lib.postgres import mirrors
+from lib.postgres.connection import Target
+from lib.postgres.names import mirror_name
+from lib.postgres.statements import SQL, from_file, setup_files
+from lib.reporting.words import plural
+from lib.sqlite.snapshot import Snapshot
+
+
+def mirror_schema(schema: str, source: str) -> str:
+    return mirror_name(f"{schema}_{source}")
+
+
+def schemas(settings: Settings) -> list[str]:
+    """Return every schema that the deployment owns."""
+    return [settings.schema, *(mirror_schema(settings.schema, source) for source in settings.sources)]
+
+
+def install(target: Target) -> None:
+    """Apply sql/setup/ in order, in the caller's transaction."""
+    _refuse_foreign(target, {target.schema: _comment(target, "")})
+    parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
+    for path in setup_files():
+        target.rows(from_file(path, **parts))
+    _claim(target, target.schema, _comment(target, ""))
+
+
+def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
+    """Create the mirrors of one source, and say what was done.
+
+    They come from sql/tables/NAME.sql; what no file names is made from the source's own declarations.
+    """
+    source = Source(name, mirror_schema(target.schema, name))
+    _refuse_foreign(target, {source.mirror_schema: _comment(target, name)})
+    target.run(
+        "create_mirror_schema",
+        {"source": name, "mirror_schema": source.mirror_schema},
+        mirror_schema=sql.Identifier(source.mirror_schema),
+    )
+    _claim(target, source.mirror_schema, _comment(target, name))
+    before = mirrors.read(target, source)
+    if hand_written(name).exists():
+        target.rows(hand_written(name).read_text(encoding="utf-8"))
+    plan = mirrors.plan(snapshot, mirrors.read(target, source), source)
+    mirrors.mend(target, plan, source)
+    target.run("make_private", {"mirror_schema": source.mirror_schema})
+    return _described(before, mirrors.read(target, source), plan)
+
+
+def _described(before: dict, after: dict, plan: Plan) -> str:
+    created = plural(len(after) - len(before), "mirror")
+    made = f"{created} created" if len(after) > len(before) else "nothing to create"
+    changed = f", {plural(len(plan.ddl), 'change')} from the database's own declarations" if plan.ddl else ""
+    return f"{made}{changed}, {plural(len(after), 'mirror')} in all"
+
+
+def is_installed(target: Target) -> bool:
+    """Whether setup has been run for this deployment."""
+    found = target.run("schema_owner", {"schemas": [target.schema]})
+    return [(name, comment) for name, comment, _ in found] == [(target.schema, _comment(target, ""))]
+
+
+def hand_written(source: str) -> Path:
+    return SQL / "tables" / f"{source}.sql"
+
+
+def _comment(target: Target, source: str) -> str:
+    what = f"mirrors of the source {source}" if source else "bookkeeping"
+    return f"Hybrid backup: {what}, BACKUP_SCHEMA {target.schema}"
+
+
+def _refuse_foreign(target: Target, expected: dict[str, str]) -> None:
+    for name, comment, owner in target.run("schema_owner", {"schemas": list(expected)}):
+        if comment != expected[name]:
+            said = f"it says {comment!r}" if comment else f"it belongs to {owner}"
+            raise Problem(
+                f"the schema {name} exists and is not this deployment's: {said}.",
+                "choose another BACKUP_SCHEMA in .env",
+                "Nothing was changed in Supabase.",
+            )
+
+
+def _claim(target: Target, name: str, comment: str) -> None:
+    target.run("claim_schema", claimed=sql.Identifier(name), comment=sql.Literal(comment))

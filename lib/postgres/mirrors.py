@@ -1,0 +1,110 @@
+"""Read a source's mirrors, plan the run, and mend the mirrors where the source has grown or loosened."""
+
+from lib import plan as plans
+from lib.plan import MOST_COLUMNS, Mirror, Plan, Source
+from lib.postgres import ddl
+from lib.postgres.connection import Target
+from lib.postgres.names import mirror_name
+from lib.sqlite import types
+from lib.sqlite.schema import Table
+from lib.sqlite.snapshot import Snapshot
+
+
+def read(target: Target, source: Source) -> dict[str, Mirror]:
+    found = target.run("read_mirrors", {"mirror_schema": source.mirror_schema})
+    return {name: _mirror(name, columns, constraints or {}) for name, columns, constraints in found}
+
+
+def _mirror(name: str, columns: dict[str, dict], constraints: dict[str, dict]) -> Mirror:
+    key = next((tuple(found["columns"]) for found in constraints.values() if found["type"] == "p"), ())
+    unique = {name: tuple(found["columns"]) for name, found in constraints.items() if found["type"] == "u"}
+    return Mirror(name, columns, key, unique)
+
+
+def plan(snapshot: Snapshot, mirrors: dict[str, Mirror], source: Source) -> Plan:
+    """Match every table of the snapshot with its mirror; collect the DDL for what the mirrors lack."""
+    found = Plan()
+    for table in snapshot.schema.tables:
+        mirror = None
+        if _can_have_mirror(table):
+            mirror = _mended(snapshot, table, mirrors, found, source)
+        found.tables.append(plans.planned(table, mirror))
+    return found
+
+
+def _can_have_mirror(table: Table) -> bool:
+    return not table.is_internal and bool(table.key) and len(table.columns) <= MOST_COLUMNS
+
+
+def _mended(snapshot: Snapshot, table: Table, mirrors: dict, found: Plan, source: Source) -> Mirror:
+    """Return the mirror as it will be when the plan's DDL has run."""
+    name = plans.find(mirror_name(table.name), mirrors)
+    if name is None or not _has_key(mirrors[name], table):
+        return _created(snapshot, table, name, found, source)
+    mirror = mirrors[name]
+    columns = _with_missing(snapshot, table, mirror, found, source)
+    present = {plans.find(mirror_name(column.name), columns) for column in table.columns}
+    for column, description in mirror.columns.items():
+        if column not in present and description["not_null"]:
+            found.ddl.append(ddl.allow_null(name, column, source.mirror_schema))
+    for constraint, unique in mirror.unique.items():
+        if not _is_unique(unique, table, columns):
+            found.ddl.append(ddl.drop_constraint(name, constraint, source.mirror_schema))
+            found.warnings.append(
+                f"{source.name}.{table.name} is no longer unique by ({', '.join(unique)}). The mirror's constraint was dropped; "
+                f"remove it from sql/tables/{source.name}.sql."
+            )
+    return Mirror(name, columns, mirror.key, mirror.unique)
+
+
+def _created(snapshot: Snapshot, table: Table, old: str | None, found: Plan, source: Source) -> Mirror:
+    if old:
+        found.ddl.append(ddl.drop_mirror(old, source.mirror_schema))
+    kinds = {column.name: types.mirror_type(snapshot.connection, table, column) for column in table.columns}
+    found.ddl.append(ddl.create_mirror(table, kinds, source.mirror_schema))
+    reason = "has another primary key than its mirror, which was made anew" if old else "has no mirror yet, and one was made"
+    found.warnings.append(
+        f"{source.name}.{table.name} {reason}. Put into sql/tables/{source.name}.sql:\n{ddl.create_mirror(table, kinds)}"
+    )
+    key = tuple(mirror_name(name) for name in table.key)
+    columns = {
+        mirror_name(column.name): {
+            "type": kinds[column.name],
+            "not_null": column.not_null or mirror_name(column.name) in key,
+        }
+        for column in table.columns
+    }
+    return Mirror(mirror_name(table.name), columns, key, {})
+
+
+def _with_missing(snapshot: Snapshot, table: Table, mirror: Mirror, found: Plan, source: Source) -> dict:
+    columns = dict(mirror.columns)
+    for column in table.columns:
+        if plans.find(mirror_name(column.name), columns) is None:
+            kind = types.mirror_type(snapshot.connection, table, column)
+            columns[mirror_name(column.name)] = {"type": kind, "not_null": False}
+            found.ddl.append(ddl.add_column(mirror.name, column, kind, source.mirror_schema))
+            found.warnings.append(
+                f"{source.name}.{table.name} has a new column, and the mirror got it too. "
+                f"Put into sql/tables/{source.name}.sql:\n{ddl.add_column(mirror.name, column, kind)}"
+            )
+    return columns
+
+
+def _has_key(mirror: Mirror, table: Table) -> bool:
+    return {name.lower() for name in mirror.key} == {mirror_name(name).lower() for name in table.key}
+
+
+def _is_unique(unique: tuple[str, ...], table: Table, columns: dict) -> bool:
+    wanted = set(unique)
+    return any(
+        {plans.find(mirror_name(name), columns) for name in candidate} <= wanted for candidate in (*table.unique, table.key)
+    )
+
+
+def mend(target: Target, planned: Plan, source: Source) -> None:
+    """Run the plan's DDL, and close again whatever it opened."""
+    if not planned.ddl:
+        return
+    target.rows("\n".join(planned.ddl))
+    target.run("make_private", {"mirror_schema": source.mirror_schema})

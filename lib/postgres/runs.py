@@ -1,0 +1,131 @@
+"""The run log: every attempt leaves a trace, and a run counts as saved exactly if its rows do."""
+
+import contextlib
+import json
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+from lib import __version__
+from lib.errors import Problem
+from lib.plan import Plan, Source
+from lib.postgres.connection import Target
+from lib.postgres.merge import TableResult
+from lib.redact import clean
+from lib.sqlite.snapshot import Snapshot
+
+
+@dataclass
+class Run:
+    """One attempt at one source, as `--json` shows it."""
+
+    run: int
+    source: str
+    target: str
+    outcome: str = "running"
+    seconds: float = 0.0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    round_trips: int = 0
+    tables: list[TableResult] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def rows(self) -> int:
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def misfits(self) -> int:
+        return sum(table.misfits for table in self.tables)
+
+    def as_json(self) -> dict:
+        shown = asdict(self)
+        for table in shown["tables"]:
+            del table["digest"]
+        if not self.error:
+            del shown["error"]
+        return shown
+
+
+def open_run(target: Target, source: str) -> tuple[Run, Source]:
+    """Write the run's first trace; raise Problem where setup has not been run for this source."""
+    found = target.run("open_run", {"source": source, "machine": platform.node(), "version": __version__})
+    if not found:
+        raise _not_set_up(target, source)
+    number, mirror_schema = found[0]
+    return Run(number, source, target.host), Source(source, mirror_schema)
+
+
+def find_source(target: Target, name: str) -> Source:
+    found = target.run("find_source", {"source": name})
+    if not found:
+        raise _not_set_up(target, name)
+    return Source(name, found[0][0])
+
+
+def _not_set_up(target: Target, name: str) -> Problem:
+    return Problem(f"{target.host} has no mirrors for {name}.", "python3 setup_supabase.py")
+
+
+def lock_source(target: Target, run: Run) -> None:
+    """Take the source until the transaction ends; raise Problem where another run has it."""
+    lock = f"{target.schema}.{run.source}"
+    ((is_ours, other, since, machine),) = target.run("lock_source", {"lock": lock, "source": run.source, "run": run.run})
+    if not is_ours:
+        who = f"run {other} on {machine}, since {since} UTC" if other else "a restore or a setup"
+        raise Problem(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
+
+
+def save(target: Target, run: Run, snapshot: Snapshot, planned: Plan) -> None:
+    """Record what the run did, in the transaction that did it."""
+    definition = {
+        "pragmas": snapshot.schema.pragmas | {"journal_mode": snapshot.journal_mode},
+        "objects": snapshot.schema.objects,
+        "tables": planned.as_json(),
+    }
+    stored = {"source": run.source, "definition": json.dumps(definition, ensure_ascii=False)}
+    ((source_schema,),) = target.run("save_schema", stored)
+    run.outcome = "saved"
+    saved = {"source_schema": source_schema, "snapshot_hash": snapshot.hash, "outcome": run.outcome}
+    target.run("save_run_table", {"run": run.run, "tables": json.dumps([asdict(table) for table in run.tables])})
+    target.run("save_run", saved | {"run": run.run, "source": run.source, "rows": run.rows, "bytes_sent": run.bytes_sent})
+
+
+@contextlib.contextmanager
+def closed(target: Target, run: Run) -> Iterator[None]:
+    """Measure the run; where it does not get through, close it as failed and say what is still good."""
+    started, trips, (sent, received) = time.monotonic(), target.round_trips, target.wire_bytes()
+    try:
+        yield
+    except Problem as problem:
+        run.outcome, run.error = "failed", clean(problem.what)
+        problem.untouched = problem.untouched or _untouched(target, run)
+        raise
+    finally:
+        now_sent, now_received = target.wire_bytes()
+        run.seconds, run.round_trips = round(time.monotonic() - started, 3), target.round_trips - trips
+        run.bytes_sent, run.bytes_received = now_sent - sent, now_received - received
+
+
+def _untouched(target: Target, run: Run) -> str:
+    """Close the run as failed, and name the last good one; a lost connection leaves that to the next run."""
+    try:
+        target.run("fail_run", {"run": run.run, "error": run.error})
+        good = last_saved(target, run.source)
+    except Problem:
+        return "Nothing was changed in Supabase."
+    kept = f"the last good backup is run {good[0]}, {good[1]} UTC." if good else "there is no earlier backup."
+    return f"Nothing was changed in Supabase; {kept}"
+
+
+def last_saved(target: Target, source: str) -> tuple[int, str, int, int] | None:
+    """Return the number, the UTC time, the age in seconds and the rows of the newest saved run."""
+    found = target.run("last_success", {"source": source})
+    return found[0] if found else None
+
+
+def recent(target: Target, source: str, most: int) -> list[dict]:
+    """Return the last runs of a source, newest first; ages are in seconds, by the database's clock."""
+    fields = ("run", "outcome", "started_at", "finished_at", "age", "rows", "bytes_sent", "error")
+    return [dict(zip(fields, found, strict=True)) for found in target.run("recent_runs", {"source": source, "most": most})]

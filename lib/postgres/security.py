@@ -1,0 +1,37 @@
+"""Who else can get at what we keep: nobody, and this checks it."""
+
+from dataclasses import dataclass
+
+from lib.postgres.connection import Target
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a server says of itself and of the user that we are."""
+
+    version: str
+    version_number: int
+    encoding: str
+    is_read_only: bool
+    may_create: bool
+    may_make_temporary: bool
+    bytes: int
+    user: str
+
+
+def describe(target: Target) -> Server:
+    return Server(*target.run("describe_server")[0])
+
+
+def openings(target: Target, schemas: list[str]) -> list[str]:
+    """Return every way in for anon, authenticated, service_role or PUBLIC, each as a sentence; none is right."""
+    return [found for (found,) in target.run("exposure", {"schemas": schemas})]
+
+
+def tls(target: Target) -> str:
+    """Return the negotiated TLS version and whether the server was verified."""
+    info = target.connection.info
+    if not info.ssl_in_use:
+        return "no TLS (this machine)" if target.settings.is_local else "no TLS"
+    verified = "server verified" if target.settings.is_verified else "server not verified"
+    return f"{info.ssl_attribute('protocol')}, {verified}"

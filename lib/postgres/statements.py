@@ -1,0 +1,64 @@
+"""Postgres' SQL lives in sql/, one statement a file; here it is loaded by name and its {names} are filled in."""
+
+import functools
+from pathlib import Path
+
+from psycopg2 import sql
+
+from lib.plan import TablePlan
+from lib.start import REPOSITORY
+
+SQL = REPOSITORY / "sql"
+
+# How Postgres writes a cell of the digest line; the counterpart of DIGEST_CELL in lib/sqlite/lines.py.
+DIGEST_CELL = {
+    "bigint": "coalesce({c}::text, '')",
+    "boolean": "coalesce({c}::int::text, '')",
+    "text": """coalesce('"' || replace({c}, '"', '""') || '"', '')""",
+    "bytea": r"""coalesce('"\x' || encode({c}, 'hex') || '"', '')""",
+    "double precision": "coalesce(encode(float8send({c}), 'hex'), '')",
+}
+# How a cell is read back: a boolean comes back as the integer that it was.
+READ_CELL = dict.fromkeys(DIGEST_CELL, "{c}") | {"boolean": "{c}::int"}
+
+
+@functools.cache
+def text(name: str) -> str:
+    return (SQL / "statements" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def statement(name: str, **parts: sql.Composable) -> sql.Composed:
+    """Return sql/statements/NAME.sql with its {placeholders} filled in; values are bound, not filled in."""
+    return sql.SQL(text(name)).format(**parts)
+
+
+def setup_files() -> list[Path]:
+    return sorted((SQL / "setup").glob("*.sql"))
+
+
+def from_file(path: Path, **parts: sql.Composable) -> sql.Composed:
+    return sql.SQL(path.read_text(encoding="utf-8")).format(**parts)
+
+
+def names(columns: list[str], table: str | None = None) -> sql.Composed:
+    """Return `"a", "b"`, or `t."a", t."b"`."""
+    prefix = [table] if table else []
+    return sql.SQL(", ").join(sql.Identifier(*prefix, column) for column in columns)
+
+
+def equal(columns: list[str], left: str, right: str) -> sql.Composed:
+    """Return `l."a" = r."a" AND l."b" = r."b"`."""
+    pairs = [sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name)) for name in columns]
+    return sql.SQL(" AND ").join(pairs)
+
+
+def digest_line(table: TablePlan) -> sql.Composed:
+    return sql.SQL(" || ',' || ").join(_cells(table, DIGEST_CELL))
+
+
+def read_cells(table: TablePlan) -> sql.Composed:
+    return sql.SQL(", ").join(_cells(table, READ_CELL))
+
+
+def _cells(table: TablePlan, forms: dict[str, str]) -> list[sql.Composed]:
+    return [sql.SQL(forms[column.mirror_type]).format(c=sql.Identifier(column.mirror_name)) for column in table.columns]

@@ -1,0 +1,35 @@
+"""Numbers and times as people read and write them."""
+
+import re
+
+from lib.errors import SettingsError
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def age(seconds: int) -> str:
+    """Return `40 seconds`, `3 minutes`, `7 hours` or `2 days`."""
+    for unit, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= unit:
+            return plural(seconds // unit, name)
+    return plural(max(seconds, 0), "second")
+
+
+def plural(count: int, name: str) -> str:
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
+
+
+def size(count: int) -> str:
+    """Return bytes as `310 B`, `28.1 kB` or `1.2 GB`."""
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def seconds(text: str) -> int:
+    """Read `90s`, `45m`, `7h` or `2d`."""
+    match = re.fullmatch(r"(\d+)([smhd])", text.strip())
+    if not match or not int(match[1]):
+        raise SettingsError(f"{text!r} is no length of time.", "write 90s, 45m, 7h or 2d")
+    return int(match[1]) * SECONDS[match[2]]

@@ -1,0 +1,156 @@
+"""Write rows as CSV lines, by an SQL expression that SQLite evaluates; Python only joins them.
+
+There are three kinds of line. A mirror's line is what COPY loads: text in quotes, NULL bare. Its digest line is what both
+sides hash: the same, but doubles as their eight bytes, because the two sides print them differently. A misfit's line
+holds a whole row, every cell tagged with its storage class: n NULL, i integer, r real (its eight bytes), t text, b blob
+in hex, x text in hex that Postgres could not hold.
+"""
+
+import csv
+import sqlite3
+import struct
+from collections.abc import Iterator
+
+from lib.digest import Digest
+from lib.plan import PlannedColumn, TablePlan
+from lib.sqlite.names import quoted
+
+CHUNK_BYTES = 1 << 16
+csv.field_size_limit((1 << 31) - 1)
+# A btree of Postgres holds keys of up to 2,704 bytes.
+KEY_BYTES = 2500
+
+CELL = {
+    "bigint": "ifnull({c}, '')",
+    "boolean": "ifnull({c}, '')",
+    "text": """ifnull('"' || replace({c}, '"', '""') || '"', '')""",
+    "bytea": r"""CASE WHEN {c} IS NULL THEN '' ELSE '"\x' || lower(hex({c})) || '"' END""",
+    "double precision": "ifnull(real_text({c}), '')",
+}
+DIGEST_CELL = CELL | {"double precision": "ifnull(real_bits({c}), '')"}
+PLAIN = """
+    (typeof({c}) = 'text' AND ({c} NOT GLOB '*[^' || char(1) || '-' || char(127) || ']*'
+        AND length({c}) = length(CAST({c} AS BLOB)) OR is_plain_text(CAST({c} AS BLOB))))"""
+FITS = {
+    "bigint": "typeof({c}) = 'integer'",
+    "boolean": "typeof({c}) = 'integer' AND {c} IN (0, 1)",
+    "text": PLAIN,
+    "bytea": "typeof({c}) = 'blob'",
+    "double precision": "typeof({c}) = 'real' AND ({c} <> 0 OR NOT is_negative_zero({c}))",
+}
+MISFIT_CELL = (
+    """
+    CASE typeof({c})
+        WHEN 'null' THEN 'n'
+        WHEN 'integer' THEN 'i' || {c}
+        WHEN 'real' THEN 'r' || real_bits({c})
+        WHEN 'blob' THEN 'b' || lower(hex({c}))
+        ELSE CASE WHEN """
+    + PLAIN
+    + """ THEN '"t' || replace({c}, '"', '""') || '"' ELSE 'x' || lower(hex(CAST({c} AS BLOB))) END
+    END"""
+)
+
+
+class Lines:
+    """The lines of one query, as a file that COPY reads; `digest` grows as they are read.
+
+    Source: psycopg2's copy_expert calls `read` until it returns nothing; it takes more bytes than it asked for.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, query: str):
+        connection.text_factory = bytes
+        self._rows = connection.execute(query)
+        self.digest = Digest()
+        self.bytes = 0
+
+    def read(self, _size: int) -> bytes:
+        lines, hashed, size = [], [], 0
+        for row in self._rows:
+            lines.append(row[0])
+            hashed.append(row[-1])
+            size += len(row[0])
+            if size >= CHUNK_BYTES:
+                break
+        self.digest.add(hashed)
+        chunk = b"\n".join([*lines, b""])
+        self.bytes += len(chunk)
+        return chunk
+
+
+def digest(connection: sqlite3.Connection, table: TablePlan) -> Digest:
+    """Return the digest of all of a table's rows, misfits included."""
+    total = Digest()
+    for lines in [of_misfits(connection, table)] + ([of_mirror(connection, table)] if table.mirror else []):
+        while lines.read(CHUNK_BYTES):
+            pass
+        total += lines.digest
+    return total
+
+
+def of_mirror(connection: sqlite3.Connection, table: TablePlan) -> Lines:
+    """Return the lines of the rows that the mirror can hold."""
+    line = _joined([CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
+    digest_line = _joined([DIGEST_CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
+    wanted = line if line == digest_line else f"{line}, {digest_line}"
+    return Lines(connection, f"SELECT {wanted} FROM {quoted(table.name)} WHERE {_fits(table)}")
+
+
+def of_misfits(connection: sqlite3.Connection, table: TablePlan) -> Lines:
+    """Return the lines of the rows that are kept whole, each as one CSV field."""
+    line = _joined([MISFIT_CELL.format(c=quoted(column.name)) for column in table.columns])
+    where = f"NOT ({_fits(table)})" if table.mirror else "true"
+    return Lines(
+        connection,
+        f"""SELECT '"' || replace(line, '"', '""') || '"', line
+            FROM (SELECT {line} AS line FROM {quoted(table.name)} WHERE {where})""",
+    )
+
+
+def count(connection: sqlite3.Connection, table: TablePlan) -> tuple[int, int]:
+    """Return the number of the table's rows, and of those that its mirror cannot hold."""
+    misfits = f"count(*) FILTER (WHERE NOT ({_fits(table)}))" if table.mirror else "count(*)"
+    return connection.execute(f"SELECT count(*), {misfits} FROM {quoted(table.name)}").fetchone()
+
+
+def cells(line: str) -> Iterator[object]:
+    """Read a misfit's line back: None, int, float, str, bytes, or BadText."""
+    for cell in next(csv.reader([line], strict=True)):
+        yield READ_CELL[cell[0]](cell[1:])
+
+
+class BadText(bytes):
+    """Text whose bytes are not valid in the database's encoding, or hold a NUL; stored with CAST(? AS TEXT)."""
+
+
+READ_CELL = {
+    "n": lambda _: None,
+    "i": int,
+    "r": lambda bits: struct.unpack(">d", bytes.fromhex(bits))[0],
+    "t": str,
+    "b": bytes.fromhex,
+    "x": lambda raw: BadText(bytes.fromhex(raw)),
+}
+
+
+def _fits(table: TablePlan) -> str:
+    """Return the condition under which the mirror's columns hold a row exactly."""
+    conditions = [_column_fits(column) for column in table.columns]
+    wide = [column for column in table.columns if column.is_key and column.mirror_type in ("text", "bytea")]
+    if wide:
+        lengths = [f"length(CAST({quoted(column.name)} AS BLOB))" for column in wide]
+        conditions.append(f"{' + '.join(lengths)} <= {KEY_BYTES}")
+    return " AND ".join(conditions)
+
+
+def _column_fits(column: PlannedColumn) -> str:
+    condition = FITS[column.mirror_type].format(c=quoted(column.name))
+    return f"({condition})" if column.not_null else f"({quoted(column.name)} IS NULL OR {condition})"
+
+
+def _joined(expressions: list[str]) -> str:
+    """Join by commas as a balanced tree: SQLite's expressions may be 1,000 deep, its tables 2,000 wide."""
+    if len(expressions) == 1:
+        return f"({expressions[0]})"
+    half = len(expressions) // 2
+    return f"({_joined(expressions[:half])} || ',' || {_joined(expressions[half:])})"

@@ -1,0 +1,98 @@
+"""Read the schema of a SQLite file: its objects word for word, its tables with their columns and keys, its pragmas."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from lib.sqlite.names import quoted
+
+# What a file carries besides rows and objects, in the order in which a new file must be given it.
+PRAGMAS = ("page_size", "encoding", "auto_vacuum", "user_version", "application_id")
+ROWID_NAMES = ("rowid", "_rowid_", "oid")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that is stored, or the hidden rowid of a table that has no other name for it."""
+
+    name: str
+    declared_type: str
+    not_null: bool = False
+    is_rowid: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    unique: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def is_internal(self) -> bool:
+        """SQLite's own tables: counters and statistics."""
+        return self.name.lower().startswith("sqlite_")
+
+
+@dataclass(frozen=True)
+class Schema:
+    objects: list[dict]
+    tables: list[Table]
+    pragmas: dict[str, str | int]
+
+    @property
+    def own_tables(self) -> list[Table]:
+        """Return the tables that the bot made."""
+        return [table for table in self.tables if not table.is_internal]
+
+
+def read(connection: sqlite3.Connection) -> Schema:
+    """Read the whole schema; text that is not UTF-8 is kept with surrogate escapes."""
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    objects = [
+        {"type": kind, "name": name, "table": table, "is_virtual": kind == "table" and not rootpage, "sql": sql}
+        for kind, name, table, rootpage, sql in connection.execute(
+            "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master ORDER BY rowid"
+        )
+    ]
+    names = [found["name"] for found in objects if found["type"] == "table" and not found["is_virtual"]]
+    pragmas = {pragma: connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in PRAGMAS}
+    return Schema(objects, [_table(connection, name) for name in names], pragmas)
+
+
+def _table(connection: sqlite3.Connection, name: str) -> Table:
+    # table_xinfo's last column: 0 ordinary, 1 hidden, 2 and 3 generated, which cannot be inserted.
+    found = connection.execute(f"PRAGMA table_xinfo({quoted(name)})").fetchall()
+    columns = [Column(column, kind, bool(not_null)) for _, column, kind, not_null, _, _, hidden in found if hidden < 2]
+    by_position = sorted((position, column) for _, column, _, _, _, position, _ in found if position)
+    key = tuple(column for _, column in by_position)
+    rowid = _hidden_rowid(connection, name, bool(key), [column for _, column, *_ in found])
+    if rowid:
+        columns.append(Column(rowid, "INTEGER", True, True))
+    return Table(name, tuple(columns), key or ((rowid,) if rowid else ()), _unique(connection, name))
+
+
+def _hidden_rowid(connection: sqlite3.Connection, table: str, has_key: bool, columns: list[str]) -> str | None:
+    """Return the name by which the table's rowid can be read, or None: it is a column, there is none, or it is out of reach.
+
+    An INTEGER PRIMARY KEY is the rowid itself: such a key has no index. The key of a table WITHOUT ROWID has an index that
+    is not in sqlite_master, because the table is that index.
+    """
+    key_indexes = [index[1] for index in connection.execute(f"PRAGMA index_list({quoted(table)})") if index[3] == "pk"]
+    if has_key and not key_indexes:
+        return None
+    if key_indexes and not _is_in_schema(connection, key_indexes[0]):
+        return None
+    taken = {column.lower() for column in columns}
+    return next((name for name in ROWID_NAMES if name not in taken), None)
+
+
+def _is_in_schema(connection: sqlite3.Connection, name: str) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [name]).fetchone() is not None
+
+
+def _unique(connection: sqlite3.Connection, table: str) -> tuple[tuple[str, ...], ...]:
+    """Return the columns of every UNIQUE constraint (not of unique indexes, which may be partial or on expressions)."""
+    indexes = [index[1] for index in connection.execute(f"PRAGMA index_list({quoted(table)})") if index[3] == "u"]
+    return tuple(
+        tuple(column for _, _, column in connection.execute(f"PRAGMA index_info({quoted(index)})")) for index in reversed(indexes)
+    )

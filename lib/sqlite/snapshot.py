@@ -1,0 +1,154 @@
+"""Take a snapshot: a consistent copy of a source that the bot does not notice.
+
+The copy is made with SQLite's backup API in one step. A stepwise copy starts again at every foreign write and may never
+end; a long read of the live file would block the bot's commits in rollback-journal mode.
+"""
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib import leftovers
+from lib.errors import Problem, SourceError
+from lib.sqlite import schema as schemas
+from lib.sqlite.exact import register
+
+SUFFIX = "taking"
+COPY_SECONDS = 60
+CHECKS = {"full": "integrity_check", "quick": "quick_check"}
+
+
+@dataclass
+class Snapshot:
+    """A checked copy of a source, open read only; `hash` is the SHA-256 of the file."""
+
+    path: Path
+    connection: sqlite3.Connection
+    schema: schemas.Schema
+    journal_mode: str
+    hash: str
+
+    @property
+    def encoding(self) -> str:
+        return self.schema.pragmas["encoding"]
+
+    def keep_as(self, previous: Path) -> None:
+        """Make this copy the previous snapshot, in one step."""
+        self.connection.close()
+        os.replace(self.path, previous)
+
+
+@contextlib.contextmanager
+def taken(source: Path, folder: Path, check: str) -> Iterator[Snapshot]:
+    """Copy `source` into `folder` and check the copy; raise SourceError for a file that cannot be backed up.
+
+    The copy is removed at the end, unless `keep_as` has moved it.
+    """
+    _refuse_unusable(source)
+    _make_private_folder(folder)
+    leftovers.remove_abandoned(folder, SUFFIX)
+    path = folder / leftovers.owned_name(source.name, SUFFIX)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        with _explained(source):
+            journal_mode = _copy(source, path)
+            connection = open_read_only(path)
+            check_file(connection, check)
+            snapshot = Snapshot(path, connection, schemas.read(connection), journal_mode, _hash(path))
+        with contextlib.closing(connection):
+            yield snapshot
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """Open a database file that nobody writes; the functions that its lines need are registered."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    register(connection)
+    return connection
+
+
+def _refuse_unusable(source: Path) -> None:
+    """Look before SQLite does: it would create a missing file, and takes an empty one for an empty database."""
+    if not source.exists():
+        raise SourceError(
+            f"{source} does not exist.", "correct SQLITE_DATABASES in .env, or restore the file: " + _restore(source)
+        )
+    if not source.is_file():
+        raise SourceError(f"{source} is not a file.", "correct SQLITE_DATABASES in .env")
+    if source.stat().st_size == 0:
+        raise SourceError(f"{source.name} is empty (0 bytes).", "restore it with  " + _restore(source))
+
+
+def _copy(source: Path, path: Path) -> str:
+    """Copy the source in one step and return its journal mode."""
+    deadline = time.monotonic() + COPY_SECONDS
+
+    def give_up(_status: int, _remaining: int, _total: int) -> None:
+        if time.monotonic() > deadline:
+            raise SourceError(
+                f"{source.name} was locked for more than {COPY_SECONDS} seconds.",
+                "see which program keeps a transaction open",
+            )
+
+    live = sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+    with contextlib.closing(live), contextlib.closing(sqlite3.connect(path)) as copy:
+        copy.execute("PRAGMA synchronous = OFF")
+        live.backup(copy, pages=-1, progress=give_up, sleep=0.05)
+        journal_mode = live.execute("PRAGMA journal_mode").fetchone()[0]
+        # A copy in WAL mode could not be read without writing beside it.
+        copy.execute("PRAGMA journal_mode = DELETE")
+    return journal_mode
+
+
+def check_file(connection: sqlite3.Connection, check: str) -> None:
+    pragma = CHECKS[check]
+    found = [row[0] for row in connection.execute(f"PRAGMA {pragma}(3)")]
+    if found != ["ok"]:
+        raise sqlite3.DatabaseError(f"database disk image is malformed ({pragma}: {'; '.join(found)})")
+
+
+@contextlib.contextmanager
+def _explained(source: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        remedy = _remedy(source, str(error))
+        raise SourceError(f"{source.name}: {str(error).rstrip('.')}.", remedy) from error
+
+
+def _remedy(source: Path, message: str) -> str:
+    if "unable to open" in message or "readonly" in message:
+        return f"let this user read it:  ls -l {source}"
+    if "full" in message or "No space" in message:
+        return f"free some space:  df -h {source.parent}"
+    if "locked" in message:
+        return "see which program keeps a transaction open"
+    return "restore it with  " + _restore(source)
+
+
+def _restore(source: Path) -> str:
+    return f"python3 restore.py --database {source.stem}"
+
+
+def _make_private_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Problem(
+            f"the folder {folder} cannot be made: {error.strerror}.", f"let this user write to {folder.parent}"
+        ) from error
+
+
+def _hash(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

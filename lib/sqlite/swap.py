@@ -1,0 +1,89 @@
+"""Put a rebuilt file in a database's place: lock the old one, move it aside with its journals, rename the new one.
+
+Source for the lock: https://sqlite.org/lockingv3.html and os.h; every reader holds a lock on the shared range, in WAL mode
+for as long as it is connected. The lock is taken on the file itself, because an SQLite connection that is closed after the
+swap would delete the new file's -wal by name.
+"""
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from lib.errors import Problem
+
+try:
+    import fcntl
+except ImportError:  # Windows refuses to rename a file that is open, which is what the lock is for
+    fcntl = None
+
+PENDING_BYTE = 0x40000000
+LOCK_BYTES = 512
+COMPANIONS = ("", "-wal", "-shm", "-journal")
+SUFFIX = "restoring"
+
+
+def safety_path(destination: Path) -> Path:
+    """Return a free name for the file that is replaced: NAME.before-restore-<UTC time>."""
+    stamp = time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime())
+    wanted = destination.with_name(f"{destination.name}.before-restore-{stamp}")
+    count = 1
+    while any(os.path.lexists(f"{wanted}{companion}") for companion in COMPANIONS):
+        count += 1
+        wanted = destination.with_name(f"{destination.name}.before-restore-{stamp}-{count}")
+    return wanted
+
+
+def into_place(built: Path, destination: Path) -> Path | None:
+    """Swap the files, and return where the old one is kept; raise Problem where a program uses it."""
+    _sync(built)
+    if not any(os.path.lexists(f"{destination}{companion}") for companion in COMPANIONS):
+        os.replace(built, destination)
+        _sync(destination.parent)
+        return None
+    kept = safety_path(destination)
+    with _locked(destination):
+        _take_over_owner(built, destination)
+        for companion in COMPANIONS:
+            if os.path.lexists(f"{destination}{companion}"):
+                os.rename(f"{destination}{companion}", f"{kept}{companion}")
+        os.replace(built, destination)
+    _sync(destination.parent)
+    return kept
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    if fcntl is None or not path.is_file():
+        yield
+        return
+    with open(path, "r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, LOCK_BYTES, PENDING_BYTE)
+        except OSError as error:
+            raise Problem(
+                f"{path} is in use by another program.",
+                "stop the bot, then run this again",
+                "The file was not touched.",
+            ) from error
+        yield
+
+
+def _take_over_owner(built: Path, old: Path) -> None:
+    if old.exists():
+        shutil.copymode(old, built)
+        if os.name == "posix" and os.geteuid() == 0:
+            os.chown(built, old.stat().st_uid, old.stat().st_gid)
+
+
+def _sync(path: Path) -> None:
+    """Make the file, or the names in the folder, survive a power cut."""
+    if path.is_dir() and os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,149 @@
+"""Build a SQLite file from a stored schema and rows.
+
+Tables and indexes are created by their own SQL. Views, triggers and virtual tables, which hold no rows, are entered into
+sqlite_master word for word: nothing of theirs runs while the file is built.
+"""
+
+import contextlib
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lib.errors import Problem
+from lib.plan import TablePlan
+from lib.sqlite import lines
+from lib.sqlite.names import quoted
+
+BATCH_BYTES = 1 << 18
+# Before the first table; the others may be set at any time.
+EARLY_PRAGMAS = ("page_size", "encoding", "auto_vacuum")
+LATE_PRAGMAS = ("user_version", "application_id")
+ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+
+@contextlib.contextmanager
+def building(path: Path, definition: dict) -> Iterator[sqlite3.Connection]:
+    """Create the file with its tables, let the caller fill them, then add all that must come after the rows."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        _prepare(connection, definition["pragmas"])
+        _create_tables(connection, definition)
+        yield connection
+        for found in _objects(definition, "index"):
+            if found["sql"]:
+                connection.execute(found["sql"])
+        _enter_rowless_objects(connection, definition)
+        for pragma in LATE_PRAGMAS:
+            connection.execute(f"PRAGMA {pragma} = {int(definition['pragmas'][pragma])}")
+        connection.execute("COMMIT")
+
+
+def set_journal_mode(path: Path, definition: dict) -> None:
+    """Last of all: a file in WAL mode cannot be read without writing beside it."""
+    if definition["pragmas"]["journal_mode"] == "wal":
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _prepare(connection: sqlite3.Connection, pragmas: dict) -> None:
+    for pragma in EARLY_PRAGMAS:
+        connection.execute(f"PRAGMA {pragma} = {quoted(str(pragmas[pragma]))}")
+    for setting in ("journal_mode = OFF", "synchronous = OFF", "ignore_check_constraints = ON", "trusted_schema = OFF"):
+        connection.execute(f"PRAGMA {setting}")
+    connection.execute("BEGIN")
+
+
+def _create_tables(connection: sqlite3.Connection, definition: dict) -> None:
+    """Create the tables in their order; SQLite makes its own, or lets them be made while writable_schema is on."""
+    for found in _objects(definition, "table"):
+        if not found["is_virtual"] and not found["name"].startswith("sqlite_"):
+            connection.execute(found["sql"])
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    connection.execute("PRAGMA writable_schema = ON")
+    for found in _objects(definition, "table"):
+        if found["name"].startswith("sqlite_") and found["name"] not in there:
+            connection.execute(found["sql"])
+    connection.execute("PRAGMA writable_schema = OFF")
+
+
+def _objects(definition: dict, kind: str) -> list[dict]:
+    return [found for found in definition["objects"] if found["type"] == kind]
+
+
+def _enter_rowless_objects(connection: sqlite3.Connection, definition: dict) -> None:
+    rowless = [found for found in definition["objects"] if found["is_virtual"] or found["type"] in ("view", "trigger")]
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.executemany(
+        "INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, 0, ?)",
+        [(found["type"], found["name"], found["table"], found["sql"]) for found in rowless],
+    )
+    connection.execute("PRAGMA writable_schema = OFF")
+
+
+class MirrorRows:
+    """Takes the lines of COPY's text format, and inserts them as rows of the table."""
+
+    CELL = {"bigint": "CAST(? AS INTEGER)", "boolean": "CAST(? AS INTEGER)"}
+    READ = {"double precision": float, "bytea": lambda cell: bytes.fromhex(cell[2:])}
+
+    def __init__(self, connection: sqlite3.Connection, table: TablePlan):
+        cells = ", ".join(self.CELL.get(column.mirror_type, "?") for column in table.columns)
+        self._insert = f"INSERT INTO {_with_columns(table)} VALUES ({cells})"
+        self._readers = [(place, self.READ[c.mirror_type]) for place, c in enumerate(table.columns) if c.mirror_type in self.READ]
+        self._connection, self._batch, self._size = connection, [], 0
+
+    def write(self, line: bytes) -> None:
+        self._batch.append(line)
+        self._size += len(line)
+        if self._size > BATCH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        self._connection.executemany(self._insert, map(self._cells, self._batch))
+        self._batch, self._size = [], 0
+
+    def _cells(self, line: bytes) -> list:
+        cells: list = line.decode()[:-1].split("\t")
+        if b"\\" in line:
+            cells = [None if cell == "\\N" else ESCAPE.sub(_unescaped, cell) for cell in cells]
+        for place, read in self._readers:
+            if cells[place] is not None:
+                cells[place] = read(cells[place])
+        return cells
+
+
+class MisfitRows:
+    """Takes the lines of a table's misfits, and inserts them as rows of the table."""
+
+    def __init__(self, connection: sqlite3.Connection, table: TablePlan):
+        self._connection, self._table = connection, table
+        if table.is_internal:  # the counters that inserting the other tables' rows has left
+            connection.execute(f"DELETE FROM {quoted(table.name)}")
+
+    def write(self, line: bytes) -> None:
+        cells = list(lines.cells(ESCAPE.sub(_unescaped, line.decode()[:-1])))
+        marks = ", ".join("CAST(? AS TEXT)" if isinstance(cell, lines.BadText) else "?" for cell in cells)
+        self._connection.execute(f"INSERT INTO {_with_columns(self._table)} VALUES ({marks})", cells)
+
+    def flush(self) -> None:
+        pass
+
+
+def insert(connection: sqlite3.Connection, rows: MirrorRows | MisfitRows, read: Callable[[object], None]) -> None:
+    """Let `read` fill the table; an SQLite error names it."""
+    try:
+        read(rows)
+        rows.flush()
+    except sqlite3.Error as error:
+        raise Problem(f"the rebuilt file refuses a row: {error}.") from error
+
+
+def _with_columns(table: TablePlan) -> str:
+    return f"{quoted(table.name)} ({', '.join(quoted(column.name) for column in table.columns)})"
+
+
+def _unescaped(match: re.Match) -> str:
+    return ESCAPES.get(match[1], match[1])

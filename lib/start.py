@@ -1,0 +1,37 @@
+"""Make plain `python3 SCRIPT` work from any folder and from cron: hop into the repository's .venv, and ask for psycopg2.
+
+Every script imports this first, before anything that needs psycopg2.
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+INSTALL = f"python3 -m venv {REPOSITORY}/.venv && {REPOSITORY}/.venv/bin/pip install -r {REPOSITORY}/requirements.txt"
+
+
+def use_venv() -> None:
+    python = REPOSITORY / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    inside = Path(sys.prefix).resolve() == (REPOSITORY / ".venv").resolve()
+    # A second hop would mean that the .venv is broken and loops; the variable stops it.
+    if python.exists() and not inside and os.environ.get("HYBRID_BACKUP_VENV") != str(python):
+        os.environ["HYBRID_BACKUP_VENV"] = str(python)
+        sys.stdout.flush()
+        os.execv(python, [str(python), *sys.argv])
+
+
+def require_psycopg2() -> None:
+    if importlib.util.find_spec("psycopg2") is None:
+        print(
+            "Error: psycopg2, the PostgreSQL driver, is not installed for this Python.\n"
+            "Nothing was read or written.\n"
+            f"Try: {INSTALL}",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+
+use_venv()
+require_psycopg2()

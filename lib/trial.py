@@ -1,0 +1,133 @@
+"""The scratch round trip of test_backup.py: back up, change, back up, restore and compare, in schemas and folders of its own."""
+
+import contextlib
+import dataclasses
+import secrets
+import sqlite3
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from psycopg2 import sql
+
+from lib import rebuild, sample
+from lib.cli import Console
+from lib.config import Settings, TargetSettings
+from lib.errors import Problem
+from lib.postgres import installation, saved
+from lib.postgres.connection import Target
+from lib.reporting.outcome import Report
+from lib.sqlite import lines
+from lib.sqlite import snapshot as snapshots
+from lib.sqlite.names import quoted
+
+# Above this, the round trip uses sample databases: a copy of the real ones might fill a small plan.
+MOST_BYTES = 50_000_000
+
+
+def scratch_settings(settings: Settings, target: TargetSettings, folder: Path) -> Settings:
+    """Return settings for a copy of the sources, and schemas that no deployment uses."""
+    schema = f"backup_test_{int(time.time())}_{secrets.token_hex(2)}"
+    sources = {name: folder / "sources" / path.name for name, path in settings.sources.items()}
+    return dataclasses.replace(settings, targets=[target], schema=schema, sources=sources, folder=folder, warnings=[])
+
+
+def copy_sources(settings: Settings, scratch: Settings) -> str:
+    """Fill the scratch folder with snapshots of the real databases, or with sample ones; say which."""
+    (scratch.folder / "sources").mkdir()
+    if sum(path.stat().st_size for path in settings.sources.values()) > MOST_BYTES:
+        made = sample.make(scratch.folder / "sources")
+        scratch.sources.clear()
+        scratch.sources.update({path.stem: path for path in made})
+        return "on sample databases, because yours are large"
+    for name, path in settings.sources.items():
+        with snapshots.taken(path, scratch.snapshots, settings.check) as snapshot:
+            snapshot.keep_as(scratch.sources[name])
+    return "on copies of your databases"
+
+
+@contextlib.contextmanager
+def scratch_schemas(target: Target) -> Iterator[None]:
+    """Remove the scratch schemas at the end, also when interrupted, and those that killed runs left behind."""
+    try:
+        yield
+    finally:
+        found = [name for (name,) in target.run("scratch_schemas", {"schema": target.schema})]
+        if found:
+            target.run("drop_schemas", schemas=sql.SQL(", ").join(map(sql.Identifier, found)))
+
+
+def set_up(target: Target, scratch: Settings) -> None:
+    with target.transaction():
+        installation.install(target)
+        for name, path in scratch.sources.items():
+            with snapshots.taken(path, scratch.snapshots, scratch.check) as snapshot:
+                installation.install_source(target, name, snapshot)
+
+
+class Outcome:
+    """What a scratch backup did, summed over all tables."""
+
+    def __init__(self, report: Report):
+        if report.failures:
+            raise report.failures[0]
+        self.tables = [table for run in report.runs for table in run.tables]
+
+    @property
+    def rows(self) -> int:
+        return sum(table.rows for table in self.tables)
+
+    def expect_changes(self, expected: int) -> None:
+        changed = sum(table.inserted + table.updated + table.deleted for table in self.tables)
+        if changed != expected:
+            raise Problem(f"{changed} rows were changed in the mirror, {expected} expected.", "please report it")
+
+    def expect_deleted(self, expected: int) -> None:
+        deleted = sum(table.deleted for table in self.tables if not table.table.startswith("sqlite_"))
+        if deleted != expected:
+            raise Problem(f"{deleted} rows were deleted from the mirror, {expected} expected.", "please report it")
+
+
+def silent() -> Console:
+    return Console(Namespace(json=False, quiet=True, verbose=False))
+
+
+def change(path: Path) -> int:
+    """Delete the last row of every table that has rows, and return how many were deleted."""
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        tables = database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+        ).fetchall()
+        deleted = 0
+        for (name,) in tables:
+            if not name.startswith("sqlite_"):
+                with contextlib.suppress(sqlite3.Error):  # WITHOUT ROWID, a trigger that refuses, a shadow table
+                    wanted = f"rowid = (SELECT max(rowid) FROM {quoted(name)})"
+                    deleted += database.execute(f"DELETE FROM {quoted(name)} WHERE {wanted}").rowcount
+        return deleted
+
+
+def restore_and_compare(target: Target, scratch: Settings) -> int:
+    """Rebuild every source from the target alone, compare every row, and return how many there were."""
+    rows = 0
+    for name, path in scratch.sources.items():
+        with target.transaction("REPEATABLE READ READ ONLY"):
+            state = saved.read_state(target, name)
+            with rebuild.rebuilt(target, state, scratch.folder / "restored" / path.name) as built:
+                rows += _compare(built, path, state)
+    return rows
+
+
+def _compare(built: Path, original: Path, state: saved.SavedState) -> int:
+    with (
+        contextlib.closing(snapshots.open_read_only(built)) as ours,
+        contextlib.closing(snapshots.open_read_only(original)) as theirs,
+    ):
+        for table in state.tables:
+            if lines.digest(ours, table) != lines.digest(theirs, table):
+                raise Problem(f"{state.source.name}.{table.name} came back changed.", "please report it")
+        query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+        if ours.execute(query).fetchall() != theirs.execute(query).fetchall():
+            raise Problem(f"the schema of {state.source.name} came back changed.", "please report it")
+    return state.rows

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""First install: check everything, create what the backup needs in Supabase, close it to others, make the first backup.
+
+usage: python3 setup_supabase.py [flags]
+
+  python3 setup_supabase.py             check, create or upgrade, secure, first backup; run it again at any time
+  python3 setup_supabase.py --check     check only; change nothing
+  python3 setup_supabase.py --ddl PATH.db
+                                        print the sql/tables/ file for another database
+
+flags:
+  --env-file PATH   settings from this file instead of .env beside the scripts
+  --json            one JSON object on stdout, for machines
+  --quiet           print failures only
+  --verbose, --version, --help
+
+exit status:
+  0  saved        everything is in place, and the first backup is in Supabase
+  1  failed       a check failed; it says what to do, then run this again
+  2  usage        a flag or a setting is wrong
+  3  incomplete   the first backup saved something, not all: read the lines on stderr
+"""
+
+from pathlib import Path
+
+import lib.start  # noqa: F401  first of ours: it hops into .venv
+from backup import back_up
+from lib import checks, cli, config, log
+from lib.postgres import ddl, installation
+from lib.sqlite import snapshot as snapshots
+
+
+def main(options, console) -> int:
+    if options.ddl:
+        console.say(ddl.for_file(Path(options.ddl)))
+        return cli.SAVED
+    settings = config.load(options.env_file)
+    log.open_file(settings.log)
+    for warning in settings.warnings:
+        console.warn(warning)
+    found = checks.Checks(console)
+    for target_settings in settings.targets:
+        set_up(found, settings, target_settings, options)
+    if found.failures or options.check:
+        return finished(found, console)
+    console.say("The first backup:")
+    console.is_watched = True
+    return back_up(settings, settings.sources, console)
+
+
+def set_up(found, settings, target_settings, options) -> None:
+    """Check one target; unless only checking, create what is missing and close it to others."""
+    target = checks.connect(found, target_settings, settings.schema)
+    if not target:
+        return
+    with target:
+        checks.rights(found, target)
+        checks.sources(found, settings, settings.snapshots)
+        if not found.failures and not options.check:
+            create(found, target, settings)
+        if not found.failures:
+            checks.installed(found, target)
+            checks.exposure(found, target, installation.schemas(settings))
+
+
+def create(found, target, settings) -> None:
+    with found.step(f"Bookkeeping in the schema {settings.schema}"), target.transaction():
+        installation.install(target)
+    for name, path in settings.sources.items():
+        with (
+            found.step(f"Mirrors of {name}") as tell,
+            snapshots.taken(path, settings.snapshots, settings.check) as snapshot,
+            target.transaction(),
+        ):
+            tell(installation.install_source(target, name, snapshot))
+
+
+def finished(found, console) -> int:
+    status = cli.FAILED if found.failures else cli.SAVED
+    console.result({"outcome": "failed" if found.failures else "saved", "passed": found.passed, "failed": found.failures})
+    return status
+
+
+def flags() -> cli.Parser:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--ddl", metavar="PATH.db")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main, flags())

@@ -1,0 +1,65 @@
+-- The bookkeeping of one deployment: which sources there are, every run, what each run left, and the rows that no mirror
+-- can hold. Applied by setup_supabase.py, in one transaction; running it again changes nothing.
+-- {schema} is BACKUP_SCHEMA.
+
+CREATE SCHEMA IF NOT EXISTS {schema};
+
+-- One row per SQLite file. `last_run` is the newest saved run: what the mirrors hold now.
+CREATE TABLE IF NOT EXISTS {schema}.sources (
+    source          text PRIMARY KEY,
+    mirror_schema   text NOT NULL UNIQUE,
+    last_run        bigint,
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- One row per attempt at one source. A row that stays at 'running' belongs to a run that was killed.
+CREATE TABLE IF NOT EXISTS {schema}.runs (
+    run             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source          text NOT NULL,
+    outcome         text NOT NULL DEFAULT 'running' CHECK (outcome IN ('running', 'saved', 'incomplete', 'failed')),
+    started_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at     timestamptz,
+    error           text,
+    machine         text,
+    version         text NOT NULL,
+    source_schema   bigint,
+    snapshot_hash   text,
+    rows            bigint,
+    bytes_sent      bigint
+);
+CREATE INDEX IF NOT EXISTS runs_by_source ON {schema}.runs (source, run DESC);
+
+-- What each saved run left in each table; `digest` is the sum of the rows' hashes (see lib/digest.py).
+CREATE TABLE IF NOT EXISTS {schema}.run_tables (
+    run             bigint NOT NULL REFERENCES {schema}.runs ON DELETE CASCADE,
+    table_name      text NOT NULL,
+    rows            bigint NOT NULL,
+    inserted        bigint NOT NULL,
+    updated         bigint NOT NULL,
+    deleted         bigint NOT NULL,
+    misfits         bigint NOT NULL,
+    digest          numeric NOT NULL,
+    bytes_sent      bigint NOT NULL,
+    seconds         double precision NOT NULL,
+    PRIMARY KEY (run, table_name)
+);
+
+-- The source's schema, word for word, with its pragmas and where each table's rows are; a new row only when it changed.
+CREATE TABLE IF NOT EXISTS {schema}.source_schemas (
+    source_schema   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source          text NOT NULL,
+    definition_hash text NOT NULL,
+    definition      jsonb NOT NULL,
+    UNIQUE (source, definition_hash)
+);
+
+-- Rows that a mirror's column types cannot hold exactly, and SQLite's own tables (counters, statistics): each kept whole,
+-- every cell tagged with its storage class (see lib/sqlite/lines.py). Equal rows are told apart by `copy`.
+CREATE TABLE IF NOT EXISTS {schema}.misfit_rows (
+    source          text COLLATE "C" NOT NULL,
+    table_name      text COLLATE "C" NOT NULL,
+    line_hash       text COLLATE "C" NOT NULL,
+    copy            bigint NOT NULL,
+    line            text NOT NULL,
+    PRIMARY KEY (source, table_name, line_hash, copy)
+);

@@ -1,0 +1,7 @@
+-- Deletes the mirror's rows that the source no longer has. Before the merge, so that a unique value is free for its new row.
+WITH deleted AS (
+    DELETE FROM {mirror} AS mirror
+    WHERE NOT EXISTS (SELECT FROM {staging} AS staging WHERE {same_key})
+    RETURNING 1
+)
+SELECT count(*) FROM deleted

@@ -1,0 +1,10 @@
+-- Inserts what is new and rewrites only what differs: an unchanged row leaves no dead row and no WAL behind.
+-- A row that ON CONFLICT updated carries this transaction's number in xmax, an inserted one 0.
+WITH merged AS (
+    INSERT INTO {mirror} AS mirror ({columns})
+    SELECT {columns} FROM {staging}
+    ON CONFLICT ({key}) DO UPDATE SET ({columns}) = ROW ({new})
+    WHERE ({old}) IS DISTINCT FROM ({new})
+    RETURNING mirror.xmax = 0 AS is_new
+)
+SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM merged

@@ -1,0 +1,48 @@
+"""A real PostgreSQL that behaves like Supabase, a database of its own for every test, and a bot's folder to work in."""
+
+import contextlib
+import os
+import secrets
+import sys
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+
+from lib.postgres import embedded  # noqa: E402
+from tests.bot import Bot  # noqa: E402
+from tests.supabase import SERVER_SETTINGS, SUPABASE_LIKE, make_database  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The server; HYBRID_BACKUP_TEST_POSTGRES names the folder of another version's binaries."""
+    binaries = os.environ.get("HYBRID_BACKUP_TEST_POSTGRES")
+    with embedded.running(Path(binaries) if binaries else None, SERVER_SETTINGS, "supabase_admin") as running:
+        with contextlib.closing(psycopg2.connect(running.url)) as admin:
+            admin.autocommit = True
+            admin.cursor().execute(SUPABASE_LIKE, {"password": running.password})
+        yield running
+
+
+@pytest.fixture
+def database(server):
+    """A connection string for a fresh database, as the user that Supabase gives its customers."""
+    with make_database(server, f"test_{secrets.token_hex(6)}") as url:
+        yield url
+
+
+@pytest.fixture
+def bot(tmp_path, database):
+    """A bot's folder with sample databases and a .env; nothing has been set up yet."""
+    return Bot.make(tmp_path / "bot", database, users=120)
+
+
+@pytest.fixture
+def saved_bot(bot):
+    """The same after setup and the first backup."""
+    bot.run("setup_supabase.py").expect(0)
+    return bot

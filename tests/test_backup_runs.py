@@ -1,0 +1,199 @@
+"""A backup mirrors the source: all of it, nothing more, and never half."""
+
+import contextlib
+import subprocess
+
+import psycopg2
+import pytest
+
+from lib import sample
+from tests.bot import BOT_TABLES
+
+
+def counts(path, bot):
+    names = bot.sqlite_rows(path, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    return {name: bot.sqlite_rows(path, f'SELECT count(*) FROM "{name}"')[0][0] for (name,) in names}
+
+
+def test_every_table_of_the_bot_has_as_many_rows_in_its_mirror(saved_bot):
+    expected = counts(saved_bot.premium, saved_bot) | counts(saved_bot.requests, saved_bot)
+    assert set(expected) == set(BOT_TABLES)
+    assert saved_bot.mirror_counts() == expected
+    assert sum(expected.values()) > 0
+
+
+def test_second_run_changes_nothing(saved_bot):
+    assert saved_bot.changes() == {}
+
+
+def test_second_full_run_rewrites_no_row(saved_bot):
+    assert saved_bot.changes("--full") == {}
+    touched = saved_bot.query(
+        "SELECT relname, n_tup_upd, n_tup_del, n_dead_tup FROM pg_stat_user_tables"
+        " WHERE schemaname LIKE 'backup\\_%' AND n_tup_upd + n_tup_del + n_dead_tup > 0"
+    )
+    assert touched == []
+
+
+def test_deleted_rows_vanish_from_the_mirror(saved_bot):
+    saved_bot.sqlite(saved_bot.requests, "DELETE FROM message_owners WHERE message_id % 3 = 0")
+    assert saved_bot.changes()["message_owners"][2] > 0
+    assert saved_bot.query("SELECT count(*) FROM backup_user_requests.message_owners WHERE message_id % 3 = 0") == [(0,)]
+    saved_bot.assert_restorable()
+
+
+def test_an_emptied_table_is_empty_in_the_mirror(saved_bot):
+    saved_bot.sqlite(saved_bot.premium, "DELETE FROM pending_payments")
+    saved_bot.changes()
+    assert saved_bot.query("SELECT count(*) FROM backup_premium_system.pending_payments") == [(0,)]
+
+
+def test_a_renewed_subscription_replaces_the_old_row(saved_bot):
+    (old,) = saved_bot.sqlite_rows(saved_bot.premium, "SELECT id, owner_id, group_id FROM premium_subscriptions LIMIT 1")
+    saved_bot.sqlite(
+        saved_bot.premium,
+        "INSERT OR REPLACE INTO premium_subscriptions"
+        " (owner_id, group_id, payment_id, telegram_payment_charge_id, stars_amount, created_at)"
+        f" VALUES ({old[1]}, {old[2]}, 'renewed', 'charge', 99, 1)",
+    )
+    assert saved_bot.changes()["premium_subscriptions"] == (1, 0, 1)
+    found = saved_bot.query(
+        "SELECT id, payment_id FROM backup_premium_system.premium_subscriptions WHERE owner_id = %s AND group_id = %s", old[1:]
+    )
+    assert len(found) == 1
+    assert found[0][0] != old[0]
+    assert found[0][1] == "renewed"
+
+
+def test_two_rows_may_swap_a_unique_value(saved_bot):
+    first, second = saved_bot.sqlite_rows(saved_bot.premium, "SELECT id, group_id FROM refunded_groups ORDER BY id LIMIT 2")
+    saved_bot.sqlite(
+        saved_bot.premium,
+        f"UPDATE refunded_groups SET group_id = 0 WHERE id = {first[0]};"
+        f"UPDATE refunded_groups SET group_id = {first[1]} WHERE id = {second[0]};"
+        f"UPDATE refunded_groups SET group_id = {second[1]} WHERE id = {first[0]};",
+    )
+    assert saved_bot.changes() == {"refunded_groups": (0, 2, 0)}
+    saved_bot.assert_restorable()
+
+
+def test_orphaned_refunds_are_normal(saved_bot):
+    saved_bot.sqlite(saved_bot.premium, "UPDATE refunds SET subscription_id = 999999999 WHERE id = 1")
+    assert saved_bot.changes() == {"refunds": (0, 1, 0)}
+
+
+def test_a_day_of_the_bot_comes_back_identical(saved_bot):
+    for seed in range(3):
+        sample.live(saved_bot.data, seed)
+        assert saved_bot.changes()
+        saved_bot.assert_restorable()
+    assert saved_bot.changes() == {}
+
+
+def test_a_new_table_and_a_new_column_are_mirrored_and_announced(saved_bot):
+    saved_bot.sqlite(
+        saved_bot.premium,
+        "CREATE TABLE gifts (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO gifts VALUES (1, 'Cap');"
+        "ALTER TABLE refunds ADD COLUMN note TEXT; UPDATE refunds SET note = 'new' WHERE id = 2;",
+    )
+    found = saved_bot.run("backup.py", "--json").expect(0)
+    warnings = sorted(found.json["warnings"])
+    assert "Put into sql/tables/premium_system.sql:\nCREATE TABLE gifts (\n    id bigint" in warnings[0]
+    assert "ALTER TABLE refunds ADD COLUMN note text;" in warnings[1]
+    assert len(warnings) == 2
+    assert saved_bot.query("SELECT note FROM backup_premium_system.refunds WHERE id = 2") == [("new",)]
+    assert saved_bot.query("SELECT name FROM backup_premium_system.gifts") == [("Cap",)]
+    saved_bot.assert_restorable()
+    assert saved_bot.run("backup.py").expect(0).stderr == ""
+
+
+def test_a_dropped_column_and_table_stay_in_the_mirror(saved_bot):
+    saved_bot.sqlite(saved_bot.premium, "DROP TABLE refunded_groups; ALTER TABLE payment_history DROP COLUMN status")
+    saved_bot.backup()
+    assert saved_bot.query("SELECT count(*) > 0 FROM backup_premium_system.refunded_groups") == [(True,)]
+    assert saved_bot.query("SELECT count(status) > 0 FROM backup_premium_system.payment_history") == [(True,)]
+    saved_bot.sqlite(
+        saved_bot.premium,
+        "INSERT INTO payment_history (owner_id, payment_id, stars_amount, created_at) VALUES (1, 'after', 2, 3)",
+    )
+    assert saved_bot.changes()["payment_history"] == (1, 0, 0)
+    saved_bot.assert_restorable()
+
+
+def test_json_follows_the_contract(saved_bot):
+    found = saved_bot.backup()
+    assert set(found) == {"outcome", "seconds", "runs", "warnings"}
+    assert [run["source"] for run in found["runs"]] == ["premium_system", "user_requests"]
+    for run in found["runs"]:
+        assert set(run) == {
+            "run", "source", "target", "outcome", "seconds", "bytes_sent", "bytes_received", "round_trips", "tables",
+        }  # fmt: skip
+        assert run["outcome"] == "saved"
+        assert run["round_trips"] > 0
+        for table in run["tables"]:
+            assert set(table) == {
+                "table", "rows", "inserted", "updated", "deleted", "misfits", "bytes_sent", "seconds",
+            }  # fmt: skip
+
+
+def test_success_is_silent_without_a_terminal_and_leaves_its_line_in_the_log(saved_bot):
+    done = saved_bot.run("backup.py").expect(0)
+    assert (done.stdout, done.stderr) == ("", "")
+    log = saved_bot.folder / "supabase_backup.log"
+    assert log.stat().st_mode & 0o077 == 0
+    found = subprocess.run(["grep", "Last Sync", log], capture_output=True, text=True).stdout.splitlines()
+    assert len(found) == 2
+    assert found[-1].split("Last Sync: ")[1].count(":") == 2
+
+
+def test_one_source_may_be_named(saved_bot):
+    found = saved_bot.backup("user_requests")
+    assert [run["source"] for run in found["runs"]] == ["user_requests"]
+    assert "there is no source nobody" in saved_bot.run("backup.py", "nobody").expect(2).stderr
+
+
+@pytest.mark.parametrize("flag", ["--dry-run", "--verify"])
+def test_looking_changes_nothing(saved_bot, flag):
+    sample.live(saved_bot.data, 5)
+    before = saved_bot.query("SELECT max(run) FROM backup.runs"), saved_bot.mirror_counts()
+    saved_bot.run("backup.py", flag)
+    assert (saved_bot.query("SELECT max(run) FROM backup.runs"), saved_bot.mirror_counts()) == before
+
+
+def test_dry_run_says_what_a_backup_would_do(saved_bot):
+    saved_bot.sqlite(saved_bot.premium, "DELETE FROM refunds WHERE id = 1; UPDATE refunds SET status = 'x' WHERE id = 2")
+    said = saved_bot.run("backup.py", "--dry-run").expect(0).stdout
+    assert "premium_system.refunds: would insert 0, update 1, delete 1" in said
+    assert saved_bot.changes()["refunds"] == (0, 1, 1)
+
+
+def test_verify_finds_what_somebody_changed_in_the_mirror(saved_bot):
+    saved_bot.run("backup.py", "--verify").expect(0)
+    saved_bot.query("UPDATE backup_premium_system.payment_history SET stars_amount = stars_amount + 1 WHERE id = 3")
+    found = saved_bot.run("backup.py", "--verify", "--json").expect(1).json
+    assert [table["table"] for table in found["tables"] if not table["is_equal"]] == ["payment_history"]
+    assert saved_bot.changes("--full")["payment_history"] == (0, 1, 0)
+    saved_bot.run("backup.py", "--verify").expect(0)
+
+
+def test_status_tells_the_last_success_and_its_age(saved_bot):
+    said = saved_bot.run("backup.py", "--status").expect(0).stdout
+    assert "premium_system → 127.0.0.1" in said
+    assert "last success: run 1, " in said
+    saved_bot.run("backup.py", "--status", "--max-age", "7h").expect(0)
+    saved_bot.query("UPDATE backup.runs SET finished_at = finished_at - interval '8 hours'")
+    late = saved_bot.run("backup.py", "--status", "--max-age", "7h").expect(1)
+    assert "premium_system: the last success is 8 hours old, more than 7h." in late.stderr
+
+
+def test_two_runs_of_one_source_do_not_meet(saved_bot):
+    with contextlib.closing(psycopg2.connect(saved_bot.url)) as other:
+        number = saved_bot.query(
+            "INSERT INTO backup.runs (source, machine, version) VALUES ('premium_system', 'server', '1') RETURNING run"
+        )
+        other.cursor().execute("SELECT pg_advisory_xact_lock(hashtextextended('backup.premium_system', 0))")
+        done = saved_bot.run("backup.py").expect(3)
+        assert f"premium_system is being backed up already (run {number[0][0]} on server, since " in done.stderr
+    saved_bot.run("backup.py").expect(0)
+    closed = saved_bot.query("SELECT outcome, error FROM backup.runs WHERE run = %s", number[0])
+    assert closed == [("failed", "killed or cut off before it ended")]

@@ -11,8 +11,8 @@ ASSIGNMENT = re.compile(
     r"""
     [ \t]*(?:export[ \t]+)?
     (?P<name>[^=\#\s'"]+)
-    [ \t]*=[ \t]*
-    (?:'(?P<single>(?:\\.|[^'\\])*)' | "(?P<double>(?:\\.|[^"\\])*)" | (?P<bare>[^\r\n]*))
+    [ \t]*=(?P<gap>[ \t]*)
+    (?:'(?P<single>(?:\\.|[^'\\])*)' | "(?P<double>(?:\\.|[^"\\])*)" | (?P<bare>(?![ \t'"])[^\r\n]*))
     [ \t]*(?:\#[^\r\n]*)?(?:\r\n|\n|\r|$)
     """,
     re.VERBOSE | re.DOTALL,
@@ -49,7 +49,7 @@ def _value(match: re.Match) -> str:
         return re.sub(r"\\([\\'])", r"\1", match["single"])
     if match["double"] is not None:
         return re.sub(r"\\(.)", lambda escape: ESCAPES.get(escape[1], _kept(escape[1])), match["double"], flags=re.DOTALL)
-    return re.sub(r"\s+#.*", "", match["bare"]).rstrip()
+    return re.sub(r"\s+#.*", "", match["gap"] + match["bare"]).strip()
 
 
 def _kept(character: str) -> str:

@@ -102,7 +102,7 @@ CREATE TABLE linked_messages (
 PAID = {"premium_subscriptions": 160, "payment_history": 350, "refunds": 40, "refunded_groups": 25, "pending_payments": 7}
 ASKED = {"user_requests": 4_700, "command_requests": 5_200, "message_owners": 23_000, "linked_messages": 30}
 REAL_USERS = 1_200
-SILENCE = 0.6233
+SILENCE = 0.6218
 
 GIFTS = (
     "Plush Pepe",

@@ -12,6 +12,13 @@ import pytest
 from lib import sample
 from tests.bot import REPOSITORY, environment
 
+EXPECTED = {
+    "0 bytes": "premium_system.db is empty (0 bytes).",
+    "a text file": "premium_system.db: file is not a database.",
+    "a wrong magic": "premium_system.db: file is not a database.",
+    "half a file": "premium_system.db: database disk image is malformed",
+    "a zeroed page": "premium_system.db: database disk image is malformed",
+}
 UNTOUCHED = "Nothing was changed in Supabase; the last good backup is run 1, "
 
 
@@ -73,6 +80,7 @@ def test_the_last_good_backup_stays_when_a_source_breaks(saved_bot):
         said = refused(saved_bot.run("backup.py", "premium_system"))
         assert said.startswith(f"Error: {saved_bot.premium.name}"), what
         assert UNTOUCHED in said, what
+        assert EXPECTED[what] in said, said
         assert "Try: restore it with  python3 restore.py --database premium_system" in said, what
         assert saved_bot.premium.read_bytes() == content, what
     shutil.copy(kept["premium_system"], saved_bot.premium)

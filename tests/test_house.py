@@ -1,0 +1,78 @@
+"""The house rules that a machine can check."""
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+
+import pytest
+
+from tests.bot import REPOSITORY, environment
+
+SCRIPTS = ("backup.py", "restore.py", "setup_supabase.py", "test_backup.py")
+MODULES = sorted([*REPOSITORY.glob("*.py"), *REPOSITORY.glob("lib/**/*.py")])
+TOP_LEVEL = {*SCRIPTS, "lib", "sql", "crontab.example", "requirements.txt", "README.md", "tests", "LICENSE", "CHANGELOG.md"}
+
+
+def function_lengths():
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                doc = ast.get_docstring(node, clean=False)
+                yield node.end_lineno - node.lineno + 1 - (doc.count("\n") + 1 if doc else 0), f"{path.name} {node.name}"
+
+
+def test_functions_are_short():
+    lengths = sorted(function_lengths())
+    numbers = [length for length, _ in lengths]
+    assert statistics.median(numbers) <= 8
+    assert numbers[int(len(numbers) * 0.9)] <= 20
+    assert numbers[-1] <= 40, lengths[-1]
+
+
+def test_only_the_standard_library_and_psycopg2_are_imported():
+    allowed = {*sys.stdlib_module_names, "lib", "psycopg2", "backup"}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            found += [node.module] if isinstance(node, ast.ImportFrom) else []
+            assert {name.split(".")[0] for name in found} <= allowed, path
+
+
+def test_the_top_level_is_as_it_was_agreed():
+    tracked = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True).stdout.split("\n")
+    names = {name.split("/")[0] for name in tracked if name}
+    assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_is_the_docstring_and_names_every_flag(script):
+    done = subprocess.run([sys.executable, REPOSITORY / script, "--help"], capture_output=True, text=True, env=environment())
+    assert done.returncode == 0
+    source = (REPOSITORY / script).read_text()
+    assert done.stdout.strip() == ast.get_docstring(ast.parse(source)).strip()
+    flags = set(re.findall(r'add_argument\("(--[a-z-]+)"', source + (REPOSITORY / "lib" / "cli.py").read_text()))
+    assert {flag for flag in flags if flag not in done.stdout} == set()
+    assert "exit status:" in done.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_works_from_any_folder_and_hops_into_the_venv(script, tmp_path):
+    done = subprocess.run([sys.executable, REPOSITORY / script, "--version"], capture_output=True, text=True, cwd=tmp_path)
+    assert re.fullmatch(r"Hybrid backup \d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_every_statement_is_used_and_says_why_it_exists():
+    code = "".join(path.read_text() for path in MODULES)
+    for path in sorted((REPOSITORY / "sql" / "statements").glob("*.sql")):
+        assert path.read_text().startswith("-- "), path.name
+        assert f'"{path.stem}"' in code, f"{path.name} is used by nobody"
+
+
+def test_every_setting_is_documented():
+    from lib import config
+
+    documented = (REPOSITORY / ".env.example").read_text() + (REPOSITORY / "README.md").read_text()
+    names = {*config.DEFAULTS, "SUPABASE_DB_URL", *(f"SUPABASE_DB_{part}" for part in config.PARTS)}
+    assert {name for name in names if name not in documented} == set()

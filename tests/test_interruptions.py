@@ -1,0 +1,135 @@
+"""Killed at any moment, a backup leaves the state before or the state after; a writing bot is neither stopped nor torn."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from lib import sample
+from lib.postgres import embedded
+from tests import compare
+from tests.bot import REPOSITORY, environment
+
+MOMENTS = 10
+
+
+def held(bot):
+    """What the target holds, by content: the mirrors' rows and the number of the run that left them."""
+    mirrors = {}
+    for schema, table in bot.query("SELECT schemaname, tablename FROM pg_tables WHERE schemaname LIKE 'backup\\_%'"):
+        ((digest,),) = bot.query(f'SELECT md5(string_agg(t::text, $$|$$ ORDER BY t::text)) FROM "{schema}"."{table}" AS t')
+        mirrors[schema, table] = digest
+    return mirrors
+
+
+def test_a_killed_backup_leaves_one_state_or_the_other(saved_bot):
+    started = time.monotonic()
+    saved_bot.backup()
+    length = time.monotonic() - started
+    killed = 0
+    for moment in range(MOMENTS):
+        before, kept = held(saved_bot), saved_bot.keep_copies()
+        sample.live(saved_bot.data, seed=moment)
+        running = saved_bot.start("backup.py")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(length * (moment + 1) / MOMENTS)
+        killed += running.poll() is None
+        running.kill()
+        running.communicate()
+        after = held(saved_bot)
+        for source, path in (("premium_system", saved_bot.premium), ("user_requests", saved_bot.requests)):
+            saved_bot.run("restore.py", "--yes", "--to", str(saved_bot.folder / "out"), "--database", source).expect(0)
+            is_old = {key: digest for key, digest in after.items() if source in key[0]} == {
+                key: digest for key, digest in before.items() if source in key[0]
+            }
+            expected = kept[source] if is_old else path
+            assert compare.differences(expected, saved_bot.folder / "out" / path.name) == []
+        saved_bot.backup()
+        saved_bot.assert_restorable()
+    assert killed >= MOMENTS // 2
+    assert not list((saved_bot.folder / "snapshots").glob("*.taking"))
+    assert saved_bot.query("SELECT count(*) FROM backup.runs WHERE outcome = 'running'") == [(0,)]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_ends_a_backup_in_one_line(saved_bot, name):
+    with contextlib.closing(sqlite3.connect(saved_bot.premium, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")  # the backup waits for this lock, so the signal finds it at work
+        running = saved_bot.start("backup.py")
+        while not saved_bot.query("SELECT 1 FROM backup.runs WHERE outcome = 'running'"):
+            assert running.poll() is None
+        running.send_signal(getattr(signal, name))
+        stdout, stderr = running.communicate(timeout=20)
+    assert running.returncode == 128 + getattr(signal, name)
+    assert (stdout, stderr) == ("", f"Stopped by {name}; what was not finished was rolled back.\n")
+    saved_bot.run("backup.py").expect(0)
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_a_bot_that_writes_all_the_time_gets_a_consistent_backup(saved_bot, mode):
+    """Every commit moves one star between two tables, so that any consistent state has the same sum."""
+    saved_bot.sqlite(
+        saved_bot.premium,
+        f"PRAGMA journal_mode = {mode}; CREATE TABLE purse_a (id INTEGER PRIMARY KEY, stars INTEGER);"
+        "CREATE TABLE purse_b (id INTEGER PRIMARY KEY, stars INTEGER);"
+        "INSERT INTO purse_a VALUES (1, 1000000); INSERT INTO purse_b VALUES (1, 0)",
+    )
+    stop, commits = threading.Event(), []
+
+    def write():
+        while not stop.is_set():
+            with contextlib.closing(sqlite3.connect(saved_bot.premium, timeout=30)) as database, database:
+                database.execute("UPDATE purse_a SET stars = stars - 1")
+                database.execute("UPDATE purse_b SET stars = stars + 1")
+            commits.append(time.monotonic())
+            stop.wait(0.005)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(3):
+            before = len(commits)
+            saved_bot.backup("premium_system")
+            assert len(commits) > before
+            out = saved_bot.folder / "out"
+            saved_bot.run("restore.py", "--yes", "--to", str(out), "--database", "premium_system").expect(0)
+            sums = saved_bot.sqlite_rows(out / sample.PREMIUM, "SELECT (SELECT stars FROM purse_a) + (SELECT stars FROM purse_b)")
+            assert sums == [(1_000_000,)]
+    finally:
+        stop.set()
+        writer.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a child to its parent")
+def test_an_embedded_server_dies_with_its_parent_and_its_folder_is_swept(tmp_path):
+    script = f"""import sys; sys.path.insert(0, {str(REPOSITORY)!r})
+from lib.postgres import embedded
+with embedded.running() as server:
+    print(server.process.pid, server.folder, flush=True); sys.stdin.read()"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+    )
+    number, folder = parent.stdout.readline().split()
+    assert os.path.isdir(folder)
+    parent.kill()
+    parent.communicate()
+    deadline = time.monotonic() + 20
+    while is_running(int(number)) and time.monotonic() < deadline:
+        os.sched_yield()
+    assert not is_running(int(number))
+    with embedded.running():
+        assert not os.path.exists(folder)
+
+
+def is_running(number):
+    try:
+        with open(f"/proc/{number}/stat") as file:
+            return file.read().rsplit(")")[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -130,5 +130,11 @@ class Bot:
         return URL.fullmatch(self.url)["password"]
 
 
+def copy_checkout(folder: Path) -> Path:
+    """Copy the repository as a fresh clone has it: no .venv, no .env, nothing that a run has made."""
+    ignored = shutil.ignore_patterns(".git", ".venv", ".env", "__pycache__", ".*_cache", "sqlite_data", "snapshots", "*.log")
+    return Path(shutil.copytree(REPOSITORY, folder / "checkout", ignore=ignored))
+
+
 def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}

@@ -1,0 +1,75 @@
+"""Measure what the README and the closing notes claim; nothing here is asserted, because machines are noisy.
+
+usage: python3 tests/bench.py stalls [USERS]      the bot's commits with and without a backup beside it
+"""
+
+import contextlib
+import sqlite3
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from lib.postgres import embedded
+from tests import compare
+from tests.bot import Bot
+
+PAUSE = 0.005
+SECONDS = 10
+
+
+def stalls(users: int) -> None:
+    """A writer commits every 5 ms; print p50, p99 and the longest commit, alone and with backups running all the time."""
+    for mode in ("DELETE", "WAL"):
+        with embedded.running() as server, tempfile.TemporaryDirectory() as folder:
+            bot = Bot.make(Path(folder) / "bot", server.url, users)
+            bot.sqlite(bot.requests, f"PRAGMA journal_mode = {mode}")
+            bot.run("setup_supabase.py").expect(0)
+            for what, backups in (("alone", False), ("with a backup", True)):
+                times, runs = commits(bot, backups)
+                print(
+                    f"{mode:6}  {what:13}  {len(times):5} commits, {runs} backups: p50 {1000 * statistics.median(times):.1f} ms, "
+                    f"p99 {1000 * sorted(times)[int(len(times) * 0.99)]:.1f} ms, longest {1000 * max(times):.1f} ms"
+                )
+            bot.backup("user_requests")
+            bot.run("restore.py", "--yes", "--to", str(Path(folder) / "out"), "--database", "user_requests").expect(0)
+            print(
+                f"{mode:6}  restored file: {compare.differences(bot.requests, Path(folder) / 'out' / bot.requests.name) or 'identical'}"
+            )
+
+
+def commits(bot: Bot, with_backups: bool) -> tuple[list[float], int]:
+    """Return the seconds of every commit of a bot that opens a connection per query, and the backups meanwhile."""
+    stop, runs = threading.Event(), 0
+    times: list[float] = []
+
+    def write() -> None:
+        number = 0
+        while not stop.wait(PAUSE):
+            number += 1
+            started = time.perf_counter()
+            with contextlib.closing(sqlite3.connect(bot.requests, timeout=60)) as database, database:
+                database.execute("INSERT OR REPLACE INTO user_requests VALUES (?, -1, 'gift', ?)", (number % 500, number))
+            times.append(time.perf_counter() - started)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        if with_backups:
+            bot.backup("user_requests")
+            runs += 1
+        else:
+            time.sleep(0.1)
+    stop.set()
+    writer.join()
+    return times, runs
+
+
+if __name__ == "__main__":
+    BENCHES = {"stalls": stalls}
+    BENCHES[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 1200)

@@ -36,10 +36,9 @@ def stalls(users: int) -> None:
                     f"p99 {1000 * sorted(times)[int(len(times) * 0.99)]:.1f} ms, longest {1000 * max(times):.1f} ms"
                 )
             bot.backup("user_requests")
-            bot.run("restore.py", "--yes", "--to", str(Path(folder) / "out"), "--database", "user_requests").expect(0)
-            print(
-                f"{mode:6}  restored file: {compare.differences(bot.requests, Path(folder) / 'out' / bot.requests.name) or 'identical'}"
-            )
+            out = Path(folder) / "out"
+            bot.run("restore.py", "--yes", "--to", str(out), "--database", "user_requests").expect(0)
+            print(f"{mode:6}  restored file: {compare.differences(bot.requests, out / bot.requests.name) or 'identical'}")
 
 
 def commits(bot: Bot, with_backups: bool) -> tuple[list[float], int]:

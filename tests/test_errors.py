@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from lib import sample
-from tests.bot import REPOSITORY, environment
+from tests.bot import REPOSITORY, copy_checkout, environment
 
 EXPECTED = {
     "0 bytes": "premium_system.db is empty (0 bytes).",
@@ -190,15 +190,15 @@ def test_a_failure_in_json_has_error_and_try(saved_bot):
     assert set(usage) == {"outcome", "error", "try"}
 
 
-@pytest.mark.parametrize("script", ["backup.py", "restore.py", "setup_supabase.py", "test_backup.py"])
-def test_no_psycopg2_names_the_one_command(script, tmp_path):
+def test_no_psycopg2_names_the_one_command(tmp_path):
     """A Python without site-packages stands for a machine where nothing was installed."""
-    done = subprocess.run(
-        [sys.executable, "-S", str(REPOSITORY / script)], capture_output=True, text=True, env=environment(), cwd=tmp_path
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("Error: psycopg2, the PostgreSQL driver, is not installed for this Python.\n")
-    assert f"\nTry: python3 -m venv {REPOSITORY}/.venv && {REPOSITORY}/.venv/bin/pip install -r" in done.stderr
+    checkout = copy_checkout(tmp_path)
+    for script in ("backup.py", "restore.py", "setup_supabase.py", "test_backup.py"):
+        command = [sys.executable, "-S", str(checkout / script)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.startswith("Error: psycopg2, the PostgreSQL driver, is not installed for this Python.\n")
+        assert f"\nTry: python3 -m venv {checkout}/.venv && {checkout}/.venv/bin/pip install -r" in done.stderr
 
 
 def test_a_bot_that_holds_the_file_for_ever_is_named(saved_bot, monkeypatch):

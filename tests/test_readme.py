@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bot import REPOSITORY, Bot, environment
+from tests.bot import REPOSITORY, Bot, copy_checkout, environment
 
 README = (REPOSITORY / "README.md").read_text()
 BLOCKS = re.findall(r"^ *```sh\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
@@ -24,9 +24,7 @@ def test_ci_runs_the_two_commands_that_do_all_the_set_up():
 
 
 def test_every_other_command_runs_in_its_order(bot, tmp_path):
-    checkout = tmp_path / "checkout"
-    ignored = shutil.ignore_patterns(".git", ".venv", ".env", "__pycache__", ".*_cache", "sqlite_data", "snapshots")
-    shutil.copytree(REPOSITORY, checkout, ignore=ignored)
+    checkout = copy_checkout(tmp_path)
     shutil.copytree(bot.data, checkout / "sqlite_data")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for command in COMMANDS:

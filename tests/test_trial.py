@@ -1,9 +1,11 @@
 """test_backup.py and --demo try everything, and leave nothing behind."""
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
-from tests.bot import REPOSITORY, environment
+from tests.bot import copy_checkout, environment
 
 LEFT = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'backup%'"
 
@@ -57,15 +59,8 @@ def test_a_failed_check_says_what_to_do(bot):
 
 
 def test_without_settings_it_says_so_and_uses_the_embedded_postgres(tmp_path):
-    import shutil
-    import subprocess
-    import sys
-
-    copy = tmp_path / "checkout"
-    shutil.copytree(REPOSITORY, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".env", "__pycache__", ".*_cache"))
-    done = subprocess.run(
-        [sys.executable, copy / "test_backup.py"], capture_output=True, text=True, env=environment(), timeout=120
-    )
+    command = [sys.executable, copy_checkout(tmp_path) / "test_backup.py"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=120)
     assert done.stdout.startswith("No settings yet: this is a try on an embedded PostgreSQL with sample databases.\n")
     assert done.returncode == 0, done.stdout + done.stderr
 

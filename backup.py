@@ -79,7 +79,7 @@ def back_up_source(target, settings, name, path, report):
             runs.lock_source(target, run)
             plan = mirrors.plan(snapshot, mirrors.read(target, source), source)
             mirrors.mend(target, plan, source)
-            run.tables = [merge.merge_table(target, source, snapshot, table) for table in plan.tables]
+            run.tables = merge.merge(target, source, snapshot, plan.tables)
             runs.save(target, run, snapshot, plan)
         snapshot.keep_as(settings.snapshots / f"{name}.db")
     for warning in plan.warnings:

@@ -60,7 +60,7 @@ def restore(target, places, options, console) -> int:
         with rebuild.all_rebuilt(target, states, places, console) as files:
             for name, built in files.items():
                 with report.failures_reported():
-                    report.replaced(states[name], places[name], rebuild.put_in_place(built, places[name]))
+                    report.replaced(states[name], places[name], rebuild.put_in_place(built, places[name]), built.missing)
     return report.close()
 
 

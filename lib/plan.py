@@ -4,14 +4,19 @@ The source leads. Where a mirror lacks a table or a column, or is stricter than 
 it, which the run applies in its own transaction.
 """
 
+import string
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 from lib.errors import Problem
+from lib.postgres.names import mirror_name
 from lib.sqlite.schema import Column, Table
 
+ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 MIRROR_TYPES = ("bigint", "text", "double precision", "boolean", "bytea")
-# A table of Postgres has up to 1,600 columns, and a row's fixed part must fit a page of 8,192 bytes.
-MOST_COLUMNS = 900
+# A row's fixed part must fit a page of 8,192 bytes, where even a value that is stored elsewhere takes 18.
+MOST_COLUMNS = 400
+MOST_KEY_COLUMNS = 32
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,19 @@ class TablePlan:
     @property
     def key(self) -> list[PlannedColumn]:
         return [column for column in self.columns if column.is_key]
+
+    @property
+    def mirror_columns(self) -> list[str]:
+        return [column.mirror_name for column in self.columns]
+
+    @property
+    def label(self) -> str:
+        """The table's name in the bookkeeping: its own, wherever Postgres can keep it."""
+        return mirror_name(self.name)
+
+    @property
+    def printable(self) -> str:
+        return self.name.encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True)
@@ -78,17 +96,15 @@ def planned(table: Table, mirror: Mirror | None) -> TablePlan:
     return TablePlan(table.name, mirror.name, tuple(_matched(table, column, mirror) for column in table.columns))
 
 
-def find(name: str, names: dict) -> str | None:
-    """Return the mirror's name for a source's: the same, or the same but for upper and lower case."""
+def find(name: str, names: Iterable[str]) -> str | None:
+    """Return the mirror's name for a source's: the same, or the same but for ASCII case, which is what SQLite ignores."""
     if name in names:
         return name
-    folded = [found for found in names if found.lower() == name.lower()]
+    folded = [found for found in names if found.translate(ASCII_LOWER) == name.translate(ASCII_LOWER)]
     return folded[0] if len(folded) == 1 else None
 
 
 def _matched(table: Table, column: Column, mirror: Mirror) -> PlannedColumn:
-    from lib.postgres.names import mirror_name
-
     name = find(mirror_name(column.name), mirror.columns)
     found = mirror.columns[name]
     if found["type"] not in MIRROR_TYPES:

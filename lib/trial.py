@@ -115,7 +115,7 @@ def restore_and_compare(target: Target, scratch: Settings) -> int:
         with target.transaction("REPEATABLE READ READ ONLY"):
             state = saved.read_state(target, name)
             with rebuild.rebuilt(target, state, scratch.folder / "restored" / path.name) as built:
-                rows += _compare(built, path, state)
+                rows += _compare(built.path, path, state)
     return rows
 
 

@@ -75,6 +75,16 @@ class Bot:
         stdout, stderr = running.communicate(timeout=120)
         return Result(running.returncode, stdout, stderr)
 
+    def peak_memory(self, script: str, *flags: str) -> int:
+        """Run a script, expect success, and return the largest resident size of its process, in bytes."""
+        code = "import resource, subprocess, sys; status = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL);"
+        code += "print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        command = [sys.executable, "-c", code, *self.command(script, *flags)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment())
+        status, kilobytes = done.stdout.split()
+        assert status == "0", done.stderr
+        return int(kilobytes) * 1024
+
     def backup(self, *flags: str) -> dict:
         """Back up, expect success, and return what --json says."""
         return self.run("backup.py", "--json", *flags).expect(0).json

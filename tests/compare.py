@@ -49,7 +49,7 @@ def rows(database: sqlite3.Connection, table: bytes) -> Counter:
     codec = {b"UTF-8": "utf-8", b"UTF-16le": "utf-16-le", b"UTF-16be": "utf-16-be"}[
         database.execute("PRAGMA encoding").fetchone()[0]
     ]
-    name = table.decode(codec if codec != "utf-8" else "utf-8", "surrogateescape")
+    name = table.decode(codec, "surrogateescape" if codec == "utf-8" else "strict")
     quoted = '"' + name.replace('"', '""') + '"'
     columns = [row[1].decode("utf-8", "surrogateescape") for row in database.execute(f"PRAGMA table_xinfo({quoted})")]
     cells = ['"' + column.replace('"', '""') + '"' for column in columns]
@@ -60,9 +60,16 @@ def rows(database: sqlite3.Connection, table: bytes) -> Counter:
             cells.append(rowid)
         except sqlite3.OperationalError:
             pass  # WITHOUT ROWID
+    # A result may have 2,000 columns, and each cell takes two: wide tables are read in parts, side by side.
+    parts = [cells[start : start + 900] for start in range(0, len(cells), 900)]
+    found = [[tuple(map(_exact, row)) for row in database.execute(_select(part, quoted))] for part in parts]
+    return Counter(zip(*found, strict=True))
+
+
+def _select(cells: list[str], table: str) -> str:
     # sqlite3_column_text would repair broken text; a blob is given as it is.
-    wanted = ", ".join(f"typeof({cell}), iif(typeof({cell}) = 'text', CAST({cell} AS BLOB), {cell})" for cell in cells)
-    return Counter(tuple(map(_exact, row)) for row in database.execute(f"SELECT {wanted} FROM {quoted}"))
+    wanted = (f"typeof({cell}), iif(typeof({cell}) = 'text', CAST({cell} AS BLOB), {cell})" for cell in cells)
+    return f"SELECT {', '.join(wanted)} FROM {table}"
 
 
 def _exact(value: object) -> object:

@@ -42,8 +42,9 @@ def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
     _refuse_foreign(target, {source.mirror_schema: _comment(target, name)})
     target.run(
         "create_mirror_schema",
-        {"source": name, "mirror_schema": source.mirror_schema},
+        source=sql.Literal(name),
         mirror_schema=sql.Identifier(source.mirror_schema),
+        mirror_schema_text=sql.Literal(source.mirror_schema),
     )
     _claim(target, source.mirror_schema, _comment(target, name))
     before = mirrors.read(target, source)

@@ -1,7 +1,9 @@
 """Read a source's mirrors, plan the run, and mend the mirrors where the source has grown or loosened."""
 
+import dataclasses
+
 from lib import plan as plans
-from lib.plan import MOST_COLUMNS, Mirror, Plan, Source
+from lib.plan import MOST_COLUMNS, MOST_KEY_COLUMNS, Mirror, Plan, Source
 from lib.postgres import ddl
 from lib.postgres.connection import Target
 from lib.postgres.names import mirror_name
@@ -24,12 +26,19 @@ def _mirror(name: str, columns: dict[str, dict], constraints: dict[str, dict]) -
 def plan(snapshot: Snapshot, mirrors: dict[str, Mirror], source: Source) -> Plan:
     """Match every table of the snapshot with its mirror; collect the DDL for what the mirrors lack."""
     found = Plan()
-    for table in snapshot.schema.tables:
+    for table in map(_with_usable_key, snapshot.schema.tables):
         mirror = None
         if _can_have_mirror(table):
             mirror = _mended(snapshot, table, mirrors, found, source)
         found.tables.append(plans.planned(table, mirror))
     return found
+
+
+def _with_usable_key(table: Table) -> Table:
+    """Take the hidden rowid where the key has more columns than an index of Postgres."""
+    if len(table.key) <= MOST_KEY_COLUMNS:
+        return table
+    return dataclasses.replace(table, key=tuple(column.name for column in table.columns if column.is_rowid))
 
 
 def _can_have_mirror(table: Table) -> bool:

@@ -42,7 +42,7 @@ class Run:
     def as_json(self) -> dict:
         shown = asdict(self)
         for table in shown["tables"]:
-            del table["digest"]
+            del table["digest"], table["label"]
         if not self.error:
             del shown["error"]
         return shown
@@ -84,7 +84,7 @@ def save(target: Target, run: Run, snapshot: Snapshot, planned: Plan) -> None:
         "objects": snapshot.schema.objects,
         "tables": planned.as_json(),
     }
-    stored = {"source": run.source, "definition": json.dumps(definition, ensure_ascii=False)}
+    stored = {"source": run.source, "definition": json.dumps(definition)}
     ((source_schema,),) = target.run("save_schema", stored)
     run.outcome = "saved"
     saved = {"source_schema": source_schema, "snapshot_hash": snapshot.hash, "outcome": run.outcome}

@@ -1,5 +1,6 @@
 """What a target holds of a source: the state that a restore rebuilds."""
 
+import json
 from dataclasses import dataclass
 
 from psycopg2 import sql
@@ -32,6 +33,7 @@ def read_state(target: Target, source: str) -> SavedState:
         raise SourceError(f"{target.host} holds no backup of {source}.", "python3 backup.py --status")
     run, finished_at, rows, mirror_schema, definition, tables = found[0]
     digests = {name: Digest(left["rows"], int(left["digest"])) for name, left in (tables or {}).items()}
+    definition = json.loads(definition)
     planned = plans.from_json(definition["tables"])
     return SavedState(Source(source, mirror_schema), run, finished_at, rows, definition, planned, digests)
 
@@ -48,6 +50,6 @@ def read_misfits(target: Target, state: SavedState, table: TablePlan, writer: ob
         "read_misfits",
         schema=sql.Identifier(target.schema),
         source=sql.Literal(state.source.name),
-        table=sql.Literal(table.name),
+        table=sql.Literal(table.label),
     )
     target.copy_out(query, writer)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lib import cli
 from lib.config import Settings
+from lib.digest import Digest
 from lib.plan import Source, TablePlan
 from lib.postgres import merge, mirrors, runs
 from lib.postgres.connection import Target
@@ -13,7 +14,7 @@ from lib.sqlite import lines
 from lib.sqlite import snapshot as snapshots
 from lib.sqlite.snapshot import Snapshot
 
-Compare = Callable[[Target, Source, Snapshot, TablePlan], dict]
+Compare = Callable[[Target, Source, Snapshot, list[TablePlan]], list[dict]]
 
 
 def show(settings: Settings, sources: dict[str, Path], compare: Compare, console: cli.Console) -> int:
@@ -37,24 +38,32 @@ def _of_source(target: Target, settings: Settings, name: str, path: Path, compar
     with snapshots.taken(path, settings.snapshots, settings.check) as snapshot, target.rehearsal():
         plan = mirrors.plan(snapshot, mirrors.read(target, source), source)
         mirrors.mend(target, plan, source)
-        return [{"target": target.host} | compare(target, source, snapshot, table) for table in plan.tables]
+        found = compare(target, source, snapshot, plan.tables)
+        return [{"source": name, "target": target.host} | table for table in found]
 
 
-def changes(target: Target, source: Source, snapshot: Snapshot, table: TablePlan) -> dict:
-    """Say what a backup would do to one table."""
-    done = merge.merge_table(target, source, snapshot, table)
-    counts = {"inserted": done.inserted, "updated": done.updated, "deleted": done.deleted}
-    text = f"{source.name}.{table.name}: would insert {done.inserted:,}, update {done.updated:,}, delete {done.deleted:,}"
-    return {"source": source.name, "table": table.name, "rows": done.rows, **counts, "text": text}
+def changes(target: Target, source: Source, snapshot: Snapshot, tables: list[TablePlan]) -> list[dict]:
+    """Say what a backup would do to each table."""
+    return [_change(source, done) for done in merge.merge(target, source, snapshot, tables)]
 
 
-def differences(target: Target, source: Source, snapshot: Snapshot, table: TablePlan) -> dict:
-    """Compare one table's content with what the target holds, by digest."""
-    ours, theirs = lines.digest(snapshot.connection, table), merge.held_digest(target, source, table)
+def _change(source: Source, done: merge.TableResult) -> dict:
+    counts = {name: getattr(done, name) for name in ("inserted", "updated", "deleted")}
+    text = f"{source.name}.{done.table}: would insert {done.inserted:,}, update {done.updated:,}, delete {done.deleted:,}"
+    return {"table": done.table, "rows": done.rows, **counts, "text": text}
+
+
+def differences(target: Target, source: Source, snapshot: Snapshot, tables: list[TablePlan]) -> list[dict]:
+    """Compare each table's content with what the target holds, by digest."""
+    held = merge.held_digests(target, source, tables)
+    return [_difference(target, source, table, lines.digest(snapshot.connection, table), held[table.label]) for table in tables]
+
+
+def _difference(target: Target, source: Source, table: TablePlan, ours: Digest, theirs: Digest) -> dict:
     verdict = "✅ equal" if ours == theirs else "❌ differs"
-    text = f"{verdict}  {source.name}.{table.name}: {ours.rows:,} rows here, {theirs.rows:,} in {target.host}"
-    found = {"source": source.name, "table": table.name, "rows": ours.rows, "rows_in_target": theirs.rows}
-    return found | {"is_equal": ours == theirs, "text": text}
+    text = f"{verdict}  {source.name}.{table.printable}: {ours.rows:,} rows here, {theirs.rows:,} in {target.host}"
+    counts = {"rows": ours.rows, "rows_in_target": theirs.rows}
+    return {"table": table.printable, **counts, "is_equal": ours == theirs, "text": text}
 
 
 def _without_text(table: dict) -> dict:

@@ -65,7 +65,7 @@ class Report:
             if places[name].exists():
                 self.console.say(f"    the file that is there ({size(places[name].stat().st_size)}) is kept beside it")
 
-    def replaced(self, state: SavedState, place: Path, kept: Path | None) -> None:
+    def replaced(self, state: SavedState, place: Path, kept: Path | None, missing: list[str]) -> None:
         found = {
             "source": state.source.name,
             "run": state.run,
@@ -78,6 +78,11 @@ class Report:
         self.console.say(f"✅ {place}: {plural(state.rows, 'row')} of run {state.run}, every row compared")
         if kept:
             self.console.say(f"   the old file is {kept}")
+        if missing:
+            self.console.warn(
+                f"{state.source.name} uses what only the bot knows ({', '.join(sorted(set(missing)))}): "
+                "let the bot run REINDEX before it goes to work."
+            )
 
     def nothing_done(self) -> int:
         self.console.say(f"Nothing was done. {UNTOUCHED}")

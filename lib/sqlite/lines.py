@@ -59,19 +59,20 @@ class Lines:
     """
 
     def __init__(self, connection: sqlite3.Connection, query: str):
-        connection.text_factory = bytes
-        self._rows = connection.execute(query)
+        self._connection, self._rows = connection, connection.execute(query)
         self.digest = Digest()
         self.bytes = 0
 
     def read(self, _size: int) -> bytes:
         lines, hashed, size = [], [], 0
+        self._connection.text_factory = bytes
         for row in self._rows:
             lines.append(row[0])
             hashed.append(row[-1])
             size += len(row[0])
             if size >= CHUNK_BYTES:
                 break
+        self._connection.text_factory = str
         self.digest.add(hashed)
         chunk = b"\n".join([*lines, b""])
         self.bytes += len(chunk)
@@ -96,13 +97,28 @@ def of_mirror(connection: sqlite3.Connection, table: TablePlan) -> Lines:
     return Lines(connection, f"SELECT {wanted} FROM {quoted(table.name)} WHERE {_fits(table)}")
 
 
+class Misfits:
+    """The misfits of several tables as one file that COPY reads: the table's label and the line."""
+
+    def __init__(self, connection: sqlite3.Connection, tables: list[TablePlan]):
+        self.parts = {table.label: of_misfits(connection, table) for table in tables}
+        self._left = list(self.parts.values())
+
+    def read(self, size: int) -> bytes:
+        while self._left:
+            if chunk := self._left[0].read(size):
+                return chunk
+            self._left.pop(0)
+        return b""
+
+
 def of_misfits(connection: sqlite3.Connection, table: TablePlan) -> Lines:
-    """Return the lines of the rows that are kept whole, each as one CSV field."""
+    """Return the lines of the rows that are kept whole, each as one CSV field behind the table's label."""
     line = _joined([MISFIT_CELL.format(c=quoted(column.name)) for column in table.columns])
     where = f"NOT ({_fits(table)})" if table.mirror else "true"
     return Lines(
         connection,
-        f"""SELECT '"' || replace(line, '"', '""') || '"', line
+        f"""SELECT {_literal(csv_field(table.label))} || ',"' || replace(line, '"', '""') || '"', line
             FROM (SELECT {line} AS line FROM {quoted(table.name)} WHERE {where})""",
     )
 
@@ -120,7 +136,7 @@ def cells(line: str) -> Iterator[object]:
 
 
 class BadText(bytes):
-    """Text whose bytes are not valid in the database's encoding, or hold a NUL; stored with CAST(? AS TEXT)."""
+    """Text whose bytes are not valid in the database's encoding, or hold a NUL; stored with a CAST."""
 
 
 READ_CELL = {
@@ -131,6 +147,14 @@ READ_CELL = {
     "b": bytes.fromhex,
     "x": lambda raw: BadText(bytes.fromhex(raw)),
 }
+
+
+def csv_field(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _fits(table: TablePlan) -> str:

@@ -36,7 +36,9 @@ def mirror_type(connection: sqlite3.Connection, table: Table, column: Column) ->
 
 def _rows_by_mirror_type(connection: sqlite3.Connection, table: Table, column: Column) -> dict[str, int]:
     name = quoted(column.name)
-    counted = connection.execute(f"SELECT typeof({name}), count(*) FROM {quoted(table.name)} WHERE {name} IS NOT NULL GROUP BY 1")
+    # Not `IS NOT NULL`: SQLite takes a NOT NULL for granted, even where the file breaks it.
+    where = f"WHERE typeof({name}) <> 'null'"
+    counted = connection.execute(f"SELECT typeof({name}), count(*) FROM {quoted(table.name)} {where} GROUP BY 1")
     return {BY_STORAGE_CLASS[storage_class]: rows for storage_class, rows in counted}
 
 

@@ -11,9 +11,9 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lib.errors import Problem
 from lib.plan import TablePlan
-from lib.sqlite import lines
+from lib.sqlite import lines, standins
+from lib.sqlite.exact import register
 from lib.sqlite.names import quoted
 
 BATCH_BYTES = 1 << 18
@@ -25,16 +25,20 @@ ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 @contextlib.contextmanager
-def building(path: Path, definition: dict) -> Iterator[sqlite3.Connection]:
-    """Create the file with its tables, let the caller fill them, then add all that must come after the rows."""
+def building(path: Path, definition: dict, missing: list[str]) -> Iterator[sqlite3.Connection]:
+    """Create the file with its tables, let the caller fill them, then add all that must come after the rows.
+
+    Collations and functions that only the bot knows are noted in `missing`.
+    """
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         _prepare(connection, definition["pragmas"])
-        _create_tables(connection, definition)
+        register(connection)
+        _create_tables(connection, definition, missing)
         yield connection
         for found in _objects(definition, "index"):
             if found["sql"]:
-                connection.execute(found["sql"])
+                _execute(connection, sayable(found["sql"]), missing)
         _enter_rowless_objects(connection, definition)
         for pragma in LATE_PRAGMAS:
             connection.execute(f"PRAGMA {pragma} = {int(definition['pragmas'][pragma])}")
@@ -56,11 +60,21 @@ def _prepare(connection: sqlite3.Connection, pragmas: dict) -> None:
     connection.execute("BEGIN")
 
 
-def _create_tables(connection: sqlite3.Connection, definition: dict) -> None:
+def sayable(text: str) -> str:
+    """Return SQL without the bytes that are not UTF-8, which sqlite3 could not pass on; they are put back at the end."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _execute(connection: sqlite3.Connection, text: str, missing: list[str]) -> None:
+    standins.tried(connection, lambda: connection.execute(text), missing)
+
+
+def _create_tables(connection: sqlite3.Connection, definition: dict, missing: list[str]) -> None:
     """Create the tables in their order; SQLite makes its own, or lets them be made while writable_schema is on."""
     for found in _objects(definition, "table"):
         if not found["is_virtual"] and not found["name"].startswith("sqlite_"):
-            connection.execute(found["sql"])
+            _execute(connection, sayable(found["sql"]), missing)
+            _execute(connection, f"EXPLAIN INSERT INTO {quoted(found['name'])} DEFAULT VALUES", missing)
     there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     connection.execute("PRAGMA writable_schema = ON")
     for found in _objects(definition, "table"):
@@ -78,8 +92,14 @@ def _enter_rowless_objects(connection: sqlite3.Connection, definition: dict) -> 
     connection.execute("PRAGMA writable_schema = ON")
     connection.executemany(
         "INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, 0, ?)",
-        [(found["type"], found["name"], found["table"], found["sql"]) for found in rowless],
+        [(found["type"], found["name"], found["table"], sayable(found["sql"])) for found in rowless],
     )
+    for found in definition["objects"]:
+        if found["sql"] and found["sql"] != sayable(found["sql"]):
+            raw = found["sql"].encode("utf-8", "surrogateescape")
+            where = "WHERE type = ? AND name = ?"
+            update = f"UPDATE sqlite_master SET sql = CAST(substr(?, 1) AS TEXT) {where}"
+            connection.execute(update, [raw, found["type"], found["name"]])
     connection.execute("PRAGMA writable_schema = OFF")
 
 
@@ -125,20 +145,18 @@ class MisfitRows:
 
     def write(self, line: bytes) -> None:
         cells = list(lines.cells(ESCAPE.sub(_unescaped, line.decode()[:-1])))
-        marks = ", ".join("CAST(? AS TEXT)" if isinstance(cell, lines.BadText) else "?" for cell in cells)
+        # substr gives the bytes the database's encoding; a bound blob would be taken for UTF-8
+        marks = ", ".join("CAST(substr(?, 1) AS TEXT)" if isinstance(cell, lines.BadText) else "?" for cell in cells)
         self._connection.execute(f"INSERT INTO {_with_columns(self._table)} VALUES ({marks})", cells)
 
     def flush(self) -> None:
         pass
 
 
-def insert(connection: sqlite3.Connection, rows: MirrorRows | MisfitRows, read: Callable[[object], None]) -> None:
-    """Let `read` fill the table; an SQLite error names it."""
-    try:
-        read(rows)
-        rows.flush()
-    except sqlite3.Error as error:
-        raise Problem(f"the rebuilt file refuses a row: {error}.") from error
+def insert(rows: MirrorRows | MisfitRows, read: Callable[[object], None]) -> None:
+    """Let `read` fill the table."""
+    read(rows)
+    rows.flush()
 
 
 def _with_columns(table: TablePlan) -> str:

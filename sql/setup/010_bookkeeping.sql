@@ -44,12 +44,13 @@ CREATE TABLE IF NOT EXISTS {schema}.run_tables (
     PRIMARY KEY (run, table_name)
 );
 
--- The source's schema, word for word, with its pragmas and where each table's rows are; a new row only when it changed.
+-- The source's schema, word for word, with its pragmas and where each table's rows are, as JSON; a new row only when it changed.
+-- It is text, not jsonb: jsonb refuses what SQLite allows in a name or a comment.
 CREATE TABLE IF NOT EXISTS {schema}.source_schemas (
     source_schema   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source          text NOT NULL,
     definition_hash text NOT NULL,
-    definition      jsonb NOT NULL,
+    definition      text NOT NULL,
     UNIQUE (source, definition_hash)
 );
 

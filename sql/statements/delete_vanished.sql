@@ -4,4 +4,4 @@ WITH deleted AS (
     WHERE NOT EXISTS (SELECT FROM {staging} AS staging WHERE {same_key})
     RETURNING 1
 )
-SELECT count(*) FROM deleted
+INSERT INTO pg_temp.merged (table_name, deleted) SELECT {label}, count(*) FROM deleted;

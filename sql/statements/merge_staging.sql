@@ -7,4 +7,5 @@ WITH merged AS (
     WHERE ({old}) IS DISTINCT FROM ({new})
     RETURNING mirror.xmax = 0 AS is_new
 )
-SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM merged
+INSERT INTO pg_temp.merged (table_name, inserted, updated)
+SELECT {label}, count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM merged;

@@ -1,0 +1,66 @@
+"""Store cells that contradict their column's declaration, as a declaration changed under them leaves them.
+
+SQLite converts what is inserted to the declared type. While such a table is filled, its declaration is replaced by one of the
+same shape without types, checks and NOT NULL; the rows and indexes in the file are the same.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+
+from lib.sqlite.names import quoted
+
+
+@contextlib.contextmanager
+def declared(connection: sqlite3.Connection, table: str) -> Iterator[None]:
+    """Give an empty table a declaration without types while the caller fills it."""
+    text = _declaration(connection, table)
+    _replace_sql(connection, table, _untyped(connection, table))
+    try:
+        yield
+    finally:
+        _replace_sql(connection, table, text)
+
+
+def _declaration(connection: sqlite3.Connection, table: str) -> str:
+    return connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", [table]).fetchone()[0]
+
+
+def _replace_sql(connection: sqlite3.Connection, table: str, text: str) -> None:
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", [text, table])
+    (version,) = connection.execute("PRAGMA schema_version").fetchone()
+    connection.execute(f"PRAGMA schema_version = {version + 1}")
+    connection.execute("PRAGMA writable_schema = RESET")
+
+
+def _untyped(connection: sqlite3.Connection, table: str) -> str:
+    columns = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
+    indexes = connection.execute(f"PRAGMA index_list({quoted(table)})").fetchall()
+    constraints = sorted((index for index in indexes if index[3] in ("pk", "u")), key=lambda index: _place(index[1]))
+    key = [column[1] for column in columns if column[5]]
+    is_alias = len(key) == 1 and not any(index[3] == "pk" for index in constraints)
+    parts = [quoted(name) + (" INTEGER PRIMARY KEY" if is_alias and name in key else "") for _, name, *_ in columns]
+    parts += [_constraint(connection, name, origin) for _, name, _, origin, _ in constraints]
+    return f"CREATE TABLE {quoted(table)} ({', '.join(parts)}){_suffix(connection, constraints)}"
+
+
+def _place(index: str) -> int:
+    """SQLite numbers the indexes of constraints in their order: sqlite_autoindex_TABLE_2."""
+    return int(index.rsplit("_", 1)[1])
+
+
+def _constraint(connection: sqlite3.Connection, index: str, origin: str) -> str:
+    columns = [
+        f"{quoted(name)} COLLATE {quoted(collation)}{' DESC' if descending else ''}"
+        for _, _, name, descending, collation, is_key in connection.execute(f"PRAGMA index_xinfo({quoted(index)})")
+        if is_key
+    ]
+    return f"{'PRIMARY KEY' if origin == 'pk' else 'UNIQUE'} ({', '.join(columns)})"
+
+
+def _suffix(connection: sqlite3.Connection, constraints: list[tuple]) -> str:
+    """The key of a table WITHOUT ROWID has an index that is not in sqlite_master."""
+    key = [index[1] for index in constraints if index[3] == "pk"]
+    stored = "SELECT 1 FROM sqlite_master WHERE name = ?"
+    return " WITHOUT ROWID" if key and not connection.execute(stored, key).fetchone() else ""

@@ -1,0 +1,61 @@
+"""One source and its deployment, driven in this process: for the thousands of cases that subprocesses are too slow for."""
+
+import contextlib
+import shutil
+import sqlite3
+from pathlib import Path
+
+from backup import back_up_all
+from lib import rebuild, trial
+from lib.config import Settings, TargetSettings
+from lib.postgres import saved
+from lib.postgres.connection import Target
+from tests import compare
+from tests.bot import URL
+
+
+class Deployment:
+    def __init__(self, folder: Path, url: str, schema: str = "backup", name: str = "source.db"):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.path = folder, folder / name
+        match = URL.fullmatch(url)
+        target = TargetSettings(match["host"], int(match["port"]), match["name"], match["user"], match["password"], "prefer", "")
+        sources = {self.path.stem: self.path}
+        self.settings = Settings([target], sources, schema, 30, 100, "full", folder / "log", folder)
+
+    def script(self, text: str, **options) -> None:
+        with contextlib.closing(sqlite3.connect(self.path, isolation_level=None, **options)) as database:
+            database.executescript(text)
+
+    def set_up(self) -> None:
+        with Target(self.settings.targets[0], self.settings.schema) as target:
+            trial.set_up(target, self.settings)
+
+    def back_up(self) -> dict[str, tuple[int, int, int]]:
+        """Back up, and return inserted, updated and deleted rows of each table that changed."""
+        report = back_up_all(self.settings, self.settings.sources, trial.silent())
+        if report.failures:
+            raise report.failures[0]
+        self.warnings = report.warnings
+        self.tables = {table.table: table for table in report.runs[0].tables}
+        counts = {name: (table.inserted, table.updated, table.deleted) for name, table in self.tables.items()}
+        return {name: found for name, found in counts.items() if any(found)}
+
+    @property
+    def misfits(self) -> int:
+        return sum(table.misfits for name, table in self.tables.items() if not name.startswith("sqlite_"))
+
+    def restored(self) -> Path:
+        out = self.folder / "restored" / self.path.name
+        shutil.rmtree(out.parent, ignore_errors=True)
+        with Target(self.settings.targets[0], self.settings.schema) as target, target.transaction("REPEATABLE READ READ ONLY"):
+            state = saved.read_state(target, self.path.stem)
+            with rebuild.rebuilt(target, state, out) as built:
+                built.path.rename(out)
+        return out
+
+    def assert_round_trip(self) -> None:
+        """Back up twice: the second changes nothing; restore: identical, as the independent comparison judges."""
+        self.back_up()
+        assert self.back_up() == {}
+        assert compare.differences(self.path, self.restored()) == []

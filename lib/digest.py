@@ -13,6 +13,14 @@ from dataclasses import dataclass
 _first_half = struct.Struct(">q8x").unpack
 
 
+class RowHash:
+    """The hash of one line that is fed in pieces."""
+
+    def __init__(self):
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self.update, self.digest = self._md5.update, self._md5.digest
+
+
 @dataclass
 class Digest:
     rows: int = 0
@@ -23,6 +31,10 @@ class Digest:
         hashes = [_first_half(md5(line, usedforsecurity=False).digest())[0] for line in lines]
         self.rows += len(hashes)
         self.total += sum(hashes)
+
+    def add_row(self, row: "RowHash") -> None:
+        self.rows += 1
+        self.total += _first_half(row.digest())[0]
 
     def __add__(self, other: "Digest") -> "Digest":
         return Digest(self.rows + other.rows, self.total + other.total)

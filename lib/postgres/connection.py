@@ -5,7 +5,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg2
@@ -13,6 +13,7 @@ from psycopg2 import sql
 
 from lib import __version__
 from lib.config import TargetSettings
+from lib.errors import Problem
 from lib.postgres.explain import connection_problem, statement_problem
 from lib.postgres.statements import statement
 
@@ -72,8 +73,14 @@ class Target:
 
     def _copy(self, query: sql.Composable, file: Any) -> None:
         self.round_trips += 1
-        with statement_problem(self), self.connection.cursor() as cursor:
-            cursor.copy_expert(query, file, COPY_BYTES)
+        guarded = _Guarded(file)
+        try:
+            with statement_problem(self), self.connection.cursor() as cursor:
+                cursor.copy_expert(query, guarded, COPY_BYTES)
+        except Problem:
+            if guarded.error:
+                raise guarded.error from None
+            raise
 
     @contextlib.contextmanager
     def transaction(self, isolation: str = "READ COMMITTED") -> Iterator[None]:
@@ -105,6 +112,26 @@ class Target:
         if not self.connection.closed:
             self._wire_bytes = _wire_bytes(self.connection.fileno())
         return self._wire_bytes
+
+
+class _Guarded:
+    """A file for COPY that keeps the exception which its own reading or writing raised: psycopg2 would only quote it."""
+
+    def __init__(self, file: Any):
+        self._file, self.error = file, None
+
+    def read(self, size: int) -> bytes:
+        return self._kept(self._file.read, size)
+
+    def write(self, chunk: bytes) -> None:
+        self._kept(self._file.write, chunk)
+
+    def _kept(self, call: Callable, argument: Any) -> Any:
+        try:
+            return call(argument)
+        except BaseException as error:
+            self.error = error
+            raise
 
 
 def _connect(settings: TargetSettings) -> psycopg2.extensions.connection:

@@ -61,7 +61,7 @@ def _send(target: Target, snapshot: Snapshot, table: TablePlan, place: int, resu
     if not table.mirror:
         return Digest()
     started = time.monotonic()
-    found = lines.of_mirror(snapshot.connection, table)
+    found = lines.of_mirror(snapshot.connection, table, lines.has_large(snapshot.connection, table))
     target.copy_in(statement("copy_staging", staging=_staging(place), columns=names(table.mirror_columns)), found)
     result.bytes_sent, result.seconds = found.bytes, round(time.monotonic() - started, 3)
     return found.digest

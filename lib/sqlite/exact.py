@@ -1,23 +1,27 @@
 """Functions that SQLite calls for values whose text it cannot give exactly, or cannot judge, by itself."""
 
+import codecs
 import math
 import sqlite3
 import struct
 
+SLICE_BYTES = 1 << 20
+
 
 def register(connection: sqlite3.Connection) -> None:
     """Give the connection the functions that the expressions of lib/sqlite/lines.py call."""
-    codec = {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}[
-        _text(connection.execute("PRAGMA encoding").fetchone()[0])
-    ]
+    codec = codec_of(connection)
     connection.create_function("real_text", 1, _real_text, deterministic=True)
     connection.create_function("real_bits", 1, _real_bits, deterministic=True)
     connection.create_function("is_negative_zero", 1, _is_negative_zero, deterministic=True)
-    connection.create_function("is_plain_text", 1, lambda raw: _is_plain_text(raw, codec), deterministic=True)
+    connection.create_function("is_plain_text", 1, lambda raw: is_plain_text(raw, codec), deterministic=True)
 
 
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode()
+def codec_of(connection: sqlite3.Connection) -> str:
+    """Return Python's name for the database's encoding."""
+    return {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}[
+        connection.execute("PRAGMA encoding").fetchone()[0]
+    ]
 
 
 def _real_text(value: float | None) -> str | None:
@@ -34,9 +38,16 @@ def _is_negative_zero(value: float) -> bool:
     return value == 0 and math.copysign(1, value) < 0
 
 
-def _is_plain_text(raw: bytes | None, codec: str) -> bool:
+def is_plain_text(raw: bytes | None, codec: str) -> bool:
     """Whether Postgres can hold the text: valid in its encoding, and no NUL."""
+    if raw is None:
+        return False
+    decoder = codecs.getincrementaldecoder(codec)()
+    view = memoryview(raw)
     try:
-        return raw is not None and "\0" not in raw.decode(codec)
+        slices = (decoder.decode(view[start : start + SLICE_BYTES]) for start in range(0, len(raw), SLICE_BYTES))
+        has_nul = any("\0" in text for text in slices)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
+    return not has_nul

@@ -6,25 +6,27 @@ holds a whole row, every cell tagged with its storage class: n NULL, i integer, 
 in hex, x text in hex that Postgres could not hold.
 """
 
-import csv
 import sqlite3
 import struct
 from collections.abc import Iterator
 
 from lib.digest import Digest
-from lib.plan import PlannedColumn, TablePlan
+from lib.plan import MOST_COLUMNS, PlannedColumn, TablePlan
+from lib.sqlite import pieces
 from lib.sqlite.names import quoted
+from lib.sqlite.pieces import Pieces
 
 CHUNK_BYTES = 1 << 16
-csv.field_size_limit((1 << 31) - 1)
 # A btree of Postgres holds keys of up to 2,704 bytes.
 KEY_BYTES = 2500
+# Characters or bytes of one value, above which its row is sent in pieces.
+LARGE = 1 << 20
 
 CELL = {
     "bigint": "ifnull({c}, '')",
     "boolean": "ifnull({c}, '')",
     "text": """ifnull('"' || replace({c}, '"', '""') || '"', '')""",
-    "bytea": r"""CASE WHEN {c} IS NULL THEN '' ELSE '"\x' || lower(hex({c})) || '"' END""",
+    "bytea": r"""CASE WHEN {c} IS NULL THEN '' ELSE '"\x' || hex({c}) || '"' END""",
     "double precision": "ifnull(real_text({c}), '')",
 }
 DIGEST_CELL = CELL | {"double precision": "ifnull(real_bits({c}), '')"}
@@ -38,18 +40,14 @@ FITS = {
     "bytea": "typeof({c}) = 'blob'",
     "double precision": "typeof({c}) = 'real' AND ({c} <> 0 OR NOT is_negative_zero({c}))",
 }
-MISFIT_CELL = (
-    """
-    CASE typeof({c})
+MISFIT_CELL = f"""
+    CASE typeof({{c}})
         WHEN 'null' THEN 'n'
-        WHEN 'integer' THEN 'i' || {c}
-        WHEN 'real' THEN 'r' || real_bits({c})
-        WHEN 'blob' THEN 'b' || lower(hex({c}))
-        ELSE CASE WHEN """
-    + PLAIN
-    + """ THEN '"t' || replace({c}, '"', '""') || '"' ELSE 'x' || lower(hex(CAST({c} AS BLOB))) END
+        WHEN 'integer' THEN 'i' || {{c}}
+        WHEN 'real' THEN 'r' || real_bits({{c}})
+        WHEN 'blob' THEN 'b' || hex({{c}})
+        ELSE CASE WHEN {PLAIN} THEN '"t' || replace({{c}}, '"', '""') || '"' ELSE 'x' || hex(CAST({{c}} AS BLOB)) END
     END"""
-)
 
 
 class Lines:
@@ -81,16 +79,18 @@ class Lines:
 
 def digest(connection: sqlite3.Connection, table: TablePlan) -> Digest:
     """Return the digest of all of a table's rows, misfits included."""
-    total = Digest()
-    for lines in [of_misfits(connection, table)] + ([of_mirror(connection, table)] if table.mirror else []):
-        while lines.read(CHUNK_BYTES):
+    large = has_large(connection, table)
+    parts = [of_misfits(connection, table, large)] + ([of_mirror(connection, table, large)] if table.mirror else [])
+    for part in parts:
+        while part.read(CHUNK_BYTES):
             pass
-        total += lines.digest
-    return total
+    return sum((part.digest for part in parts), Digest())
 
 
-def of_mirror(connection: sqlite3.Connection, table: TablePlan) -> Lines:
+def of_mirror(connection: sqlite3.Connection, table: TablePlan, large: bool) -> Lines | Pieces:
     """Return the lines of the rows that the mirror can hold."""
+    if large:
+        return pieces.of_mirror(connection, table, _fits(table))
     line = _joined([CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
     digest_line = _joined([DIGEST_CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
     wanted = line if line == digest_line else f"{line}, {digest_line}"
@@ -101,7 +101,7 @@ class Misfits:
     """The misfits of several tables as one file that COPY reads: the table's label and the line."""
 
     def __init__(self, connection: sqlite3.Connection, tables: list[TablePlan]):
-        self.parts = {table.label: of_misfits(connection, table) for table in tables}
+        self.parts = {table.label: of_misfits(connection, table, has_large(connection, table)) for table in tables}
         self._left = list(self.parts.values())
 
     def read(self, size: int) -> bytes:
@@ -112,10 +112,12 @@ class Misfits:
         return b""
 
 
-def of_misfits(connection: sqlite3.Connection, table: TablePlan) -> Lines:
+def of_misfits(connection: sqlite3.Connection, table: TablePlan, large: bool) -> Lines | Pieces:
     """Return the lines of the rows that are kept whole, each as one CSV field behind the table's label."""
-    line = _joined([MISFIT_CELL.format(c=quoted(column.name)) for column in table.columns])
     where = f"NOT ({_fits(table)})" if table.mirror else "true"
+    if large and len(table.columns) <= MOST_COLUMNS:
+        return pieces.of_misfits(connection, table, where, csv_field(table.label))
+    line = _joined([MISFIT_CELL.format(c=quoted(column.name)) for column in table.columns])
     return Lines(
         connection,
         f"""SELECT {_literal(csv_field(table.label))} || ',"' || replace(line, '"', '""') || '"', line
@@ -129,10 +131,36 @@ def count(connection: sqlite3.Connection, table: TablePlan) -> tuple[int, int]:
     return connection.execute(f"SELECT count(*), {misfits} FROM {quoted(table.name)}").fetchone()
 
 
+def has_large(connection: sqlite3.Connection, table: TablePlan) -> bool:
+    """Whether a value is too large for its line to be built in one piece."""
+    wide = [column.name for column in table.columns if column.mirror_type in ("text", "bytea")][:MOST_COLUMNS]
+    if not wide:
+        return False
+    lengths = ", ".join(f"max(length(CAST({quoted(name)} AS BLOB)))" for name in wide)
+    return max(size or 0 for size in connection.execute(f"SELECT {lengths} FROM {quoted(table.name)}").fetchone()) > LARGE
+
+
 def cells(line: str) -> Iterator[object]:
     """Read a misfit's line back: None, int, float, str, bytes, or BadText."""
-    for cell in next(csv.reader([line], strict=True)):
+    for cell in _fields(line):
         yield READ_CELL[cell[0]](cell[1:])
+
+
+def _fields(line: str) -> Iterator[str]:
+    """Split a CSV line; the csv module would take sixteen times the size of a large value for it."""
+    at = 0
+    while at <= len(line):
+        if line.startswith('"', at):
+            end = line.index('"', at + 1)
+            while line.startswith('"', end + 1):
+                end = line.index('"', end + 2)
+            yield line[at + 1 : end].replace('""', '"')
+            at = end + 2
+        else:
+            end = line.find(",", at)
+            end = len(line) if end < 0 else end
+            yield line[at:end]
+            at = end + 1
 
 
 class BadText(bytes):
@@ -175,6 +203,6 @@ def _column_fits(column: PlannedColumn) -> str:
 def _joined(expressions: list[str]) -> str:
     """Join by commas as a balanced tree: SQLite's expressions may be 1,000 deep, its tables 2,000 wide."""
     if len(expressions) == 1:
-        return f"({expressions[0]})"
+        return f"('' || {expressions[0]})"
     half = len(expressions) // 2
     return f"({_joined(expressions[:half])} || ',' || {_joined(expressions[half:])})"

@@ -4,6 +4,7 @@ Tables and indexes are created by their own SQL. Views, triggers and virtual tab
 sqlite_master word for word: nothing of theirs runs while the file is built.
 """
 
+import binascii
 import contextlib
 import os
 import re
@@ -113,6 +114,7 @@ class MirrorRows:
         cells = ", ".join(self.CELL.get(column.mirror_type, "?") for column in table.columns)
         self._insert = f"INSERT INTO {_with_columns(table)} VALUES ({cells})"
         self._readers = [(place, self.READ[c.mirror_type]) for place, c in enumerate(table.columns) if c.mirror_type in self.READ]
+        self._kinds = [column.mirror_type for column in table.columns]
         self._connection, self._batch, self._size = connection, [], 0
 
     def write(self, line: bytes) -> None:
@@ -126,6 +128,8 @@ class MirrorRows:
         self._batch, self._size = [], 0
 
     def _cells(self, line: bytes) -> list:
+        if len(line) > BATCH_BYTES:
+            return [self._large(*found) for found in zip(self._kinds, line[:-1].split(b"\t"), strict=True)]
         cells: list = line.decode()[:-1].split("\t")
         if b"\\" in line:
             cells = [None if cell == "\\N" else ESCAPE.sub(_unescaped, cell) for cell in cells]
@@ -133,6 +137,15 @@ class MirrorRows:
             if cells[place] is not None:
                 cells[place] = read(cells[place])
         return cells
+
+    def _large(self, kind: str, cell: bytes) -> object:
+        """Read one cell of a row with large values, with as few copies of them as can be."""
+        if cell == b"\\N":
+            return None
+        if kind == "bytea":
+            return binascii.unhexlify(memoryview(cell)[len(b"\\\\x") :])
+        text = cell.decode()
+        return self.READ.get(kind, str)(ESCAPE.sub(_unescaped, text) if b"\\" in cell else text)
 
 
 class MisfitRows:
@@ -144,7 +157,8 @@ class MisfitRows:
             connection.execute(f"DELETE FROM {quoted(table.name)}")
 
     def write(self, line: bytes) -> None:
-        cells = list(lines.cells(ESCAPE.sub(_unescaped, line.decode()[:-1])))
+        text = line.decode()[:-1]
+        cells = list(lines.cells(ESCAPE.sub(_unescaped, text) if b"\\" in line else text))
         # substr gives the bytes the database's encoding; a bound blob would be taken for UTF-8
         marks = ", ".join("CAST(substr(?, 1) AS TEXT)" if isinstance(cell, lines.BadText) else "?" for cell in cells)
         self._connection.execute(f"INSERT INTO {_with_columns(self._table)} VALUES ({marks})", cells)

@@ -1,12 +1,10 @@
 """A real PostgreSQL that behaves like Supabase, a database of its own for every test, and a bot's folder to work in."""
 
-import contextlib
 import os
 import secrets
 import sys
 from pathlib import Path
 
-import psycopg2
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -14,7 +12,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 from lib.postgres import embedded  # noqa: E402
 from tests.bot import Bot  # noqa: E402
-from tests.supabase import SERVER_SETTINGS, SUPABASE_LIKE, make_database  # noqa: E402
+from tests.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -22,9 +20,7 @@ def server():
     """The server; HYBRID_BACKUP_TEST_POSTGRES names the folder of another version's binaries."""
     binaries = os.environ.get("HYBRID_BACKUP_TEST_POSTGRES")
     with embedded.running(Path(binaries) if binaries else None, SERVER_SETTINGS, "supabase_admin") as running:
-        with contextlib.closing(psycopg2.connect(running.url)) as admin:
-            admin.autocommit = True
-            admin.cursor().execute(SUPABASE_LIKE, {"password": running.password})
+        as_admin(running, SUPABASE_LIKE)
         yield running
 
 

@@ -35,6 +35,13 @@ ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON FUNCTIO
 """
 
 
+def as_admin(server, script):
+    """Run a script as the server's superuser; {password} is the server's."""
+    with contextlib.closing(psycopg2.connect(server.url)) as admin:
+        admin.autocommit = True
+        admin.cursor().execute(script, {"password": server.password})
+
+
 @contextlib.contextmanager
 def make_database(server, name):
     """Create a database owned by nobody special, and yield the connection string of the customer's user."""

@@ -1,6 +1,7 @@
 """Any SQLite database survives setup, two backups and a restore, logically identical; the second backup changes nothing."""
 
 import contextlib
+import os
 import sqlite3
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import compare, hostile, sequences
+from lib.errors import Problem
+from lib.sqlite import lines
+from tests import compare, hostile, random_cases, sequences
 from tests.bot import Bot
 from tests.deployment import Deployment
 
@@ -122,3 +125,23 @@ def test_one_value_of_64_mb_needs_only_a_few_times_its_size(seed, tmp_path, data
     assert bot.peak_memory("backup.py") - small < 8 * 64_000_000
     assert bot.peak_memory("restore.py", "--yes", "--to", str(tmp_path / "out")) - small < 12 * 64_000_000
     assert compare.differences(path, tmp_path / "out" / "big.db") == []
+
+
+def test_a_value_that_postgres_cannot_hold_is_named(tmp_path, database, monkeypatch):
+    deployment = Deployment(tmp_path, database)
+    deployment.script(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB); INSERT INTO t VALUES (7, zeroblob(10)), (8, zeroblob(2000))"
+    )
+    deployment.set_up()
+    monkeypatch.setattr(lines, "LARGEST", 1000)
+    with pytest.raises(Problem, match=r"t.v holds 2,000 bytes in the row id = 8; Postgres takes 1,000 at most."):
+        deployment.back_up()
+    deployment.script("DELETE FROM t WHERE id = 8")
+    deployment.assert_round_trip()
+
+
+def test_random_databases_and_changes(tmp_path, server):
+    """HYBRID_BACKUP_TEST_CASES says how many; each is a random schema, rows, and a sequence of changes to both."""
+    done = random_cases.campaign(tmp_path, server, cases=int(os.environ.get("HYBRID_BACKUP_TEST_CASES", "60")))
+    assert done["cases"] > 0
+    assert done["changes"] > done["cases"]

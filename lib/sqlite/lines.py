@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 
 from lib.digest import Digest
+from lib.errors import Problem
 from lib.plan import MOST_COLUMNS, PlannedColumn, TablePlan
 from lib.sqlite import pieces
 from lib.sqlite.names import quoted
@@ -21,6 +22,8 @@ CHUNK_BYTES = 1 << 16
 KEY_BYTES = 2500
 # Characters or bytes of one value, above which its row is sent in pieces.
 LARGE = 1 << 20
+# A line of COPY and a field may have 1 GB, and a blob is written in hex.
+LARGEST = 500_000_000
 
 CELL = {
     "bigint": "ifnull({c}, '')",
@@ -132,12 +135,25 @@ def count(connection: sqlite3.Connection, table: TablePlan) -> tuple[int, int]:
 
 
 def has_large(connection: sqlite3.Connection, table: TablePlan) -> bool:
-    """Whether a value is too large for its line to be built in one piece."""
+    """Whether a value is too large for its line to be built in one piece; raise Problem where it is too large for Postgres."""
     wide = [column.name for column in table.columns if column.mirror_type in ("text", "bytea")][:MOST_COLUMNS]
     if not wide:
         return False
     lengths = ", ".join(f"max(length(CAST({quoted(name)} AS BLOB)))" for name in wide)
-    return max(size or 0 for size in connection.execute(f"SELECT {lengths} FROM {quoted(table.name)}").fetchone()) > LARGE
+    sizes = connection.execute(f"SELECT {lengths} FROM {quoted(table.name)}").fetchone()
+    for name, size in zip(wide, sizes, strict=True):
+        if (size or 0) > LARGEST:
+            raise Problem(_too_large(connection, table, name, size), "store it in a file, and its path in the database")
+    return max(size or 0 for size in sizes) > LARGE
+
+
+def _too_large(connection: sqlite3.Connection, table: TablePlan, column: str, size: int) -> str:
+    keys = [key for key in table.key if key.name != column] or [key for key in table.columns if key.is_rowid]
+    shown = ", ".join(f"quote({quoted(key.name)})" for key in keys) or "'?'"
+    where = f"length(CAST({quoted(column)} AS BLOB)) = {size}"
+    found = connection.execute(f"SELECT {shown} FROM {quoted(table.name)} WHERE {where}").fetchone()
+    row = ", ".join(f"{key.name} = {value}" for key, value in zip(keys, found, strict=False))
+    return f"{table.printable}.{column} holds {size:,} bytes in the row {row}; Postgres takes {LARGEST:,} at most."
 
 
 def cells(line: str) -> Iterator[object]:

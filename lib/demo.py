@@ -10,9 +10,10 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from lib import cli, sample
+from lib import cli
 from lib.errors import Problem
 from lib.postgres import embedded
+from lib.sqlite import sample
 from lib.start import REPOSITORY
 
 

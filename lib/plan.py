@@ -34,6 +34,7 @@ class PlannedColumn:
     mirror_type: str
     not_null: bool
     is_key: bool
+    is_indexed: bool = False
     is_rowid: bool = False
 
 
@@ -91,7 +92,7 @@ def from_json(tables: list[dict]) -> list[TablePlan]:
 def planned(table: Table, mirror: Mirror | None) -> TablePlan:
     """Match a source table with a mirror that has all its columns; None keeps the table whole."""
     if mirror is None:
-        columns = [PlannedColumn(column.name, "", "text", False, False, column.is_rowid) for column in table.columns]
+        columns = [PlannedColumn(column.name, "", "text", False, False, False, column.is_rowid) for column in table.columns]
         return TablePlan(table.name, None, tuple(columns), table.is_internal)
     return TablePlan(table.name, mirror.name, tuple(_matched(table, column, mirror) for column in table.columns))
 
@@ -112,4 +113,5 @@ def _matched(table: Table, column: Column, mirror: Mirror) -> PlannedColumn:
             f"{mirror.name}.{name} is {found['type']} in the mirror, which cannot hold every value of SQLite.",
             f"use one of {', '.join(MIRROR_TYPES)} in sql/tables/, and convert it in a view",
         )
-    return PlannedColumn(column.name, name, found["type"], found["not_null"], name in mirror.key, column.is_rowid)
+    is_indexed = name in mirror.key or any(name in unique for unique in mirror.unique.values())
+    return PlannedColumn(column.name, name, found["type"], found["not_null"], name in mirror.key, is_indexed, column.is_rowid)

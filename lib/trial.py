@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import secrets
-import sqlite3
 import time
 from argparse import Namespace
 from collections.abc import Iterator
@@ -11,16 +10,15 @@ from pathlib import Path
 
 from psycopg2 import sql
 
-from lib import rebuild, sample
+from lib import rebuild
 from lib.cli import Console
 from lib.config import Settings, TargetSettings
 from lib.errors import Problem
 from lib.postgres import installation, saved
 from lib.postgres.connection import Target
 from lib.reporting.outcome import Report
-from lib.sqlite import lines
+from lib.sqlite import lines, sample, schema
 from lib.sqlite import snapshot as snapshots
-from lib.sqlite.names import quoted
 
 # Above this, the round trip uses sample databases: a copy of the real ones might fill a small plan.
 MOST_BYTES = 50_000_000
@@ -93,21 +91,6 @@ def silent() -> Console:
     return Console(Namespace(json=False, quiet=True, verbose=False))
 
 
-def change(path: Path) -> int:
-    """Delete the last row of every table that has rows, and return how many were deleted."""
-    with contextlib.closing(sqlite3.connect(path)) as database, database:
-        tables = database.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
-        ).fetchall()
-        deleted = 0
-        for (name,) in tables:
-            if not name.startswith("sqlite_"):
-                with contextlib.suppress(sqlite3.Error):  # WITHOUT ROWID, a trigger that refuses, a shadow table
-                    wanted = f"rowid = (SELECT max(rowid) FROM {quoted(name)})"
-                    deleted += database.execute(f"DELETE FROM {quoted(name)} WHERE {wanted}").rowcount
-        return deleted
-
-
 def restore_and_compare(target: Target, scratch: Settings) -> int:
     """Rebuild every source from the target alone, compare every row, and return how many there were."""
     rows = 0
@@ -127,7 +110,6 @@ def _compare(built: Path, original: Path, state: saved.SavedState) -> int:
         for table in state.tables:
             if lines.digest(ours, table) != lines.digest(theirs, table):
                 raise Problem(f"{state.source.name}.{table.name} came back changed.", "please report it")
-        query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-        if ours.execute(query).fetchall() != theirs.execute(query).fetchall():
+        if schema.sorted_objects(ours) != schema.sorted_objects(theirs):
             raise Problem(f"the schema of {state.source.name} came back changed.", "please report it")
     return state.rows

@@ -6,7 +6,7 @@ import subprocess
 import psycopg2
 import pytest
 
-from lib import sample
+from lib.sqlite import sample
 from tests.bot import BOT_TABLES
 
 

@@ -6,10 +6,12 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from lib import sample
+from lib.sqlite import sample
 from tests.bot import REPOSITORY, copy_checkout, environment
 
 EXPECTED = {
@@ -87,6 +89,49 @@ def test_the_last_good_backup_stays_when_a_source_breaks(saved_bot):
     assert saved_bot.mirror_counts() == before
 
 
+@pytest.mark.parametrize("what", ["a dangling link", "an encrypted file", "a newer format", "a directory"])
+def test_what_is_no_database_is_refused_and_nothing_is_created(saved_bot, what):
+    content = saved_bot.premium.read_bytes()
+    saved_bot.premium.unlink()
+    if what == "a dangling link":
+        saved_bot.premium.symlink_to(saved_bot.folder / "nowhere.db")
+    elif what == "an encrypted file":
+        saved_bot.premium.write_bytes(bytes((byte * 7 + 13) % 256 for byte in content))
+    elif what == "a newer format":
+        saved_bot.premium.write_bytes(content[:18] + b"\x03\x03" + content[20:])
+    else:
+        saved_bot.premium.mkdir()
+    before = sorted(saved_bot.data.iterdir())
+    said = refused(saved_bot.run("backup.py", "premium_system"))
+    assert "premium_system.db" in said.splitlines()[0]
+    assert UNTOUCHED in said
+    assert sorted(saved_bot.data.iterdir()) == before
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become somebody who may not read the file")
+def test_no_permission_is_said(saved_bot):
+    from lib.errors import SourceError
+    from lib.sqlite import snapshot
+
+    saved_bot.premium.chmod(0o600)
+    for folder in (saved_bot.data, *saved_bot.data.parents):
+        if folder.is_relative_to(tempfile.gettempdir()) and folder != Path(tempfile.gettempdir()):
+            folder.chmod(0o755)
+    (saved_bot.folder / "mine").mkdir(mode=0o777)
+    (saved_bot.folder / "mine").chmod(0o777)
+    child = os.fork()
+    if not child:
+        os.setuid(65534)
+        try:
+            with snapshot.taken(saved_bot.premium, saved_bot.folder / "mine", "full"):
+                os._exit(1)
+        except SourceError as error:
+            os._exit(0 if "let this user read it" in error.remedy else 2)
+        except BaseException:
+            os._exit(3)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_a_damaged_index_is_found(saved_bot):
     saved_bot.sqlite(
         saved_bot.premium,
@@ -97,12 +142,6 @@ def test_a_damaged_index_is_found(saved_bot):
     assert (
         "Error: premium_system.db: database disk image is malformed (integrity_check: row 1 missing from index idx_owner" in said
     )
-
-
-def test_a_folder_in_place_of_the_source(saved_bot):
-    saved_bot.premium.unlink()
-    saved_bot.premium.mkdir()
-    assert "premium_system.db is not a file." in refused(saved_bot.run("backup.py", "premium_system"))
 
 
 def test_setup_has_not_been_run(bot):

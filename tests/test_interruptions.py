@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from lib import sample
 from lib.postgres import embedded
+from lib.sqlite import sample
 from tests import compare
 from tests.bot import REPOSITORY, environment
 

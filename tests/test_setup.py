@@ -118,12 +118,29 @@ def test_ddl_prints_a_file_that_setup_accepts(bot):
     path = bot.folder / "shop.db"
     bot.sqlite(
         path,
-        "CREATE TABLE orders (id INTEGER PRIMARY KEY, what VARCHAR(10) NOT NULL, paid BOOLEAN, day DATE, raw BLOB, n NUMERIC)",
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, what VARCHAR(10) NOT NULL UNIQUE, paid BOOLEAN,"
+        " day DATE, raw BLOB, n NUMERIC);"
+        "CREATE TABLE notes (body TEXT); CREATE TABLE hidden (rowid, oid, _rowid_)",
     )
     said = bot.run("setup_supabase.py", "--ddl", str(path)).expect(0).stdout
     assert (
         "CREATE TABLE orders (\n    id bigint,\n    what text NOT NULL,\n    paid boolean,\n    day text,\n    raw bytea,\n"
         in said
     )
+    assert "    PRIMARY KEY (id),\n    UNIQUE (what) DEFERRABLE INITIALLY DEFERRED\n);" in said
+    assert "-- day is declared DATE; most of its values are text, others are kept whole in misfit_rows." in said
+    assert "-- rowid is SQLite's hidden row number; a restore brings it back too.\nCREATE TABLE notes (" in said
+    assert "-- hidden has no key that can be reached: its rows are kept whole in misfit_rows." in said
     bot.query(f"CREATE SCHEMA scratch; SET search_path = scratch; {said}")
     assert bot.query("SELECT count(*) FROM scratch.orders") == [(0,)]
+
+
+def test_a_long_value_in_a_unique_column_is_kept_whole(bot):
+    path = bot.data / "premium_system.db"
+    bot.run("setup_supabase.py").expect(0)
+    bot.query("ALTER TABLE backup_premium_system.refunds ADD UNIQUE (payment_id) DEFERRABLE INITIALLY DEFERRED")
+    bot.sqlite(
+        path, "CREATE UNIQUE INDEX u ON refunds (payment_id); UPDATE refunds SET payment_id = hex(randomblob(5000)) WHERE id = 1"
+    )
+    bot.backup()
+    bot.assert_restorable()

@@ -6,27 +6,53 @@ from pathlib import Path
 from lib.postgres.names import mirror_name, quoted
 from lib.sqlite import snapshot as snapshots
 from lib.sqlite.schema import Column, Table
+from lib.sqlite.snapshot import Snapshot
 from lib.sqlite.types import mirror_type
+
+EXACT_DECLARATIONS = {"bigint": "INTEGER", "text": "TEXT", "bytea": "BLOB", "boolean": "BOOLEAN", "double precision": "REAL"}
 
 
 def for_file(path: Path) -> str:
-    """Return the text of a sql/tables/ file for a database."""
+    """Return the text of a sql/tables/ file for a database, with a comment where a choice was made."""
     with tempfile.TemporaryDirectory() as folder, snapshots.taken(path, Path(folder), "quick") as snapshot:
-        tables = [
-            create_mirror(table, {column.name: mirror_type(snapshot.connection, table, column) for column in table.columns})
-            for table in snapshot.schema.own_tables
-            if table.key
-        ]
-    heading = f"-- The mirrors of {path.name}, made from its declarations and values. Put this into sql/tables/{path.stem}.sql."
+        tables = [_commented(snapshot, table) for table in snapshot.schema.own_tables]
+    heading = f"-- The mirrors of {path.name}. Save this as sql/tables/{path.stem}.sql; it is applied with search_path set."
     return "\n\n".join([heading, *tables])
 
 
-def create_mirror(table: Table, types: dict[str, str], schema: str = "") -> str:
+def _commented(snapshot: Snapshot, table: Table) -> str:
+    if not table.key:
+        return f"-- {_one_line(table.name)} has no key that can be reached: its rows are kept whole in misfit_rows."
+    types = {column.name: mirror_type(snapshot.connection, table, column) for column in table.columns}
+    comments = [_choice(column, types[column.name]) for column in table.columns]
+    return "\n".join([*filter(None, comments), create_mirror(table, types, unique=table.unique)])
+
+
+def _choice(column: Column, kind: str) -> str:
+    """Say why a column is what it is, where the declaration alone does not."""
+    if column.is_rowid:
+        return f"-- {column.name} is SQLite's hidden row number; a restore brings it back too."
+    declared = f"declared {_one_line(column.declared_type)}" if column.declared_type else "without a declared type"
+    if column.declared_type.upper() == EXACT_DECLARATIONS[kind]:
+        return ""
+    return f"-- {_one_line(column.name)} is {declared}; most of its values are {kind}, others are kept whole in misfit_rows."
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def create_mirror(table: Table, types: dict[str, str], schema: str = "", unique: tuple[tuple[str, ...], ...] = ()) -> str:
     """Return CREATE TABLE for a source table; `types` maps its columns to mirror types."""
     columns = [_column(table, column, types[column.name]) for column in table.columns]
-    key = ", ".join(quoted(mirror_name(name)) for name in table.key)
-    lines = ",\n".join(f"    {line}" for line in [*columns, f"PRIMARY KEY ({key})"])
+    key = _names(table.key)
+    constraints = [f"UNIQUE ({_names(names)}) DEFERRABLE INITIALLY DEFERRED" for names in unique if set(names) != set(table.key)]
+    lines = ",\n".join(f"    {line}" for line in [*columns, f"PRIMARY KEY ({key})", *constraints])
     return f"CREATE TABLE {_qualified(table.name, schema)} (\n{lines}\n);"
+
+
+def _names(columns: tuple[str, ...]) -> str:
+    return ", ".join(quoted(mirror_name(name)) for name in columns)
 
 
 def add_column(table: str, column: Column, kind: str, schema: str = "") -> str:

@@ -204,10 +204,10 @@ def _literal(text: str) -> str:
 def _fits(table: TablePlan) -> str:
     """Return the condition under which the mirror's columns hold a row exactly."""
     conditions = [_column_fits(column) for column in table.columns]
-    wide = [column for column in table.columns if column.is_key and column.mirror_type in ("text", "bytea")]
+    wide = [column for column in table.columns if column.is_indexed and column.mirror_type in ("text", "bytea")]
     if wide:
         lengths = [f"length(CAST({quoted(column.name)} AS BLOB))" for column in wide]
-        conditions.append(f"{' + '.join(lengths)} <= {KEY_BYTES}")
+        conditions.append(f"{' + '.join(f'ifnull({length}, 0)' for length in lengths)} <= {KEY_BYTES}")
     return " AND ".join(conditions)
 
 

@@ -91,8 +91,14 @@ def _is_in_schema(connection: sqlite3.Connection, name: str) -> bool:
 
 
 def _unique(connection: sqlite3.Connection, table: str) -> tuple[tuple[str, ...], ...]:
-    """Return the columns of every UNIQUE constraint (not of unique indexes, which may be partial or on expressions)."""
-    indexes = [index[1] for index in connection.execute(f"PRAGMA index_list({quoted(table)})") if index[3] == "u"]
-    return tuple(
-        tuple(column for _, _, column in connection.execute(f"PRAGMA index_info({quoted(index)})")) for index in reversed(indexes)
-    )
+    """Return the columns of every unique constraint and index that covers all rows and no expression."""
+    found = [index[1] for index in connection.execute(f"PRAGMA index_list({quoted(table)})") if index[2] and not index[4]]
+    columns = [
+        tuple(column for _, _, column in connection.execute(f"PRAGMA index_info({quoted(name)})")) for name in reversed(found)
+    ]
+    return tuple(names for names in columns if None not in names)
+
+
+def sorted_objects(connection: sqlite3.Connection) -> list[tuple]:
+    """Return every object with its SQL, in an order that does not depend on when it was created."""
+    return connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()

@@ -115,10 +115,12 @@ def _copy(source: Path, path: Path) -> str:
 def _open_live(source: Path) -> sqlite3.Connection:
     """Open the bot's file read only; where a crash has left a journal, let SQLite roll it back, as the bot's next query would."""
     uri = source.absolute().as_uri()
-    live = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=5)
+    live = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=1)
     try:
         live.execute("SELECT 1 FROM sqlite_master")
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):  # the copy waits for its turn
+            return live
         live.close()
         if not Path(f"{source.resolve()}-journal").exists():
             raise

@@ -4,15 +4,25 @@
 
 CREATE SCHEMA IF NOT EXISTS {schema};
 
--- One row per SQLite file. `last_run` is the newest saved run: what the mirrors hold now.
+-- How long the undo log is kept, in days; one row. Stored here so that a role that may only back up cannot shorten it.
+CREATE TABLE IF NOT EXISTS {schema}.retention (
+    only_row        boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    keep_days       integer NOT NULL
+);
+
+-- One row per SQLite file. `last_run` is the newest saved run: what the mirrors hold now. Undo records up to `pruned_to`
+-- are gone: a run with an older mark cannot be restored any more.
 CREATE TABLE IF NOT EXISTS {schema}.sources (
     source          text PRIMARY KEY,
     mirror_schema   text NOT NULL UNIQUE,
     last_run        bigint,
+    restored_run    bigint,
+    pruned_to       bigint NOT NULL DEFAULT 0,
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
 -- One row per attempt at one source. A row that stays at 'running' belongs to a run that was killed.
+-- `undo_mark` is the newest undo record when the run ended: undoing all later ones gives the state that it left.
 CREATE TABLE IF NOT EXISTS {schema}.runs (
     run             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source          text NOT NULL,
@@ -24,6 +34,8 @@ CREATE TABLE IF NOT EXISTS {schema}.runs (
     version         text NOT NULL,
     source_schema   bigint,
     snapshot_hash   text,
+    snapshot_bytes  bigint,
+    undo_mark       bigint,
     rows            bigint,
     bytes_sent      bigint
 );
@@ -63,4 +75,15 @@ CREATE TABLE IF NOT EXISTS {schema}.misfit_rows (
     copy            bigint NOT NULL,
     line            text NOT NULL,
     PRIMARY KEY (source, table_name, line_hash, copy)
+);
+
+-- Every rehearsal of a restore: which run was rebuilt, whether it was right, and how long it took.
+CREATE TABLE IF NOT EXISTS {schema}.drills (
+    drill           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source          text NOT NULL,
+    run             bigint NOT NULL,
+    finished_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    seconds         double precision NOT NULL,
+    rows            bigint NOT NULL,
+    error           text
 );

@@ -3,8 +3,10 @@
 import random
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+
+from lib.sqlite.names import quoted
 
 NOW = 1_763_800_000
 PREMIUM = "premium_system.db"
@@ -248,3 +250,18 @@ def _answer(database: sqlite3.Connection, chance: random.Random) -> None:
         database.execute("INSERT INTO message_owners VALUES (?, ?, ?, ?)", row)
     database.execute("UPDATE user_requests SET minute = minute + 360 WHERE user_id % 100 = ?", [chance.randint(0, 99)])
     database.execute("DELETE FROM message_owners WHERE timestamp < ?", [NOW - 20_000 + chance.randint(100, 400)])
+
+
+def delete_last_rows(path: Path) -> int:
+    """Delete the last row of every table that has rows, and return how many were deleted; for a trial on any database."""
+    with closing(sqlite3.connect(path)) as database, database:
+        tables = database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+        ).fetchall()
+        deleted = 0
+        for (name,) in tables:
+            if not name.startswith("sqlite_"):
+                with suppress(sqlite3.Error):  # WITHOUT ROWID, a trigger that refuses, a shadow table
+                    wanted = f"rowid = (SELECT max(rowid) FROM {quoted(name)})"
+                    deleted += database.execute(f"DELETE FROM {quoted(name)} WHERE {wanted}").rowcount
+        return deleted

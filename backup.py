@@ -77,12 +77,13 @@ def back_up_source(target, settings, name, path, report):
     with runs.closed(target, run), snapshots.taken(path, settings.snapshots, settings.check) as snapshot:
         with target.transaction():
             runs.lock_source(target, run)
+            edits = runs.hand_edits(target, name)
             plan = mirrors.plan(snapshot, mirrors.read(target, source), source)
             mirrors.mend(target, plan, source)
             run.tables = merge.merge(target, source, snapshot, plan.tables)
-            runs.save(target, run, snapshot, plan)
+            runs.save(target, run, snapshot, plan, settings.keep_days)
         snapshot.keep_as(settings.snapshots / f"{name}.db")
-    for warning in plan.warnings:
+    for warning in [*edits, *plan.warnings]:
         report.warn(warning)
     return run
 

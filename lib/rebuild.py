@@ -93,11 +93,14 @@ def _differs(connection: sqlite3.Connection, table: TablePlan, state: SavedState
 
 
 def _fill(target: Target, state: SavedState, table: TablePlan, connection: sqlite3.Connection) -> None:
+    if table.is_internal:
+        writer.clear_internal(connection, table)
     if table.mirror:
         rows = writer.MirrorRows(connection, table)
-        writer.insert(rows, lambda file: saved.read_mirror(target, state, table, file))
+        saved.read_rows(target, state, table, rows, writer.OldRows(connection, table))
+        rows.flush()
     misfits = writer.MisfitRows(connection, table)
-    writer.insert(misfits, lambda file: saved.read_misfits(target, state, table, file))
+    saved.read_misfits(target, state, table, misfits, writer.OldMisfitRows(misfits))
 
 
 def _check(path: Path) -> None:

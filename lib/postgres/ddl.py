@@ -68,7 +68,8 @@ def drop_constraint(table: str, constraint: str, schema: str = "") -> str:
 
 
 def drop_mirror(table: str, schema: str = "") -> str:
-    return f"DROP TABLE {_qualified(table, schema)};"
+    """Return what removes a mirror; its rows are deleted first, so that the undo log has them."""
+    return f"DELETE FROM {_qualified(table, schema)}; DROP TABLE {_qualified(table, schema)};"
 
 
 def _column(table: Table, column: Column, kind: str) -> str:

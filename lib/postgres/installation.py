@@ -52,6 +52,7 @@ def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
         target.rows(hand_written(name).read_text(encoding="utf-8"))
     plan = mirrors.plan(snapshot, mirrors.read(target, source), source)
     mirrors.mend(target, plan, source)
+    mirrors.watch(target, source)
     target.run("make_private", {"mirror_schema": source.mirror_schema})
     return _described(before, mirrors.read(target, source), plan)
 

@@ -116,4 +116,10 @@ def mend(target: Target, planned: Plan, source: Source) -> None:
     if not planned.ddl:
         return
     target.rows("\n".join(planned.ddl))
+    watch(target, source)
     target.run("make_private", {"mirror_schema": source.mirror_schema})
+
+
+def watch(target: Target, source: Source) -> None:
+    """Let the undo log see every change of the source's mirrors."""
+    target.run("watch_mirrors", {"source": source.name, "mirror_schema": source.mirror_schema})

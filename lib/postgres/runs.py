@@ -75,21 +75,31 @@ def lock_source(target: Target, run: Run) -> None:
     if not is_ours:
         who = f"run {other} on {machine}, since {since} UTC" if other else "a restore or a setup"
         raise Problem(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
+    target.run("close_dead_runs", {"source": run.source, "run": run.run})
 
 
-def save(target: Target, run: Run, snapshot: Snapshot, planned: Plan) -> None:
+def save(target: Target, run: Run, snapshot: Snapshot, planned: Plan, keep_days: int) -> None:
     """Record what the run did, in the transaction that did it."""
     definition = {
         "pragmas": snapshot.schema.pragmas | {"journal_mode": snapshot.journal_mode},
         "objects": snapshot.schema.objects,
         "tables": planned.as_json(),
     }
-    stored = {"source": run.source, "definition": json.dumps(definition)}
-    ((source_schema,),) = target.run("save_schema", stored)
+    found = {"snapshot_hash": snapshot.hash, "snapshot_bytes": snapshot.path.stat().st_size, "rows": run.rows}
+    found["bytes_sent"] = sum(table.bytes_sent for table in run.tables)
+    values = {"run": run.run, "source": run.source, "definition": json.dumps(definition), "keep_days": keep_days}
+    values |= {"found": json.dumps(found), "tables": json.dumps([asdict(table) for table in run.tables])}
+    target.run("save_run", values)
     run.outcome = "saved"
-    saved = {"source_schema": source_schema, "snapshot_hash": snapshot.hash, "outcome": run.outcome}
-    target.run("save_run_table", {"run": run.run, "tables": json.dumps([asdict(table) for table in run.tables])})
-    target.run("save_run", saved | {"run": run.run, "source": run.source, "rows": run.rows, "bytes_sent": run.bytes_sent})
+
+
+def hand_edits(target: Target, source: str) -> list[str]:
+    """Say what people changed in the mirrors since the last saved run."""
+    return [
+        f"{source}.{mirror}: somebody changed the mirror by hand ({operation} of {rows:,} row{'s' * (rows != 1)}: {keys}). "
+        "It is in the undo log, and the mirror is as the bot's database again."
+        for mirror, operation, rows, keys in target.run("hand_edits", {"source": source})
+    ]
 
 
 @contextlib.contextmanager

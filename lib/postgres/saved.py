@@ -2,54 +2,109 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg2 import sql
 
 from lib import plan as plans
 from lib.digest import Digest
 from lib.errors import SourceError
-from lib.plan import Source, TablePlan
+from lib.plan import Mirror, Source, TablePlan
+from lib.postgres import mirrors
 from lib.postgres.connection import Target
-from lib.postgres.statements import names, read_cells, statement
+from lib.postgres.statements import equal, names, read_cells, statement
+
+MISFITS = "misfit_rows"
+MISFIT_KEY = {"table_name": "text", "line_hash": "text", "copy": "bigint"}
 
 
 @dataclass(frozen=True)
 class SavedState:
-    """A source as a run left it; `digests` is keyed by table."""
+    """A source as a run left it; `digests` is keyed by table, `changed` names the mirrors that were changed since."""
 
     source: Source
     run: int
     finished_at: str
     rows: int
+    mark: int
     definition: dict
     tables: list[TablePlan]
     digests: dict[str, Digest]
+    misfits: dict[str, int]
+    changed: frozenset[str]
 
 
-def read_state(target: Target, source: str) -> SavedState:
-    """Read the newest saved state; raise SourceError where there is none."""
-    found = target.run("saved_state", {"source": source})
+def read_state(target: Target, source: str, run: int | None = None) -> SavedState:
+    """Read the state that a run left, the newest if none is named; raise SourceError where there is none."""
+    found = target.run("saved_state", {"source": source, "run": run})
     if not found:
         raise SourceError(f"{target.host} holds no backup of {source}.", "python3 backup.py --status")
-    run, finished_at, rows, mirror_schema, definition, tables = found[0]
+    run, finished_at, rows, mark, mirror_schema, definition, tables, changed = found[0]
     digests = {name: Digest(left["rows"], int(left["digest"])) for name, left in (tables or {}).items()}
+    misfits = {name: left["misfits"] for name, left in (tables or {}).items()}
     definition = json.loads(definition)
     planned = plans.from_json(definition["tables"])
-    return SavedState(Source(source, mirror_schema), run, finished_at, rows, definition, planned, digests)
+    known = (Source(source, mirror_schema), run, finished_at, rows, mark, definition, planned, digests, misfits)
+    return SavedState(*known, frozenset(changed or ()))
 
 
-def read_mirror(target: Target, state: SavedState, table: TablePlan, writer: object) -> None:
-    """Send the mirror's rows to the writer, in the order in which SQLite stores them."""
+def read_rows(target: Target, state: SavedState, table: TablePlan, rows: Any, old_rows: Any) -> None:
+    """Send a table's rows to `rows`, and those that were changed since, as JSON, to `old_rows`."""
+    if table.mirror not in state.changed:
+        _read_mirror(target, state, table, sql.SQL(""), rows)
+        return
+    mirror = mirrors.read(target, state.source).get(table.mirror)
+    if mirror and _is_as_it_was(mirror, table):
+        types = {name: mirror.columns[name]["type"] for name in mirror.key}
+        _read_mirror(target, state, table, _unchanged(target, state, table.mirror, types), rows)
+    parts = _parts(target, state, table.mirror)
+    target.copy_out(statement("read_old_rows", of_table=sql.SQL(""), **parts), old_rows)
+
+
+def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Any, old_rows: Any) -> None:
+    """Send a table's kept rows to `rows`, and those that were changed since, as JSON, to `old_rows`."""
+    label = sql.Literal(table.label)
+    ours = sql.SQL("source = {} AND table_name = {}").format(sql.Literal(state.source.name), label)
+    condition = sql.SQL("WHERE {}").format(ours)
+    if MISFITS in state.changed:
+        condition = sql.SQL("{} AND {}").format(_unchanged(target, state, MISFITS, MISFIT_KEY), ours)
+        of_table = sql.SQL("AND line::json ->> 'table_name' = {}").format(label)
+        target.copy_out(statement("read_old_rows", of_table=of_table, **_parts(target, state, MISFITS)), old_rows)
+    elif not state.misfits[table.label]:
+        return
+    target.copy_out(statement("read_misfits", schema=sql.Identifier(target.schema), unchanged=condition), rows)
+
+
+def _read_mirror(target: Target, state: SavedState, table: TablePlan, unchanged: sql.Composable, rows: Any) -> None:
     order = [column.mirror_name for column in table.columns if column.is_rowid] or [column.mirror_name for column in table.key]
     mirror = sql.Identifier(state.source.mirror_schema, table.mirror)
-    target.copy_out(statement("read_mirror", cells=read_cells(table), mirror=mirror, order=names(order)), writer)
+    parts = {"cells": read_cells(table), "mirror": mirror, "order": names(order), "unchanged": unchanged}
+    target.copy_out(statement("read_mirror", **parts), rows)
 
 
-def read_misfits(target: Target, state: SavedState, table: TablePlan, writer: object) -> None:
-    query = statement(
-        "read_misfits",
-        schema=sql.Identifier(target.schema),
-        source=sql.Literal(state.source.name),
-        table=sql.Literal(table.label),
+def _is_as_it_was(mirror: Mirror, table: TablePlan) -> bool:
+    """Whether the mirror still has the columns that it had; if not, it was made anew and none of its rows is as old."""
+    return all(
+        column.mirror_name in mirror.columns and mirror.columns[column.mirror_name]["type"] == column.mirror_type
+        for column in table.columns
     )
-    target.copy_out(query, writer)
+
+
+def _unchanged(target: Target, state: SavedState, mirror: str, key_types: dict[str, str]) -> sql.Composed:
+    pairs = [sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in key_types.items()]
+    return statement(
+        "unchanged_since",
+        key_types=sql.SQL(", ").join(pairs),
+        key_columns=sql.Literal(list(key_types)),
+        same_key=equal(list(key_types), "touched", "mirror"),
+        **_parts(target, state, mirror),
+    )
+
+
+def _parts(target: Target, state: SavedState, mirror: str) -> dict[str, sql.Composable]:
+    return {
+        "schema": sql.Identifier(target.schema),
+        "source": sql.Literal(state.source.name),
+        "label": sql.Literal(mirror),
+        "mark": sql.Literal(state.mark),
+    }

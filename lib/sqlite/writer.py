@@ -6,13 +6,14 @@ sqlite_master word for word: nothing of theirs runs while the file is built.
 
 import binascii
 import contextlib
+import json
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from lib.plan import TablePlan
+from lib.plan import PlannedColumn, TablePlan
 from lib.sqlite import lines, standins
 from lib.sqlite.exact import register
 from lib.sqlite.names import quoted
@@ -148,33 +149,68 @@ class MirrorRows:
         return self.READ.get(kind, str)(ESCAPE.sub(_unescaped, text) if b"\\" in cell else text)
 
 
+class OldRows:
+    """Takes rows of a mirror as JSON, as the undo log keeps them, and inserts them as rows of the table."""
+
+    READ = {
+        "bigint": int,
+        "boolean": int,
+        "text": str,
+        "double precision": float,
+        "bytea": lambda cell: bytes.fromhex(cell[2:]),
+    }
+
+    def __init__(self, connection: sqlite3.Connection, table: TablePlan):
+        self._connection, self._columns = connection, table.columns
+        self._insert = f"INSERT INTO {_with_columns(table)} VALUES ({', '.join('?' * len(table.columns))})"
+
+    def write(self, line: bytes) -> None:
+        row = json.loads(unescaped(line))
+        self._connection.execute(self._insert, [self._cell(row.get(column.mirror_name), column) for column in self._columns])
+
+    def _cell(self, value: object, column: PlannedColumn) -> object:
+        return None if value is None else self.READ[column.mirror_type](value)
+
+
 class MisfitRows:
-    """Takes the lines of a table's misfits, and inserts them as rows of the table."""
+    """Takes the lines of a table's kept rows, and inserts them."""
 
     def __init__(self, connection: sqlite3.Connection, table: TablePlan):
         self._connection, self._table = connection, table
-        if table.is_internal:  # the counters that inserting the other tables' rows has left
-            connection.execute(f"DELETE FROM {quoted(table.name)}")
 
     def write(self, line: bytes) -> None:
-        text = line.decode()[:-1]
-        cells = list(lines.cells(ESCAPE.sub(_unescaped, text) if b"\\" in line else text))
+        self.insert(unescaped(line))
+
+    def insert(self, line: str) -> None:
+        cells = list(lines.cells(line))
         # substr gives the bytes the database's encoding; a bound blob would be taken for UTF-8
         marks = ", ".join("CAST(substr(?, 1) AS TEXT)" if isinstance(cell, lines.BadText) else "?" for cell in cells)
         self._connection.execute(f"INSERT INTO {_with_columns(self._table)} VALUES ({marks})", cells)
 
-    def flush(self) -> None:
-        pass
+
+class OldMisfitRows:
+    """Takes kept rows as JSON, as the undo log keeps them, and inserts them."""
+
+    def __init__(self, rows: MisfitRows):
+        self._rows = rows
+
+    def write(self, line: bytes) -> None:
+        self._rows.insert(json.loads(unescaped(line))["line"])
 
 
-def insert(rows: MirrorRows | MisfitRows, read: Callable[[object], None]) -> None:
-    """Let `read` fill the table."""
-    read(rows)
-    rows.flush()
+def clear_internal(connection: sqlite3.Connection, table: TablePlan) -> None:
+    """Remove the counters that inserting the other tables' rows has left."""
+    connection.execute(f"DELETE FROM {quoted(table.name)}")
 
 
 def _with_columns(table: TablePlan) -> str:
     return f"{quoted(table.name)} ({', '.join(quoted(column.name) for column in table.columns)})"
+
+
+def unescaped(line: bytes) -> str:
+    """Return a line of COPY's text format without its end and its escapes."""
+    text = line.decode()[:-1]
+    return ESCAPE.sub(_unescaped, text) if "\\" in text else text
 
 
 def _unescaped(match: re.Match) -> str:

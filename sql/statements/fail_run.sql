@@ -1,2 +1,2 @@
 -- Closes a run that did not get through, after its transaction was rolled back.
-UPDATE {schema}.runs SET outcome = 'failed', finished_at = clock_timestamp(), error = %(error)s WHERE run = %(run)s
+SELECT {schema}.fail_run(%(run)s, %(error)s)

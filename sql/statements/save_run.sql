@@ -1,8 +1,3 @@
--- Closes a run as saved, inside the transaction that wrote its rows: the run is saved exactly if its rows are.
-WITH saved AS (
-    UPDATE {schema}.runs
-    SET outcome = %(outcome)s, finished_at = clock_timestamp(), source_schema = %(source_schema)s,
-        snapshot_hash = %(snapshot_hash)s, rows = %(rows)s, bytes_sent = %(bytes_sent)s
-    WHERE run = %(run)s
-)
-UPDATE {schema}.sources SET last_run = %(run)s WHERE source = %(source)s
+-- Closes a run as saved, in the transaction that wrote its rows, and prunes what is older than the retention.
+SELECT {schema}.save_run(%(run)s, %(found)s::jsonb, %(definition)s, %(tables)s::jsonb);
+SELECT {schema}.prune(%(source)s, %(keep_days)s)

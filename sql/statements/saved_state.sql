@@ -1,13 +1,16 @@
--- What a restore needs of a source: its newest saved run, the schema of that run, and what that run left in each table.
+-- What a restore needs of a source as a run left it: the schema of that run, what it left in each table, and which mirrors
+-- have changed since.
 SELECT
     runs.run,
     to_char(runs.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
     runs.rows,
+    runs.undo_mark,
     sources.mirror_schema,
     source_schemas.definition,
-    (SELECT jsonb_object_agg(table_name, jsonb_build_object('rows', rows, 'digest', digest::text))
-     FROM {schema}.run_tables WHERE run_tables.run = runs.run)
+    (SELECT jsonb_object_agg(table_name, jsonb_build_object('rows', rows, 'digest', digest::text, 'misfits', misfits))
+     FROM {schema}.run_tables WHERE run_tables.run = runs.run),
+    (SELECT array_agg(DISTINCT mirror) FROM {schema}.undo_log WHERE undo_log.source = sources.source AND record > runs.undo_mark)
 FROM {schema}.sources
-JOIN {schema}.runs ON runs.run = sources.last_run
+JOIN {schema}.runs ON runs.run = coalesce(%(run)s, sources.last_run)
 JOIN {schema}.source_schemas USING (source_schema)
 WHERE sources.source = %(source)s

@@ -13,6 +13,7 @@ usage: python3 backup.py [SOURCE …] [flags]
 
 flags:
   --full            send every row, not only what changed
+  --accept-shrink   back up also when a database has lost most of its rows or a table (BACKUP_MAX_SHRINK)
   --env-file PATH   settings from this file instead of .env beside the scripts
   --json            one JSON object on stdout, for machines
   --quiet           print failures only
@@ -48,17 +49,17 @@ def main(options, console) -> int:
     if options.dry_run or options.verify:
         compare = preview.changes if options.dry_run else preview.differences
         return preview.show(settings, sources, compare, console)
-    return back_up(settings, sources, console)
+    return back_up(settings, sources, options, console)
 
 
-def back_up(settings, sources, console) -> int:
+def back_up(settings, sources, options, console) -> int:
     """Back up every source to every target, and return the exit status."""
     started = time.monotonic()
-    report = back_up_all(settings, sources, console)
+    report = back_up_all(settings, sources, options, console)
     return report.close(time.monotonic() - started)
 
 
-def back_up_all(settings, sources, console) -> Report:
+def back_up_all(settings, sources, options, console) -> Report:
     """One target or source that fails does not stop the others."""
     report = Report(console)
     for warning in settings.warnings:
@@ -67,11 +68,11 @@ def back_up_all(settings, sources, console) -> Report:
         with report.failures_reported(), Target(target_settings, settings.schema) as target:
             for name, path in sources.items():
                 with report.failures_reported():
-                    report.add(back_up_source(target, settings, name, path, report))
+                    report.add(back_up_source(target, settings, name, path, options, report))
     return report
 
 
-def back_up_source(target, settings, name, path, report):
+def back_up_source(target, settings, name, path, options, report):
     """Snapshot, plan, merge, verify, commit: all of it or nothing."""
     run, source = runs.open_run(target, name)
     with runs.closed(target, run), snapshots.taken(path, settings.snapshots, settings.check) as snapshot:
@@ -79,10 +80,12 @@ def back_up_source(target, settings, name, path, report):
             runs.lock_source(target, run)
             edits = runs.hand_edits(target, name)
             plan = mirrors.plan(snapshot, mirrors.read(target, source), source)
+            if not options.accept_shrink:
+                runs.apply_brake(target, source, snapshot, plan, settings.max_shrink)
             mirrors.mend(target, plan, source)
             run.tables = merge.merge(target, source, snapshot, plan.tables)
             runs.save(target, run, snapshot, plan, settings.keep_days)
-        snapshot.keep_as(settings.snapshots / f"{name}.db")
+        snapshot.keep_as(settings.snapshot_of(name, target.settings.number), run=run.run, rows=run.rows)
     for warning in [*edits, *plan.warnings]:
         report.warn(warning)
     return run
@@ -94,6 +97,7 @@ def flags() -> cli.Parser:
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--verify", action="store_true")
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--accept-shrink", action="store_true")
     parser.add_argument("--status", action="store_true")
     parser.add_argument("--max-age")
     parser.add_argument("--demo", action="store_true")

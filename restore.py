@@ -8,12 +8,20 @@ usage: python3 restore.py [flags]
   python3 restore.py --database premium_system --yes
                                         one database only
   python3 restore.py --to /tmp/look     into another folder; the bot's files stay as they are
-  python3 restore.py --list             show what can be restored
-  python3 restore.py --dry-run          show the plan; write nothing
+  python3 restore.py --list             show what can be restored, and the files that earlier restores replaced
+  python3 restore.py --at 117           every database as run 117 left it; also --at "2026-11-20 12:00" (UTC unless an
+                                        offset is given), --at 2026-11-20 (the end of that day), --at yesterday
+  python3 restore.py --table refunds --at yesterday
+                                        put one table's rows back into the present database, the rest untouched
+  python3 restore.py --dry-run          show what would change, table by table; write nothing
+  python3 restore.py --undo             put back the files that the last restore replaced
+  python3 restore.py --local            from the previous snapshot on this machine, without the network
+  python3 restore.py --drill            rehearse: rebuild everything in a temporary folder, compare, record the result
 
 Stop the bot first. The file that is replaced is kept as NAME.before-restore-<UTC time>.
 
 flags:
+  --target N        the target to restore from, where there are several (SUPABASE_DB_URL_2 is 2)
   --env-file PATH   settings from this file instead of .env beside the scripts
   --json            one JSON object on stdout, for machines
   --quiet           print failures only
@@ -31,8 +39,9 @@ import sys
 from pathlib import Path
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import cli, config, log, rebuild
+from lib import cli, config, drill, log, rebuild
 from lib.errors import SettingsError
+from lib.postgres import installation
 from lib.postgres.connection import Target
 from lib.reporting import restoring
 
@@ -41,26 +50,60 @@ def main(options, console) -> int:
     settings = config.load(options.env_file)
     sources = config.chosen(settings, [options.database] if options.database else [])
     log.open_file(settings.log)
-    with Target(settings.targets[0], settings.schema) as target:
+    report = restoring.Report(console)
+    if options.undo:
+        return put_back_replaced(sources, report, options, console)
+    if options.local:
+        return restore_local(settings, sources, report, options, console)
+    with Target(config.chosen_target(settings, options.target), settings.schema) as target:
+        installation.require(target)
         if options.list:
-            return restoring.list_states(target, sources, console)
-        return restore(target, destinations(sources, options.to), options, console)
+            return restoring.list_points(target, sources, console)
+        if options.drill:
+            return drill.rehearse(target, settings, sources, console)
+        return restore(target, sources, report, options, console)
 
 
-def restore(target, places, options, console) -> int:
+def restore(target, sources, report, options, console) -> int:
     """Rebuild every file beside its destination, and swap them only when all of them have been checked."""
-    report = restoring.Report(target, console)
+    places = destinations(sources, options.to)
     with target.transaction("REPEATABLE READ READ ONLY"):
-        states = report.available_states(places)
-        if not states:
+        states = report.available_states(target, places, options.at)
+        if options.table:
+            states = report.with_table(states, options.table)
+        report.plan(target, states, places)
+        if options.dry_run or options.table:
+            with rebuild.all_rebuilt(target, states, places, console) as files:
+                report.differences(files, sources, options.table)
+                if options.table and not options.dry_run and agreed(options, console):
+                    report.put_in_place(rebuild.with_table(files, sources, options.table), states, places)
             return report.close()
-        report.plan(states, places)
-        if options.dry_run or not agreed(options, console):
-            return report.nothing_done()
+        if not states or not agreed(options, console):
+            return report.close()
         with rebuild.all_rebuilt(target, states, places, console) as files:
-            for name, built in files.items():
-                with report.failures_reported():
-                    report.replaced(states[name], places[name], rebuild.put_in_place(built, places[name]), built.missing)
+            report.put_in_place(files, states, places)
+    if not options.to:
+        report.note(target)
+    return report.close()
+
+
+def restore_local(settings, sources, report, options, console) -> int:
+    """Put the previous snapshots in place: they are on this machine, and need no network."""
+    places = destinations(sources, options.to)
+    found = report.available_snapshots(settings, places)
+    if not found or options.dry_run or not agreed(options, console):
+        return report.close()
+    with rebuild.all_copied(found, places) as files:
+        report.put_in_place(files, found, places)
+    return report.close()
+
+
+def put_back_replaced(sources, report, options, console) -> int:
+    """Exchange each file with the one that the last restore replaced."""
+    found = report.available_copies(sources)
+    if not found or options.dry_run or not agreed(options, console):
+        return report.close()
+    report.exchange(found, sources)
     return report.close()
 
 
@@ -75,16 +118,16 @@ def agreed(options, console) -> bool:
         return True
     if not sys.stdin.isatty():
         raise SettingsError("nobody is here to answer.", "python3 restore.py --yes", "The files were not touched.")
-    return cli.ask("Replace the files with the rebuilt ones?")
+    return cli.ask("Replace the files?")
 
 
 def flags() -> cli.Parser:
     parser = cli.Parser(__doc__)
-    parser.add_argument("--yes", action="store_true")
-    parser.add_argument("--database")
-    parser.add_argument("--to")
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--dry-run", action="store_true")
+    for flag in ("--yes", "--list", "--dry-run", "--undo", "--local", "--drill"):
+        parser.add_argument(flag, action="store_true")
+    for flag in ("--database", "--to", "--at", "--table"):
+        parser.add_argument(flag)
+    parser.add_argument("--target", type=int, default=1)
     return parser
 
 

@@ -45,7 +45,8 @@ def main(options, console) -> int:
         return finished(found, console)
     console.say("The first backup:")
     console.is_watched = True
-    return back_up(settings, settings.sources, console)
+    options.accept_shrink = False
+    return back_up(settings, settings.sources, options, console)
 
 
 def set_up(found, settings, target_settings, options) -> None:

@@ -91,7 +91,7 @@ def round_trip(found, target, settings, scratch) -> None:
 
 
 def run_backup(scratch):
-    return trial.Outcome(back_up_all(scratch, scratch.sources, trial.silent()))
+    return trial.Outcome(back_up_all(scratch, scratch.sources, trial.OPTIONS, trial.silent()))
 
 
 def finished(found, console) -> int:

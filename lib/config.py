@@ -71,6 +71,10 @@ class Settings:
     def snapshots(self) -> Path:
         return self.folder / "snapshots"
 
+    def snapshot_of(self, source: str, target: int = 1) -> Path:
+        """Return where the previous snapshot of a source for a target is kept."""
+        return self.snapshots / (f"{source}.db" if target == 1 else f"{source}.target-{target}.db")
+
 
 def is_anything_set() -> bool:
     """Whether there is a .env, or a target in the environment."""
@@ -86,6 +90,13 @@ def chosen(settings: Settings, names: list[str]) -> dict[str, Path]:
                 f"there is no source {name}; SQLITE_DATABASES has {known}.", f"name one of {known}, or none for all"
             )
     return {name: settings.sources[name] for name in names or settings.sources}
+
+
+def chosen_target(settings: Settings, number: int) -> TargetSettings:
+    for target in settings.targets:
+        if target.number == number:
+            return target
+    raise SettingsError(f"there is no target {number}.", f"set SUPABASE_DB_URL_{number}, or leave --target out")
 
 
 def is_local(host: str) -> bool:

@@ -1,19 +1,21 @@
 """Rebuild a SQLite file from a target, beside its destination, and check it before anything is replaced."""
 
 import contextlib
+import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lib import leftovers
 from lib.cli import Console
-from lib.errors import Problem
-from lib.plan import TablePlan
+from lib.errors import Problem, SourceError
+from lib.plan import Source, TablePlan
 from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
-from lib.sqlite import lines, snapshot, swap, untyped, writer
+from lib.sqlite import difference, lines, one_table, snapshot, swap, untyped, writer
 from lib.sqlite.names import quoted
 
 
@@ -28,11 +30,8 @@ class Rebuilt:
 @contextlib.contextmanager
 def rebuilt(target: Target, state: SavedState, destination: Path) -> Iterator[Rebuilt]:
     """Build and check a file beside `destination`; whatever is not moved away by the caller is removed."""
-    destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    leftovers.remove_abandoned(destination.parent, swap.SUFFIX)
-    path = destination.with_name(leftovers.owned_name(destination.name, swap.SUFFIX))
-    found = Rebuilt(path, [])
-    try:
+    with _beside(destination) as path:
+        found = Rebuilt(path, [])
         with _explained(destination), writer.building(path, state.definition, found.missing) as connection:
             for table in sorted(state.tables, key=lambda table: table.is_internal):
                 _fill_and_compare(target, state, table, connection)
@@ -40,9 +39,6 @@ def rebuilt(target: Target, state: SavedState, destination: Path) -> Iterator[Re
             _check(path)
             writer.set_journal_mode(path, state.definition)
         yield found
-    finally:
-        for companion in swap.COMPANIONS:
-            path.with_name(path.name + companion).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -62,6 +58,76 @@ def put_in_place(built: Rebuilt, destination: Path) -> Path | None:
     """Swap the rebuilt file in, and return where the old one is kept."""
     with _explained(destination):
         return swap.into_place(built.path, destination)
+
+
+@dataclass
+class LocalState:
+    """The previous snapshot of a source, as it is on this machine."""
+
+    source: Source
+    run: int
+    finished_at: str
+    rows: int
+    journal_mode: str
+    path: Path
+
+
+def local_state(path: Path, name: str) -> LocalState:
+    """Describe a kept snapshot; raise SourceError where there is none, or where its note does not fit it."""
+    note = snapshot.about(path)
+    if not note:
+        raise SourceError(f"there is no snapshot of {name} on this machine.", f"python3 restore.py --database {name}")
+    taken = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(path.stat().st_mtime))
+    return LocalState(Source(name, ""), note["run"], taken, note["rows"], note["journal_mode"], path)
+
+
+@contextlib.contextmanager
+def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterator[dict[str, Rebuilt]]:
+    """Copy and check the snapshots; the copies are removed at the end, unless they were put in place."""
+    with contextlib.ExitStack() as stack:
+        files = {}
+        for name, state in states.items():
+            path = stack.enter_context(_beside(places[name]))
+            with _explained(places[name]):
+                shutil.copyfile(state.path, path)
+                path.chmod(0o600)
+                _check(path)
+                writer.set_journal_mode(path, {"pragmas": {"journal_mode": state.journal_mode}})
+            files[name] = Rebuilt(path, [])
+        yield files
+
+
+@contextlib.contextmanager
+def _beside(destination: Path) -> Iterator[Path]:
+    """Return a name for a file beside its destination; whatever is there at the end is removed."""
+    destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    leftovers.remove_abandoned(destination.parent, swap.SUFFIX)
+    path = destination.with_name(leftovers.owned_name(destination.name, swap.SUFFIX))
+    try:
+        yield path
+    finally:
+        for companion in swap.COMPANIONS:
+            path.with_name(path.name + companion).unlink(missing_ok=True)
+
+
+def differences(built: Rebuilt, present: Path) -> list[difference.Difference]:
+    """Compare a rebuilt file with the present database, through a snapshot that the bot does not notice."""
+    if not present.exists():
+        return difference.between(None, built.path)
+    with snapshot.taken(present, built.path.parent, "quick") as now:
+        return difference.between(now.path, built.path)
+
+
+def with_table(files: dict[str, Rebuilt], present: dict[str, Path], table: str) -> dict[str, Rebuilt]:
+    """Return the present database with one table's rows taken from the rebuilt file, in the rebuilt file's place."""
+    for name, built in files.items():
+        with snapshot.taken(present[name], built.path.parent, "full") as now:
+            now.connection.close()
+            one_table.put_back(now.path, built.path, table)
+            _check(now.path)
+            writer.set_journal_mode(now.path, {"pragmas": {"journal_mode": now.journal_mode}})
+            now.path.replace(built.path)
+    return files
 
 
 def _fill_and_compare(target: Target, state: SavedState, table: TablePlan, connection: sqlite3.Connection) -> None:

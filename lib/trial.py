@@ -22,6 +22,7 @@ from lib.sqlite import snapshot as snapshots
 
 # Above this, the round trip uses sample databases: a copy of the real ones might fill a small plan.
 MOST_BYTES = 50_000_000
+OPTIONS = Namespace(accept_shrink=True, full=False)
 
 
 def scratch_settings(settings: Settings, target: TargetSettings, folder: Path) -> Settings:

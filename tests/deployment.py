@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import sqlite3
+from argparse import Namespace
 from pathlib import Path
 
 from backup import back_up_all
@@ -31,12 +32,14 @@ class Deployment:
         with Target(self.settings.targets[0], self.settings.schema) as target:
             trial.set_up(target, self.settings)
 
-    def back_up(self) -> dict[str, tuple[int, int, int]]:
+    def back_up(self, accept_shrink: bool = True) -> dict[str, tuple[int, int, int]]:
         """Back up, and return inserted, updated and deleted rows of each table that changed."""
-        report = back_up_all(self.settings, self.settings.sources, trial.silent())
+        report = back_up_all(
+            self.settings, self.settings.sources, Namespace(accept_shrink=accept_shrink, full=False), trial.silent()
+        )
         if report.failures:
             raise report.failures[0]
-        self.warnings = report.warnings
+        self.run = report.runs[0].run
         self.tables = {table.table: table for table in report.runs[0].tables}
         counts = {name: (table.inserted, table.updated, table.deleted) for name, table in self.tables.items()}
         return {name: found for name, found in counts.items() if any(found)}
@@ -45,11 +48,11 @@ class Deployment:
     def misfits(self) -> int:
         return sum(table.misfits for name, table in self.tables.items() if not name.startswith("sqlite_"))
 
-    def restored(self) -> Path:
+    def restored(self, run: int | None = None) -> Path:
         out = self.folder / "restored" / self.path.name
         shutil.rmtree(out.parent, ignore_errors=True)
         with Target(self.settings.targets[0], self.settings.schema) as target, target.transaction("REPEATABLE READ READ ONLY"):
-            state = saved.read_state(target, self.path.stem)
+            state = saved.read_state(target, self.path.stem, run)
             with rebuild.rebuilt(target, state, out) as built:
                 built.path.rename(out)
         return out

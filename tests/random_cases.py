@@ -1,9 +1,10 @@
 """Random schemas, rows and sequences of changes (rows and DDL), judged by the independent comparison.
 
-usage: python3 tests/random_cases.py CASES [SEED]
+usage: python3 tests/random_cases.py cases|histories COUNT [SEED]
 """
 
 import contextlib
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from lib.postgres import embedded
+from tests import compare
 from tests.deployment import Deployment
 from tests.supabase import make_database
 
@@ -212,6 +214,43 @@ def try_case(deployment, case):
     return count
 
 
+def try_history(deployment, case, folder):
+    """The same, but back up after each round, and restore every run at the end. Return the number of runs."""
+    kept = {}
+    with contextlib.closing(sqlite3.connect(deployment.path, isolation_level=None)) as database:
+        database.execute(f"PRAGMA encoding = '{case['encoding']}'")
+        database.execute("CREATE TABLE anchor (id INTEGER PRIMARY KEY)")
+        deployment.set_up()
+        for changes in [[], *case["rounds"]]:
+            for table in case["tables"] if not changes else ():
+                with contextlib.suppress(sqlite3.Error):
+                    database.execute(table)
+            for change in changes:
+                apply(database, change)
+            deployment.back_up()
+            kept[deployment.run] = Path(shutil.copy(deployment.path, folder / f"{deployment.run}.db"))
+    for run, path in kept.items():
+        assert compare.differences(path, deployment.restored(run)) == [], run
+    return len(kept)
+
+
+def histories(folder, server, cases: int, seed: int = 0) -> dict[str, int]:
+    """Try so many random histories."""
+    done = {"cases": 0, "runs": 0}
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(max_examples=cases, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.given(globals()["cases"]())
+    def every(case):
+        with make_database(server, f"history_{seed}_{done['cases']}") as url, tempfile.TemporaryDirectory(dir=folder) as place:
+            (Path(place) / "kept").mkdir()
+            done["runs"] += try_history(Deployment(Path(place), url), case, Path(place) / "kept")
+        done["cases"] += 1
+
+    every()
+    return done
+
+
 def campaign(folder, server, cases: int, seed: int = 0) -> dict[str, int]:
     """Try so many random cases, each in a schema of its own; a failing one is shrunk by hypothesis and raised."""
     done = {"cases": 0, "changes": 0}
@@ -234,4 +273,5 @@ if __name__ == "__main__":
     with embedded.running(None, SERVER_SETTINGS, "supabase_admin") as server:
         as_admin(server, SUPABASE_LIKE)
         with tempfile.TemporaryDirectory() as folder:
-            print(campaign(Path(folder), server, int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+            what = {"cases": campaign, "histories": histories}[sys.argv[1]]
+            print(what(Path(folder), server, int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0))

@@ -70,6 +70,12 @@ def is_installed(target: Target) -> bool:
     return [(name, comment) for name, comment, _ in found] == [(target.schema, _comment(target, ""))]
 
 
+def require(target: Target) -> None:
+    """Raise Problem where setup has not been run."""
+    if not is_installed(target):
+        raise Problem(f"{target.host}: the target has not been set up (no schema {target.schema}).", "python3 setup_supabase.py")
+
+
 def hand_written(source: str) -> Path:
     return SQL / "tables" / f"{source}.sql"
 

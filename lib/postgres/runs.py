@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
-from lib import __version__
+from lib import __version__, brake
 from lib.errors import Problem
 from lib.plan import Plan, Source
 from lib.postgres.connection import Target
 from lib.postgres.merge import TableResult
 from lib.redact import clean
+from lib.sqlite import lines
 from lib.sqlite.snapshot import Snapshot
 
 
@@ -76,6 +77,13 @@ def lock_source(target: Target, run: Run) -> None:
         who = f"run {other} on {machine}, since {since} UTC" if other else "a restore or a setup"
         raise Problem(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
     target.run("close_dead_runs", {"source": run.source, "run": run.run})
+
+
+def apply_brake(target: Target, source: Source, snapshot: Snapshot, planned: Plan, max_shrink: int) -> None:
+    """Refuse a source that has suddenly lost most of its rows since it was last known to be good."""
+    before = dict(target.run("rows_before", {"source": source.name}))
+    now = {table.label: lines.rows(snapshot.connection, table) for table in planned.tables if not table.is_internal}
+    brake.refuse_sudden_loss(source.name, brake.Rows(before, now), max_shrink)
 
 
 def save(target: Target, run: Run, snapshot: Snapshot, planned: Plan, keep_days: int) -> None:

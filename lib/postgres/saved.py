@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from psycopg2 import sql
@@ -31,7 +32,26 @@ class SavedState:
     tables: list[TablePlan]
     digests: dict[str, Digest]
     misfits: dict[str, int]
+    snapshot_hash: str
     changed: frozenset[str]
+
+
+def run_at(target: Target, source: str, run: int | None, time: datetime | None) -> int | None:
+    """Return the newest saved run of a source up to a run or a time; raise SourceError outside the retention."""
+    found = target.run("run_at", {"source": source, "run": run, "time": time})
+    chosen, oldest, finished_at = found[0] if found else (None, None, None)
+    if oldest and chosen is None:
+        raise SourceError(
+            f"{source} cannot go back that far: its oldest restore point is run {oldest}, {finished_at} UTC.",
+            f"python3 restore.py --at {oldest}, or longer BACKUP_KEEP_DAYS from now on",
+        )
+    return chosen
+
+
+def restore_points(target: Target, source: str) -> list[dict]:
+    """Return the saved runs of a source, newest first."""
+    fields = ("run", "finished_at", "rows", "bytes", "restorable", "changes", "proven_at")
+    return [dict(zip(fields, found, strict=True)) for found in target.run("restore_points", {"source": source})]
 
 
 def read_state(target: Target, source: str, run: int | None = None) -> SavedState:
@@ -39,12 +59,12 @@ def read_state(target: Target, source: str, run: int | None = None) -> SavedStat
     found = target.run("saved_state", {"source": source, "run": run})
     if not found:
         raise SourceError(f"{target.host} holds no backup of {source}.", "python3 backup.py --status")
-    run, finished_at, rows, mark, mirror_schema, definition, tables, changed = found[0]
+    run, finished_at, rows, mark, mirror_schema, definition, tables, snapshot_hash, changed = found[0]
     digests = {name: Digest(left["rows"], int(left["digest"])) for name, left in (tables or {}).items()}
     misfits = {name: left["misfits"] for name, left in (tables or {}).items()}
     definition = json.loads(definition)
     planned = plans.from_json(definition["tables"])
-    known = (Source(source, mirror_schema), run, finished_at, rows, mark, definition, planned, digests, misfits)
+    known = (Source(source, mirror_schema), run, finished_at, rows, mark, definition, planned, digests, misfits, snapshot_hash)
     return SavedState(*known, frozenset(changed or ()))
 
 

@@ -1,6 +1,7 @@
 """Postgres' SQL lives in sql/, one statement a file; here it is loaded by name and its {names} are filled in."""
 
 import functools
+import itertools
 from pathlib import Path
 
 from psycopg2 import sql
@@ -24,7 +25,9 @@ READ_CELL = dict.fromkeys(DIGEST_CELL, "{c}") | {"boolean": "{c}::int"}
 
 @functools.cache
 def text(name: str) -> str:
-    return (SQL / "statements" / f"{name}.sql").read_text(encoding="utf-8")
+    """Return a statement without the comment above it, which is for readers and need not travel."""
+    lines = (SQL / "statements" / f"{name}.sql").read_text(encoding="utf-8").splitlines(keepends=True)
+    return "".join(itertools.dropwhile(lambda line: line.startswith("--"), lines))
 
 
 def statement(name: str, **parts: sql.Composable) -> sql.Composed:

@@ -1,44 +1,47 @@
-"""What restore.py tells: what can be restored, the plan, and what was replaced."""
+"""What restore.py tells: what can be restored, the plan, what would change, and what was replaced."""
 
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib import cli, log
+from lib import cli, log, rebuild
+from lib.config import Settings
 from lib.errors import Problem, SourceError
-from lib.postgres import runs, saved
+from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
-from lib.reporting.words import plural, size
+from lib.rebuild import LocalState, Rebuilt
+from lib.reporting.words import moment, plural, size
+from lib.sqlite import difference, swap
 
 UNTOUCHED = "The SQLite files were not touched."
-LISTED_RUNS = 50
+LISTED_RUNS = 200
 
 
-def list_states(target: Target, sources: dict[str, Path], console: cli.Console) -> int:
-    """Print the runs of each source, newest first; the last saved one can be restored."""
-    found = []
-    for name in sources:
-        last = runs.last_saved(target, name)
-        for run in runs.recent(target, name, LISTED_RUNS):
-            if run["outcome"] == "saved":
-                restorable = bool(last) and run["run"] == last[0]
-                found.append(
-                    {"source": name, "restorable": restorable} | {key: run[key] for key in ("run", "finished_at", "rows")}
-                )
-    for run in found:
-        mark = "✅" if run["restorable"] else "  "
-        console.say(f"{mark} run {run['run']}  {run['source']}  {run['finished_at']} UTC  {plural(run['rows'], 'row')}")
-    console.result({"runs": found})
+def list_points(target: Target, sources: dict[str, Path], console: cli.Console) -> int:
+    """Print the restore points of each source, newest first, and the files that earlier restores replaced."""
+    points = [{"source": name} | point for name in sources for point in saved.restore_points(target, name)[:LISTED_RUNS]]
+    for point in points:
+        mark = "✅" if point["restorable"] else "  "
+        proven = f", proven {point['proven_at']} UTC" if point["proven_at"] else ""
+        console.say(
+            f"{mark} run {point['run']}  {point['source']}  {point['finished_at']} UTC  {plural(point['rows'], 'row')}, "
+            f"{plural(point['changes'] or 0, 'change')}, {size(point['bytes'] or 0)}{proven}"
+        )
+    copies = [str(copy) for path in sources.values() for copy in swap.safety_copies(path)]
+    for copy in copies:
+        console.say(f"   replaced by a restore and kept: {copy}")
+    console.result({"runs": points, "kept_files": copies})
     return cli.SAVED
 
 
 class Report:
     """The outcome of one call of restore.py."""
 
-    def __init__(self, target: Target, console: cli.Console):
-        self.target, self.console = target, console
+    def __init__(self, console: cli.Console):
+        self.console = console
         self.restored: list[dict] = []
+        self.tables: list[dict] = []
         self.failures: list[Problem] = []
 
     @contextlib.contextmanager
@@ -51,47 +54,104 @@ class Report:
             self.failures.append(problem)
             self.console.fail(problem)
 
-    def available_states(self, places: dict[str, Path]) -> dict[str, SavedState]:
+    def available_states(self, target: Target, places: dict[str, Path], at: str | None) -> dict[str, SavedState]:
+        run, time = moment(at) if at else (None, None)
         states = {}
         for name in places:
             with self.failures_reported(SourceError):
-                states[name] = saved.read_state(self.target, name)
+                chosen = saved.run_at(target, name, run, time) if at else None
+                states[name] = saved.read_state(target, name, chosen)
         return states
 
-    def plan(self, states: dict[str, SavedState], places: dict[str, Path]) -> None:
-        self.console.say(f"Restore from {self.target.host}:")
+    def with_table(self, states: dict[str, SavedState], table: str) -> dict[str, SavedState]:
+        """Keep the one source that has the table."""
+        found = {name: state for name, state in states.items() if table in [planned.name for planned in state.tables]}
+        if len(found) != 1:
+            where = f"{plural(len(found), 'database')} with a table {table}"
+            raise SourceError(f"there are {where}.", "write it as in the database, and name the --database", UNTOUCHED)
+        return found
+
+    def available_snapshots(self, settings: Settings, places: dict[str, Path]) -> dict[str, LocalState]:
+        found = {}
+        for name in places:
+            with self.failures_reported(SourceError):
+                found[name] = rebuild.local_state(settings.snapshot_of(name), name)
+                state = found[name]
+                self.console.say(f"  {name}: the snapshot of run {state.run}, {state.finished_at} UTC → {places[name]}")
+        return found
+
+    def available_copies(self, sources: dict[str, Path]) -> dict[str, Path]:
+        """Return the newest file that a restore replaced, of each source that has one."""
+        found = {name: copies[0] for name, path in sources.items() if (copies := swap.safety_copies(path))}
+        for name, copy in found.items():
+            self.console.say(f"  {name}: {copy.name} → {sources[name]}")
+        if not found:
+            self.failures.append(SourceError("no restore has replaced a file here.", "python3 restore.py --list"))
+            self.console.fail(self.failures[-1])
+        return found
+
+    def plan(self, target: Target, states: dict[str, SavedState], places: dict[str, Path]) -> None:
+        if states:
+            self.console.say(f"Restore from {target.host}:")
         for name, state in states.items():
             self.console.say(f"  {name}: run {state.run}, {state.finished_at} UTC, {plural(state.rows, 'row')} → {places[name]}")
             if places[name].exists():
                 self.console.say(f"    the file that is there ({size(places[name].stat().st_size)}) is kept beside it")
 
-    def replaced(self, state: SavedState, place: Path, kept: Path | None, missing: list[str]) -> None:
-        found = {
-            "source": state.source.name,
-            "run": state.run,
-            "rows": state.rows,
-            "path": str(place),
-            "kept": kept and str(kept),
-        }
-        self.restored.append(found)
+    def differences(self, files: dict[str, Rebuilt], present: dict[str, Path], only: str | None) -> None:
+        """Show, for every table, its rows now and then, and what would be added, changed and removed."""
+        for name, built in files.items():
+            for found in rebuild.differences(built, present[name]):
+                if only in (None, found.table):
+                    self._difference(name, found)
+
+    def _difference(self, source: str, found: difference.Difference) -> None:
+        self.tables.append({"source": source, **vars(found)})
+        self.console.say(
+            f"    {source}.{found.table}: {found.rows_now:,} rows now, {found.rows_then:,} then: "
+            f"{found.added:,} added, {found.changed:,} changed, {found.removed:,} removed"
+        )
+
+    def put_in_place(self, files: dict[str, Rebuilt], states: dict, places: dict[str, Path]) -> None:
+        for name, built in files.items():
+            with self.failures_reported():
+                self._replaced(states[name], places[name], rebuild.put_in_place(built, places[name]), built.missing)
+
+    def _replaced(self, state: SavedState | LocalState, place: Path, kept: Path | None, missing: list[str]) -> None:
+        name = state.source.name
+        self.restored.append(
+            {"source": name, "run": state.run, "rows": state.rows, "path": str(place), "kept": str(kept) if kept else None}
+        )
         log.info(f"restored {place} from run {state.run}" + (f"; the old file is {kept}" if kept else ""))
         self.console.say(f"✅ {place}: {plural(state.rows, 'row')} of run {state.run}, every row compared")
         if kept:
-            self.console.say(f"   the old file is {kept}")
+            self.console.say(f"   the old file is {kept}\n   to undo:  python3 restore.py --undo --database {name}")
         if missing:
             self.console.warn(
-                f"{state.source.name} uses what only the bot knows ({', '.join(sorted(set(missing)))}): "
+                f"{name} uses what only the bot knows ({', '.join(sorted(set(missing)))}): "
                 "let the bot run REINDEX before it goes to work."
             )
 
-    def nothing_done(self) -> int:
-        self.console.say(f"Nothing was done. {UNTOUCHED}")
-        self.console.result({"outcome": "failed" if self.failures else "saved", "restored": []})
-        return cli.FAILED if self.failures else cli.SAVED
+    def exchange(self, copies: dict[str, Path], places: dict[str, Path]) -> None:
+        for name, copy in copies.items():
+            with self.failures_reported():
+                kept = swap.exchange(copy, places[name])
+                self.restored.append({"source": name, "path": str(places[name]), "kept": str(kept) if kept else None})
+                self.console.say(f"✅ {places[name]} is again as it was before the last restore")
+                if kept:
+                    self.console.say(f"   what that restore had put there is {kept}")
+
+    def note(self, target: Target) -> None:
+        """Tell the target what was restored, so that the next backup knows why the size has changed."""
+        for found in self.restored:
+            with self.failures_reported():
+                target.run("note_restore", {"source": found["source"], "run": found["run"]})
 
     def close(self) -> int:
+        if not self.restored:
+            self.console.say(f"Nothing was done. {UNTOUCHED}")
         outcome, status = cli.judged(bool(self.restored), bool(self.failures))
-        found = {"outcome": outcome, "restored": self.restored}
+        found = {"outcome": outcome, "restored": self.restored, "tables": self.tables}
         if self.failures:
             found |= {"error": "\n".join(problem.what for problem in self.failures), "try": self.failures[0].remedy}
         self.console.result(found)

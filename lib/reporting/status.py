@@ -31,7 +31,9 @@ def show(settings: Settings, sources: dict[str, Path], max_age: str | None, cons
 def _of_source(target: Target, name: str) -> dict:
     success = runs.last_saved(target, name)
     last = dict(zip(("run", "finished_at", "age", "rows"), success, strict=True)) if success else None
-    return {"source": name, "target": target.host, "last_success": last, "runs": runs.recent(target, name, SHOWN_RUNS)}
+    found = {"source": name, "target": target.host, "last_success": last, "runs": runs.recent(target, name, SHOWN_RUNS)}
+    drill = target.run("last_drill", {"source": name})
+    return found | {"proven": dict(zip(("run", "finished_at", "age"), drill[0], strict=True)) if drill else None}
 
 
 def _as_text(block: dict) -> str:
@@ -43,6 +45,11 @@ def _as_text(block: dict) -> str:
         )
     else:
         lines.append("  last success: none")
+    proven = block["proven"]
+    if proven:
+        lines.append(f"  last proven restorable: run {proven['run']}, {proven['finished_at']} UTC, {age(proven['age'])} ago")
+    else:
+        lines.append("  last proven restorable: never (python3 restore.py --drill)")
     for run in block["runs"]:
         reason = f"  {run['error'].splitlines()[0]}" if run["error"] else ""
         lines.append(f"  {MARKS[run['outcome']]} run {run['run']}  {run['started_at']} UTC  {run['outcome']}{reason}")

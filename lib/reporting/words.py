@@ -1,5 +1,6 @@
 """Numbers and times as people read and write them."""
 
+import datetime
 import re
 
 from lib.errors import SettingsError
@@ -25,6 +26,26 @@ def size(count: int) -> str:
     while value >= 1000 and len(units) > 1:
         value, units = value / 1000, units[1:]
     return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def moment(text: str, today: datetime.date | None = None) -> tuple[int | None, datetime.datetime | None]:
+    """Read a run number or a time, UTC unless it has an offset; a day means its end, `yesterday` too."""
+    text, today = text.strip(), today or datetime.datetime.now(datetime.timezone.utc).date()
+    if text.isascii() and text.isdigit():
+        return int(text), None
+    days = {"today": today, "yesterday": today - datetime.timedelta(days=1)}
+    try:
+        day = days.get(text) or datetime.date.fromisoformat(text)
+        return None, datetime.datetime.combine(day, datetime.time.max, datetime.timezone.utc)
+    except ValueError:
+        pass
+    try:
+        time = datetime.datetime.fromisoformat(re.sub(r"[zZ]$| UTC$", "+00:00", text))
+    except ValueError:
+        raise SettingsError(
+            f"{text!r} is neither a run nor a time.", 'write --at 117, --at "2026-11-20 12:00", --at 2026-11-20 or --at yesterday'
+        ) from None
+    return None, time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
 
 
 def seconds(text: str) -> int:

@@ -128,6 +128,10 @@ def of_misfits(connection: sqlite3.Connection, table: TablePlan, large: bool) ->
     )
 
 
+def rows(connection: sqlite3.Connection, table: TablePlan) -> int:
+    return connection.execute(f"SELECT count(*) FROM {quoted(table.name)}").fetchone()[0]
+
+
 def count(connection: sqlite3.Connection, table: TablePlan) -> tuple[int, int]:
     """Return the number of the table's rows, and of those that its mirror cannot hold."""
     misfits = f"count(*) FILTER (WHERE NOT ({_fits(table)}))" if table.mirror else "count(*)"

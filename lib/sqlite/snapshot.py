@@ -6,6 +6,7 @@ end; a long read of the live file would block the bot's commits in rollback-jour
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import sqlite3
@@ -42,10 +43,27 @@ class Snapshot:
     def encoding(self) -> str:
         return self.schema.pragmas["encoding"]
 
-    def keep_as(self, previous: Path) -> None:
-        """Make this copy the previous snapshot, in one step."""
+    def keep_as(self, previous: Path, **about: object) -> None:
+        """Make this copy the previous snapshot, in one step; what is told about it stands beside it."""
         self.connection.close()
+        note = self.path.with_name(f"{self.path.name}.json")
+        with open(note, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            json.dump({"hash": self.hash, "journal_mode": self.journal_mode, **about}, file)
+        os.replace(note, _note_of(previous))
         os.replace(self.path, previous)
+
+
+def _note_of(snapshot: Path) -> Path:
+    return snapshot.with_name(f"{snapshot.name}.json")
+
+
+def about(snapshot: Path) -> dict:
+    """Return what was noted about a kept snapshot, or nothing where the note is of another one."""
+    try:
+        note = json.loads(_note_of(snapshot).read_text())
+    except (OSError, ValueError):
+        return {}
+    return note if note.get("hash") == file_hash(snapshot) else {}
 
 
 @contextlib.contextmanager
@@ -64,7 +82,7 @@ def taken(source: Path, folder: Path, check: str) -> Iterator[Snapshot]:
             journal_mode = _copy(source, path)
             connection = open_read_only(path)
             check_file(connection, check)
-            snapshot = Snapshot(path, connection, schemas.read(connection), journal_mode, _hash(path))
+            snapshot = Snapshot(path, connection, schemas.read(connection), journal_mode, file_hash(path))
         with contextlib.closing(connection):
             yield snapshot
     finally:
@@ -176,7 +194,7 @@ def _make_private_folder(folder: Path) -> None:
         ) from error
 
 
-def _hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

@@ -6,6 +6,7 @@ swap would delete the new file's -wal by name.
 """
 
 import contextlib
+import glob
 import os
 import shutil
 import time
@@ -36,6 +37,36 @@ def safety_path(destination: Path) -> Path:
     return wanted
 
 
+def safety_copies(destination: Path) -> list[Path]:
+    """Return the files that restores have replaced here, newest first."""
+    found = destination.parent.glob(f"{glob.escape(destination.name)}.before-restore-*")
+    return sorted((path for path in found if not path.name.endswith(COMPANIONS[1:])), key=_age_of, reverse=True)
+
+
+def _age_of(copy: Path) -> tuple[str, int]:
+    stamp, _, count = copy.name.partition(".before-restore-")[2].partition("Z-")
+    return stamp.removesuffix("Z"), int(count or 1)
+
+
+def exchange(copy: Path, destination: Path) -> Path | None:
+    """Put a kept file back, with its journals, and return where what was there is kept now."""
+    kept = None
+    if any(os.path.lexists(f"{destination}{companion}") for companion in COMPANIONS):
+        kept = safety_path(destination)
+        with _locked(destination):
+            _move(destination, kept)
+    _move(copy, destination)
+    _sync(destination.parent)
+    return kept
+
+
+def _move(source: Path, destination: Path) -> None:
+    """Rename a database and its journals; the journals first, so that no moment has a file with a foreign journal."""
+    for companion in reversed(COMPANIONS):
+        if os.path.lexists(f"{source}{companion}"):
+            os.rename(f"{source}{companion}", f"{destination}{companion}")
+
+
 def into_place(built: Path, destination: Path) -> Path | None:
     """Swap the files, and return where the old one is kept; raise Problem where a program uses it."""
     _sync(built)
@@ -46,9 +77,7 @@ def into_place(built: Path, destination: Path) -> Path | None:
     kept = safety_path(destination)
     with _locked(destination):
         _take_over_owner(built, destination)
-        for companion in COMPANIONS:
-            if os.path.lexists(f"{destination}{companion}"):
-                os.rename(f"{destination}{companion}", f"{kept}{companion}")
+        _move(destination, kept)
         os.replace(built, destination)
     _sync(destination.parent)
     return kept

@@ -60,6 +60,9 @@ def _prepare(connection: sqlite3.Connection, pragmas: dict) -> None:
     for setting in ("journal_mode = OFF", "synchronous = OFF", "ignore_check_constraints = ON", "trusted_schema = OFF"):
         connection.execute(f"PRAGMA {setting}")
     connection.execute("BEGIN")
+    # The encoding is written with the first table; a database may have none.
+    connection.execute("CREATE TABLE first (a)")
+    connection.execute("DROP TABLE first")
 
 
 def sayable(text: str) -> str:

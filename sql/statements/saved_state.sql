@@ -9,6 +9,7 @@ SELECT
     source_schemas.definition,
     (SELECT jsonb_object_agg(table_name, jsonb_build_object('rows', rows, 'digest', digest::text, 'misfits', misfits))
      FROM {schema}.run_tables WHERE run_tables.run = runs.run),
+    runs.snapshot_hash,
     (SELECT array_agg(DISTINCT mirror) FROM {schema}.undo_log WHERE undo_log.source = sources.source AND record > runs.undo_mark)
 FROM {schema}.sources
 JOIN {schema}.runs ON runs.run = coalesce(%(run)s, sources.last_run)

@@ -1,0 +1,54 @@
+"""The brake: a source that has suddenly lost most of its rows is not mirrored until somebody says that it may be."""
+
+from dataclasses import dataclass
+
+from lib.errors import Problem
+from lib.reporting.words import plural
+
+# Fewer lost rows than this are no alarm, whatever share they are.
+FLOOR = 100
+# A table with fewer rows than this may be empty at any time.
+SMALL_TABLE = 10
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of every table of a source, before and now; a table that is gone is missing from `now`."""
+
+    before: dict[str, int]
+    now: dict[str, int]
+
+    @property
+    def lost(self) -> int:
+        return sum(self.before.values()) - sum(self.now.values())
+
+
+def refuse_sudden_loss(source: str, rows: Rows, max_shrink: int) -> None:
+    """Raise Problem where a source looks as if something had gone wrong with it; 100 percent turns the brake off."""
+    if max_shrink == 100:
+        return
+    found = _gone(rows) or _emptied(rows) or _shrunk(rows, max_shrink)
+    if found:
+        raise Problem(
+            f"{source} {found}. Is that right?",
+            f"if not, restore it with  python3 restore.py --database {source}\n"
+            f"     if it is right, run  python3 backup.py {source} --accept-shrink",
+        )
+
+
+def _gone(rows: Rows) -> str:
+    gone = [f"{table} ({plural(count, 'row')})" for table, count in rows.before.items() if count and table not in rows.now]
+    return f"has lost the table {', '.join(gone)}" if gone else ""
+
+
+def _emptied(rows: Rows) -> str:
+    """One table may be emptied by ordinary cleaning; several at once are not."""
+    empty = [table for table, count in rows.before.items() if count >= SMALL_TABLE and not rows.now.get(table)]
+    return f"has lost all rows of {' and '.join(empty)} at once" if len(empty) > 1 and rows.lost >= FLOOR else ""
+
+
+def _shrunk(rows: Rows, max_shrink: int) -> str:
+    before = sum(rows.before.values())
+    if rows.lost < FLOOR or rows.lost * 100 <= before * max_shrink:
+        return ""
+    return f"has lost {rows.lost * 100 // before} % of its rows ({before:,} before, {sum(rows.now.values()):,} now)"

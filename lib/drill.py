@@ -1,0 +1,64 @@
+"""The drill: rebuild every source in a temporary folder, from the target alone, and say whether it would have saved the day."""
+
+import contextlib
+import sqlite3
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from lib import cli, rebuild
+from lib.config import Settings
+from lib.errors import Problem
+from lib.postgres import saved
+from lib.postgres.connection import Target
+from lib.postgres.saved import SavedState
+from lib.reporting.words import plural
+from lib.sqlite import difference, schema, snapshot
+
+
+def rehearse(target: Target, settings: Settings, sources: dict[str, Path], console: cli.Console) -> int:
+    """Rehearse the restore of every source, record the results in Postgres, and return the exit status."""
+    results = [_of_source(target, settings, name, console) for name in sources]
+    failed = [result for result in results if result["error"]]
+    console.result({"outcome": "failed" if failed else "saved", "drills": results})
+    return cli.FAILED if failed else cli.SAVED
+
+
+def _of_source(target: Target, settings: Settings, name: str, console: cli.Console) -> dict:
+    started, state, error, said = time.monotonic(), None, None, ""
+    try:
+        with target.transaction("REPEATABLE READ READ ONLY"), tempfile.TemporaryDirectory() as folder:
+            state = saved.read_state(target, name)
+            with rebuild.rebuilt(target, state, Path(folder) / f"{name}.db") as built:
+                said = _compared(built.path, settings.snapshot_of(name, target.settings.number), state)
+    except Problem as problem:
+        error = problem.what
+        console.fail(problem)
+    seconds = round(time.monotonic() - started, 3)
+    if state:
+        values = {"source": name, "run": state.run, "seconds": seconds, "rows": state.rows, "error": error}
+        target.run("note_drill", values)
+    if not error:
+        console.say(f"✅ {name}: run {state.run} was rebuilt in {seconds:.1f} s, {plural(state.rows, 'row')}, {said}")
+    return {"source": name, "run": state and state.run, "rows": state and state.rows, "seconds": seconds, "error": error}
+
+
+def _compared(built: Path, kept: Path, state: SavedState) -> str:
+    """Compare with the snapshot of the same run, where this machine has it; raise Problem where they differ."""
+    if not kept.exists() or snapshot.file_hash(kept) != state.snapshot_hash:
+        return "every row compared with what the run recorded (its snapshot is not on this machine)"
+    for found in difference.between(kept, built):
+        if found.added or found.changed or found.removed:
+            raise Problem(f"{state.source.name}.{found.table} came back changed.", "please report it")
+    with contextlib.closing(snapshot.open_read_only(kept)) as ours, contextlib.closing(snapshot.open_read_only(built)) as theirs:
+        if schema.sorted_objects(ours) != schema.sorted_objects(theirs):
+            raise Problem(f"the schema of {state.source.name} came back changed.", "please report it")
+        if _orphans(ours) != _orphans(theirs):
+            raise Problem(f"the foreign keys of {state.source.name} came back changed.", "please report it")
+    return "identical to the snapshot"
+
+
+def _orphans(connection: sqlite3.Connection) -> Counter:
+    """Return the rows whose foreign key leads nowhere; orphans are normal, as long as they are the same."""
+    return Counter(connection.execute("PRAGMA foreign_key_check").fetchall())

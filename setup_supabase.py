@@ -7,6 +7,8 @@ usage: python3 setup_supabase.py [flags]
   python3 setup_supabase.py --check     check only; change nothing
   python3 setup_supabase.py --ddl PATH.db
                                         print the sql/tables/ file for another database
+  python3 setup_supabase.py --writer-role
+                                        also make a role that can back up but cannot destroy history, and show its password
 
 flags:
   --env-file PATH   settings from this file instead of .env beside the scripts
@@ -59,6 +61,8 @@ def set_up(found, settings, target_settings, options) -> None:
         checks.sources(found, settings, settings.snapshots)
         if not found.failures and not options.check:
             create(found, target, settings)
+        if options.writer_role and not found.failures:
+            create_writer(found, target, settings)
         if not found.failures:
             checks.installed(found, target)
             checks.exposure(found, target, installation.schemas(settings))
@@ -76,6 +80,17 @@ def create(found, target, settings) -> None:
             tell(installation.install_source(target, name, snapshot))
 
 
+def create_writer(found, target, settings) -> None:
+    """Make the role for everyday use, and show its password this once."""
+    with found.step("Writer role") as tell, target.transaction():
+        password = installation.create_writer(target, settings)
+        tell(f"{installation.writer_name(target)} can back up and restore, and cannot remove history")
+    user = ".".join([installation.writer_name(target), *target.settings.user.split(".")[1:]])
+    found.console.say(
+        f"     Put this user and password into SUPABASE_DB_URL in .env; they are not shown again:\n     {user}:{password}"
+    )
+
+
 def finished(found, console) -> int:
     status = cli.FAILED if found.failures else cli.SAVED
     console.result({"outcome": "failed" if found.failures else "saved", "passed": found.passed, "failed": found.failures})
@@ -86,6 +101,7 @@ def flags() -> cli.Parser:
     parser = cli.Parser(__doc__)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--ddl", metavar="PATH.db")
+    parser.add_argument("--writer-role", action="store_true")
     return parser
 
 

@@ -21,10 +21,11 @@ MOST_KEY_COLUMNS = 32
 
 @dataclass(frozen=True)
 class Source:
-    """Where one source's rows go on one target."""
+    """Where one source's rows go on one target, and whether this user may make and alter mirrors there."""
 
     name: str
     mirror_schema: str
+    may_alter: bool = True
 
 
 @dataclass(frozen=True)

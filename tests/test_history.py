@@ -101,9 +101,13 @@ def test_what_people_change_by_hand_is_reported_kept_and_undone(saved_bot):
     saved_bot.query("DELETE FROM backup_premium_system.refunds WHERE id = 3")
     saved_bot.query("UPDATE backup_premium_system.refunded_groups SET id = 9999 WHERE id = 1")
     history = saved_bot.query(
-        "SELECT changed_in, table_name, operation, key->>'id', old_row->>'stars_amount' FROM backup.row_history"
+        "SELECT table_name, operation, key->>'id', old_row ? 'owner_id' FROM backup.row_history"
+        " WHERE changed_in = 'by hand: postgres' ORDER BY record, 3"
     )
-    assert ("by hand: postgres", "payment_history", "update", "1", "499") in history or len(history) == 5
+    assert history == [
+        ("payment_history", "update", "1", True), ("payment_history", "update", "2", True), ("refunds", "delete", "3", True),
+        ("refunded_groups", "update", "1", True), ("refunded_groups", "insert", "9999", False),
+    ]  # fmt: skip
     saved_bot.run("restore.py", "--yes", "--to", str(saved_bot.folder / "out")).expect(0)
     assert compare.differences(kept["premium_system"], saved_bot.folder / "out" / sample.PREMIUM) == []
     warnings = "\n".join(saved_bot.backup()["warnings"])
@@ -111,7 +115,7 @@ def test_what_people_change_by_hand_is_reported_kept_and_undone(saved_bot):
     assert "premium_system.refunds: somebody changed the mirror by hand (delete of 1 row: id = 3)." in warnings
     assert saved_bot.run("backup.py", "--verify").status == 0
     assert saved_bot.backup()["warnings"] == []
-    saved_bot.assert_restorable("--at", "1")
+    saved_bot.assert_restorable("--at", "2")
 
 
 def test_a_truncate_by_hand_is_undone(saved_bot):
@@ -196,7 +200,8 @@ def test_one_table_is_put_back_and_the_rest_untouched(saved_bot):
     saved_bot.sqlite(saved_bot.premium, "CREATE TRIGGER loud BEFORE DELETE ON refunds BEGIN SELECT RAISE(ABORT, 'no'); END")
     saved_bot.sqlite(
         saved_bot.premium,
-        "UPDATE payment_history SET status = 'kept' WHERE id = 1; INSERT INTO refunds VALUES (5000, 1, 1, 1, 'p', 1, NULL, 1, NULL, NULL)",
+        "UPDATE payment_history SET status = 'kept' WHERE id = 1;"
+        "INSERT INTO refunds VALUES (5000, 1, 1, 1, 'p', 1, NULL, 1, NULL, NULL)",
     )
     said = saved_bot.run("restore.py", "--table", "refunds", "--at", "3", "--yes").expect(0).stdout
     assert "premium_system.refunds: 3 rows now, 4 rows then" in said or "2 added, 1 changed, 1 removed" in said
@@ -271,11 +276,19 @@ def test_local_needs_no_network(saved_bot, mode):
 
 
 BRAKES = {
-    "most rows are gone": ("requests", "DELETE FROM message_owners; DELETE FROM command_requests WHERE rowid > 20", "user_requests has lost"),
+    "most rows are gone": (
+        "requests",
+        "DELETE FROM message_owners; DELETE FROM command_requests WHERE rowid > 20",
+        "user_requests has lost",
+    ),
     "a table is gone": ("premium", "DROP TABLE refunds", "premium_system has lost the table refunds (4 rows)"),
-    "several tables are empty": ("requests", "DELETE FROM user_requests; DELETE FROM command_requests", "user_requests has lost"),
+    "several tables are empty": (
+        "requests",
+        "DELETE FROM user_requests; DELETE FROM command_requests",
+        "user_requests has lost all rows of",
+    ),
     "a fresh empty database": ("requests", None, "user_requests has lost the table"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", BRAKES)

@@ -1,5 +1,6 @@
 """Create or upgrade what a deployment owns in Postgres; running it again changes nothing."""
 
+import secrets
 from pathlib import Path
 
 from psycopg2 import sql
@@ -54,7 +55,21 @@ def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
     mirrors.mend(target, plan, source)
     mirrors.watch(target, source)
     target.run("make_private", {"mirror_schema": source.mirror_schema})
+    target.run("let_write", {"mirror_schema": source.mirror_schema, "writer": writer_name(target)})
     return _described(before, mirrors.read(target, source), plan)
+
+
+def writer_name(target: Target) -> str:
+    return f"{target.schema}_writer"
+
+
+def create_writer(target: Target, settings: Settings) -> str:
+    """Create the role that can back up but cannot remove history, or give it a new password, and return that."""
+    password, writer = secrets.token_urlsafe(24), writer_name(target)
+    target.run("create_writer", role_name=sql.Literal(writer), writer=sql.Identifier(writer), password=sql.Literal(password))
+    for schema in schemas(settings)[1:]:
+        target.run("let_write", {"mirror_schema": schema, "writer": writer})
+    return password
 
 
 def _described(before: dict, after: dict, plan: Plan) -> str:

@@ -54,7 +54,9 @@ def _create_staging(target: Target, source: Source, tables: list[TablePlan]) -> 
         for place, table in enumerate(tables)
         if table.mirror
     ]
-    target.rows(sql.SQL("\n").join([statement("create_run_staging"), *mirrored]))
+    mirrors = [_mirror(source, table) for table in tables if table.mirror]
+    lock = [statement("lock_mirrors", mirrors=sql.SQL(", ").join(mirrors))] if mirrors else []
+    target.rows(sql.SQL("\n").join([*lock, statement("create_run_staging"), *mirrored]))
 
 
 def _send(target: Target, snapshot: Snapshot, table: TablePlan, place: int, result: TableResult) -> Digest:

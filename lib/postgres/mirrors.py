@@ -27,11 +27,24 @@ def plan(snapshot: Snapshot, mirrors: dict[str, Mirror], source: Source) -> Plan
     """Match every table of the snapshot with its mirror; collect the DDL for what the mirrors lack."""
     found = Plan()
     for table in map(_with_usable_key, snapshot.schema.tables):
-        mirror = None
-        if _can_have_mirror(table):
-            mirror = _mended(snapshot, table, mirrors, found, source)
-        found.tables.append(plans.planned(table, mirror))
+        found.tables.append(plans.planned(table, _mirror_for(snapshot, table, mirrors, found, source)))
     return found
+
+
+def _mirror_for(snapshot: Snapshot, table: Table, mirrors: dict[str, Mirror], found: Plan, source: Source) -> Mirror | None:
+    if not _can_have_mirror(table):
+        return None
+    mended = Plan()
+    mirror = _mended(snapshot, table, mirrors, mended, source)
+    if mended.ddl and not source.may_alter:
+        found.warnings.append(
+            f"{source.name}.{table.name} does not fit its mirror, and this user may not alter it: all its rows are kept whole. "
+            "Run setup_supabase.py once as the user postgres."
+        )
+        return None
+    found.ddl += mended.ddl
+    found.warnings += mended.warnings
+    return mirror
 
 
 def _with_usable_key(table: Table) -> Table:

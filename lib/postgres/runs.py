@@ -54,15 +54,15 @@ def open_run(target: Target, source: str) -> tuple[Run, Source]:
     found = target.run("open_run", {"source": source, "machine": platform.node(), "version": __version__})
     if not found:
         raise _not_set_up(target, source)
-    number, mirror_schema = found[0]
-    return Run(number, source, target.host), Source(source, mirror_schema)
+    number, mirror_schema, may_alter = found[0]
+    return Run(number, source, target.host), Source(source, mirror_schema, may_alter)
 
 
 def find_source(target: Target, name: str) -> Source:
     found = target.run("find_source", {"source": name})
     if not found:
         raise _not_set_up(target, name)
-    return Source(name, found[0][0])
+    return Source(name, *found[0])
 
 
 def _not_set_up(target: Target, name: str) -> Problem:

@@ -50,7 +50,6 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET extra_float_digits = 
 DECLARE
     keys text[] := TG_ARGV[2:];
     key_list text := (SELECT string_agg(format('%I', key), ', ') FROM unnest(TG_ARGV[2:]) AS key);
-    is_by_hand boolean := coalesce(current_setting('hybrid_backup.run', true), '') = '';
     is_loaded boolean := EXISTS (SELECT FROM {schema}.loaded_mirrors WHERE source = TG_ARGV[0] AND mirror = TG_ARGV[1]);
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
@@ -65,7 +64,7 @@ BEGIN
     ELSE
         INSERT INTO {schema}.loaded_mirrors (source, mirror) VALUES (TG_ARGV[0], TG_ARGV[1]) ON CONFLICT DO NOTHING;
     END IF;
-    IF TG_OP = 'UPDATE' AND is_by_hand THEN  -- a run never changes a key; people do, and the new one was not there before
+    IF TG_OP = 'UPDATE' THEN  -- a run never changes a key; people do, and the new one was not there before
         EXECUTE {schema}.undo_statement(format(
             'SELECT row_to_json(row__)::text AS line FROM (SELECT %1$s FROM new_rows EXCEPT SELECT %1$s FROM old_rows) AS row__', key_list))
         USING TG_ARGV[0], TG_ARGV[1], 'insert', keys;

@@ -1,2 +1,3 @@
 -- Opens a run in its own short transaction, so that a crash leaves a trace. No source, no run: setup has not been done.
-SELECT run, mirror_schema FROM {schema}.open_run(%(source)s, %(machine)s, %(version)s)
+SELECT run, mirror_schema, has_schema_privilege(mirror_schema, 'CREATE')
+FROM {schema}.open_run(%(source)s, %(machine)s, %(version)s)

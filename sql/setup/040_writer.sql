@@ -1,0 +1,45 @@
+-- The writer role: it may back up and restore, and cannot remove history. It changes rows of the mirrors, whose triggers belong to
+-- somebody else and log every change; runs and undo records it reaches only through the functions of 030_runs.sql.
+-- Row level security is on, so it needs policies of its own.
+CREATE OR REPLACE FUNCTION {schema}.let_write(writer text, schema_name text) RETURNS void
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+    mirror text;
+BEGIN
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', schema_name, writer);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %I TO %I', schema_name, writer);
+    FOR mirror IN
+        SELECT relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relnamespace
+        WHERE nspname = schema_name AND relkind = 'r'
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy WHERE polrelid = pg_class.oid AND polname = 'writer')
+    LOOP
+        EXECUTE format('CREATE POLICY writer ON %I.%I TO %I USING (true) WITH CHECK (true)', schema_name, mirror, writer);
+    END LOOP;
+END;
+$$;
+
+CREATE OR REPLACE FUNCTION {schema}.let_keep_books(writer text) RETURNS void
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+    book text;
+    allowed text;
+BEGIN
+    EXECUTE format('GRANT USAGE ON SCHEMA {schema} TO %I', writer);
+    EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO %I', writer);
+    EXECUTE format('GRANT INSERT, DELETE ON {schema}.misfit_rows TO %I', writer);
+    FOREACH allowed IN ARRAY ARRAY[
+        'open_run(text, text, text)', 'close_dead_runs(text, bigint)', 'fail_run(bigint, text)', 'save_run(bigint, jsonb, text, jsonb)',
+        'note_restore(text, bigint)', 'note_drill(text, bigint, double precision, bigint, text)', 'prune(text, integer)'
+    ] LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION {schema}.%s TO %I', allowed, writer);
+    END LOOP;
+    FOR book IN
+        SELECT relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relnamespace
+        WHERE nspname = {schema_name} AND relkind = 'r'
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy WHERE polrelid = pg_class.oid AND polname = 'writer')
+    LOOP
+        EXECUTE format('CREATE POLICY writer ON {schema}.%I FOR %s TO %I USING (true) %s', book,
+            CASE book WHEN 'misfit_rows' THEN 'ALL' ELSE 'SELECT' END, writer, CASE book WHEN 'misfit_rows' THEN 'WITH CHECK (true)' END);
+    END LOOP;
+END;
+$$;

@@ -83,7 +83,7 @@ class Outcome:
             raise Problem(f"{changed} rows were changed in the mirror, {expected} expected.", "please report it")
 
     def expect_deleted(self, expected: int) -> None:
-        deleted = sum(table.deleted for table in self.tables if not table.table.startswith("sqlite_"))
+        deleted = sum(table.deleted for table in self.tables if not table.is_internal)
         if deleted != expected:
             raise Problem(f"{deleted} rows were deleted from the mirror, {expected} expected.", "please report it")
 

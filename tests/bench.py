@@ -1,9 +1,12 @@
 """Measure what the README and the closing notes claim; nothing here is asserted, because machines are noisy.
 
 usage: python3 tests/bench.py stalls [USERS]      the bot's commits with and without a backup beside it
+       python3 tests/bench.py history [USERS]     the undo log of thirty runs: its size, and how long going back takes
+       python3 tests/bench.py steps [USERS]       wall time and peak memory of setup, backup and restore
 """
 
 import contextlib
+import shutil
 import sqlite3
 import statistics
 import sys
@@ -15,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib.postgres import embedded
+from lib.sqlite import sample
 from tests import compare
 from tests.bot import Bot
 
@@ -39,6 +43,51 @@ def stalls(users: int) -> None:
             out = Path(folder) / "out"
             bot.run("restore.py", "--yes", "--to", str(out), "--database", "user_requests").expect(0)
             print(f"{mode:6}  restored file: {compare.differences(bot.requests, out / bot.requests.name) or 'identical'}")
+
+
+def history(users: int) -> None:
+    """Thirty runs of the bot's life; print undo bytes per changed row, and the time of the oldest state beside the newest."""
+    with embedded.running() as server, tempfile.TemporaryDirectory() as folder:
+        bot = Bot.make(Path(folder) / "bot", server.url, users)
+        bot.run("setup_supabase.py").expect(0)
+        kept = Path(shutil.copytree(bot.data, Path(folder) / "oldest"))
+        for seed in range(30):
+            sample.live(bot.data, seed)
+            bot.sqlite(bot.requests, f"UPDATE command_requests SET minute = minute + 1 WHERE rowid % 100 = {seed}")
+            bot.backup()
+        for mirror, rows, size in bot.query(
+            "SELECT mirror, sum(row_count)::int, sum(pg_column_size(lines))::int FROM backup.undo_log"
+            " WHERE source = 'user_requests' AND mirror <> 'misfit_rows' GROUP BY 1 ORDER BY 1"
+        ):
+            print(f"{mirror}: {rows:,} changed rows, {size:,} bytes, {size / rows:.1f} bytes a row")
+        ((total,),) = bot.query("SELECT pg_total_relation_size('backup.undo_log')")
+        print(f"undo log, with its indexes: {total:,} bytes")
+        for what, flags in (("newest", ()), ("oldest", ("--at", "2"))):
+            times = [seconds(bot, "restore.py", "--yes", "--to", str(Path(folder) / what / str(n)), *flags) for n in range(3)]
+            print(f"restore the {what} state: {statistics.median(times):.2f} s")
+        for path in kept.glob("*.db"):
+            print(path.name, compare.differences(path, Path(folder) / "oldest" / "0" / path.name) or "oldest state identical")
+
+
+def steps(users: int) -> None:
+    """Print wall time and peak memory of each step, medians of three where a step can be repeated."""
+    with embedded.running() as server, tempfile.TemporaryDirectory() as folder:
+        bot = Bot.make(Path(folder) / "bot", server.url, users)
+        for what, script, *flags in (
+            ("setup and first backup", "setup_supabase.py"),
+            ("backup, nothing changed", "backup.py"),
+            ("verify", "backup.py", "--verify"),
+            ("restore", "restore.py", "--yes"),
+            ("drill", "restore.py", "--drill"),
+        ):
+            times = [seconds(bot, script, *flags) for _ in range(1 if script.startswith("setup") else 3)]
+            print(f"{what}: {statistics.median(times):.2f} s, peak {bot.peak_memory(script, *flags) / 1e6:.0f} MB")
+
+
+def seconds(bot: Bot, script: str, *flags: str) -> float:
+    started = time.perf_counter()
+    bot.run(script, *flags).expect(0)
+    return time.perf_counter() - started
 
 
 def commits(bot: Bot, with_backups: bool) -> tuple[list[float], int]:
@@ -70,5 +119,5 @@ def commits(bot: Bot, with_backups: bool) -> tuple[list[float], int]:
 
 
 if __name__ == "__main__":
-    BENCHES = {"stalls": stalls}
+    BENCHES = {"stalls": stalls, "history": history, "steps": steps}
     BENCHES[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 1200)

@@ -61,7 +61,7 @@ def test_links_lead_somewhere():
 
 def test_crontab_lines_are_five_fields_and_a_command_that_parses():
     lines = [line for line in (REPOSITORY / "crontab.example").read_text().splitlines() if re.match(r"[@*0-9]", line)]
-    assert len(lines) == 3
+    assert len(lines) == 4
     for line in lines:
         command = line.split(None, 1)[1] if line.startswith("@") else line.split(None, 5)[5]
         assert subprocess.run(["bash", "-n", "-c", command]).returncode == 0
@@ -70,13 +70,11 @@ def test_crontab_lines_are_five_fields_and_a_command_that_parses():
 
 def test_a_crontab_line_works_as_cron_runs_it(saved_bot):
     """cron gives a command HOME, a bare PATH, /bin/sh and no terminal."""
-    shutil.copy(saved_bot.folder / ".env", saved_bot.folder / "settings")
     text = (REPOSITORY / "crontab.example").read_text()
     for line in text.splitlines():
         if re.match(r"[0-9]", line):
-            command = line.split(None, 5)[5].replace(
-                "python3 backup.py", f"{sys.executable} backup.py --env-file {saved_bot.folder}/.env"
-            )
+            ours = rf"{sys.executable} \1 --env-file {saved_bot.folder}/.env"
+            command = re.sub(r"python3 (\w+\.py)", ours, line.split(None, 5)[5])
             command = command.replace("cron.log", str(saved_bot.folder / "cron.log"))
             bare = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HYBRID_BACKUP": str(REPOSITORY), "HOME": "/"}
             done = subprocess.run(["/bin/sh", "-c", command], env=bare, capture_output=True, text=True)

@@ -54,7 +54,7 @@ class Target:
     def rows(self, query: sql.Composable | str, values: Any = None) -> list[tuple]:
         """Run a statement, one round trip, and return its rows."""
         self.round_trips += 1
-        with statement_problem(self), self.connection.cursor() as cursor:
+        with statement_problem(self.host), self.connection.cursor() as cursor:
             cursor.execute(query, values)
             return cursor.fetchall() if cursor.description else []
 
@@ -75,7 +75,7 @@ class Target:
         self.round_trips += 1
         guarded = _Guarded(file)
         try:
-            with statement_problem(self), self.connection.cursor() as cursor:
+            with statement_problem(self.host), self.connection.cursor() as cursor:
                 cursor.copy_expert(query, guarded, COPY_BYTES)
         except Problem:
             if guarded.error:

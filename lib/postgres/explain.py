@@ -2,16 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import psycopg2
 
 from lib import redact
 from lib.config import CERTIFICATE, TargetSettings
 from lib.errors import ConnectionRefused, Problem
-
-if TYPE_CHECKING:
-    from lib.postgres.connection import Target
 
 DASHBOARD = "the Supabase dashboard (Connect, Session pooler)"
 PAUSED = "If the project is paused, resume it in the dashboard."
@@ -84,15 +80,15 @@ def connection_problem(error: psycopg2.OperationalError, settings: TargetSetting
 
 
 @contextlib.contextmanager
-def statement_problem(target: "Target") -> Iterator[None]:
-    """Re-raise an error of Postgres as a Problem that names the target."""
+def statement_problem(host: str) -> Iterator[None]:
+    """Re-raise an error of Postgres as a Problem that names the host."""
     try:
         yield
     except psycopg2.Error as error:
         if not isinstance(error.pgcode, str):
             said = " ".join(str(error).split())
-            raise Problem(f"{target.host}: the connection was lost ({said}).", "run it again") from error
+            raise Problem(f"{host}: the connection was lost ({said}).", "run it again") from error
         said = error.diag.message_primary
         what, remedy = STATEMENTS.get(error.pgcode, (f"Postgres says: {said} ({error.pgcode}).", ""))
         detail = f" ({said})" if error.pgcode in STATEMENTS else ""
-        raise Problem(f"{target.host}: {what}{detail}", remedy) from error
+        raise Problem(f"{host}: {what}{detail}", remedy) from error

@@ -32,6 +32,11 @@ class TableResult:
     seconds: float = 0.0
     digest: int = 0
 
+    @property
+    def is_internal(self) -> bool:
+        """SQLite's own tables, which people do not ask about."""
+        return self.table.lower().startswith("sqlite_")
+
 
 def merge(target: Target, source: Source, snapshot: Snapshot, tables: list[TablePlan]) -> list[TableResult]:
     """Make the mirrors and the kept rows equal to the snapshot, and prove it by count and digest."""

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 from lib import cli, log
 from lib.errors import Problem
+from lib.postgres.merge import TableResult
 from lib.postgres.runs import Run
+from lib.reporting.words import plural, size
 
 NOTHING_CHANGED = "Nothing was changed in Supabase"
 
@@ -36,12 +38,9 @@ class Report:
     def add(self, run: Run) -> None:
         self.runs.append(run)
         for table in run.tables:
-            line = (
-                f"{run.source}.{table.table}: {table.rows:,} rows, {table.inserted:,} inserted, {table.updated:,} updated, "
-                f"{table.deleted:,} deleted, {table.misfits:,} kept whole, {table.bytes_sent:,} bytes, {table.seconds:.2f} s"
-            )
-            log.info(f"run {run.run}: {line}")
-            self.console.note(f"   {line}")
+            log.info(f"run {run.run}: {_line(run, table)}")
+            if not table.is_internal:
+                self.console.note(f"   {_line(run, table)}")
 
     def close(self, seconds: float) -> int:
         """Print the last line, and return the exit status."""
@@ -59,11 +58,16 @@ class Report:
         return status
 
 
+def _line(run: Run, table: TableResult) -> str:
+    changes = f"{table.inserted:,} inserted, {table.updated:,} updated, {table.deleted:,} deleted"
+    kept = f", {table.misfits:,} kept whole" if table.misfits else ""
+    rows, sent = plural(table.rows, "row"), size(table.bytes_sent)
+    return f"{run.source}.{table.table}: {rows}, {changes}{kept}, {sent}, {table.seconds:.2f} s"
+
+
 def _summary(saved: list[Run]) -> str:
-    tables = [table for run in saved for table in run.tables]
+    tables = [table for run in saved for table in run.tables if not table.is_internal]
     inserted, updated, deleted = (sum(getattr(table, what) for table in tables) for what in ("inserted", "updated", "deleted"))
-    rows, databases = sum(run.rows for run in saved), len({run.source for run in saved})
-    return (
-        f"Backed up {databases} database{'s' * (databases != 1)}, {rows:,} rows, all compared "
-        f"({inserted:,} inserted, {updated:,} updated, {deleted:,} deleted)"
-    )
+    databases = plural(len({run.source for run in saved}), "database")
+    rows = plural(sum(table.rows for table in tables), "row")
+    return f"Backed up {databases}, {rows}, all compared ({inserted:,} inserted, {updated:,} updated, {deleted:,} deleted)"

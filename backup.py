@@ -12,7 +12,7 @@ usage: python3 backup.py [SOURCE …] [flags]
   python3 backup.py --demo              the whole story on sample databases and an embedded Postgres
 
 flags:
-  --full            send every row, not only what changed
+  --full            send and compare every row, also of a database whose file has not changed
   --accept-shrink   back up also when a database has lost most of its rows or a table (BACKUP_MAX_SHRINK)
   --env-file PATH   settings from this file instead of .env beside the scripts
   --json            one JSON object on stdout, for machines
@@ -31,7 +31,7 @@ import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib import cli, config, demo, log
-from lib.postgres import merge, mirrors, runs
+from lib.postgres import merge, mirrors, runs, unchanged
 from lib.postgres.connection import Target
 from lib.reporting import preview, status
 from lib.reporting.outcome import Report
@@ -83,10 +83,12 @@ def back_up_source(target, settings, name, path, options, report):
             if not options.accept_shrink:
                 runs.apply_brake(target, source, snapshot, plan, settings.max_shrink)
             mirrors.mend(target, plan, source)
-            run.tables = merge.merge(target, source, snapshot, plan.tables)
+            may_skip = not (options.full or edits or plan.ddl)
+            run.tables = may_skip and unchanged.as_last_left(target, source, snapshot, plan)
+            run.tables = run.tables or merge.merge(target, source, snapshot, plan.tables)
             runs.save(target, run, snapshot, plan, settings.keep_days)
-        snapshot.keep_as(settings.snapshot_of(name, target.settings.number), run=run.run, rows=run.rows)
-    for warning in [*edits, *plan.warnings]:
+        kept = snapshot.keep_as(settings.snapshot_of(name, target.settings.number), run=run.run, rows=run.rows)
+    for warning in [*edits, *plan.warnings, *kept]:
         report.warn(warning)
     return run
 

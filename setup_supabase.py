@@ -27,6 +27,7 @@ from pathlib import Path
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up
+from backup import flags as backup_flags
 from lib import checks, cli, config, log
 from lib.postgres import ddl, installation
 from lib.sqlite import snapshot as snapshots
@@ -47,8 +48,7 @@ def main(options, console) -> int:
         return finished(found, console)
     console.say("The first backup:")
     console.is_watched = True
-    options.accept_shrink = False
-    return back_up(settings, settings.sources, options, console)
+    return back_up(settings, settings.sources, backup_flags().parse_args([]), console)
 
 
 def set_up(found, settings, target_settings, options) -> None:

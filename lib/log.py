@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from lib.errors import SettingsError
 from lib.redact import clean
 
 MOST_BYTES = 1_000_000
@@ -29,8 +30,12 @@ class _Clean(logging.Formatter):
 
 
 def open_file(path: Path) -> None:
-    """Write to this file from now on; raises OSError where that is not possible."""
-    file = _PrivateFile(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES)
+    """Write to this file from now on; raise SettingsError where that is not possible."""
+    logging.raiseExceptions = False  # a full disk must not stop a backup in the middle
+    try:
+        file = _PrivateFile(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES)
+    except OSError as error:
+        raise SettingsError(f"the log {path} cannot be written: {error.strerror}.", "correct BACKUP_LOG in .env") from error
     file.setFormatter(_Clean("%(asctime)s UTC %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     _logger.addHandler(file)
     _logger.setLevel(logging.INFO)

@@ -1,6 +1,7 @@
 """A backup mirrors the source: all of it, nothing more, and never half."""
 
 import contextlib
+import shutil
 import subprocess
 
 import psycopg2
@@ -197,3 +198,44 @@ def test_two_runs_of_one_source_do_not_meet(saved_bot):
     saved_bot.run("backup.py").expect(0)
     closed = saved_bot.query("SELECT outcome, error FROM backup.runs WHERE run = %s", number[0])
     assert closed == [("failed", "killed or cut off before it ended")]
+
+
+def test_an_unchanged_file_sends_no_row(saved_bot):
+    found = saved_bot.backup()
+    assert [table["bytes_sent"] for run in found["runs"] for table in run["tables"]] == [0] * 10
+    assert [run["bytes_sent"] for run in found["runs"] if run["bytes_sent"] > 40_000] == []
+    sent = [table for run in saved_bot.backup("--full")["runs"] for table in run["tables"] if table["rows"]]
+    assert all(table["bytes_sent"] > 0 for table in sent)
+    assert saved_bot.mirror_counts() == counts(saved_bot.premium, saved_bot) | counts(saved_bot.requests, saved_bot)
+    saved_bot.assert_restorable()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE backup_premium_system.refunds SET status = 'by hand' WHERE id = 1",
+        "DELETE FROM backup.misfit_rows WHERE source = 'premium_system'",
+        "ALTER TABLE backup_premium_system.refunds DISABLE TRIGGER USER; DELETE FROM backup_premium_system.refunds",
+        "DROP TABLE backup_premium_system.refunds",
+        "ALTER TABLE backup_premium_system.refunds DROP COLUMN status",
+        "UPDATE backup.runs SET snapshot_hash = 'foreign'",
+    ],
+)
+def test_an_unchanged_file_is_sent_all_the_same_where_the_mirror_may_have_changed(saved_bot, damage):
+    saved_bot.query(damage)
+    saved_bot.backup()
+    assert saved_bot.run("backup.py", "--verify").expect(0)
+    saved_bot.assert_restorable()
+
+
+def test_a_snapshot_that_cannot_be_kept_is_a_warning(saved_bot):
+    shutil.rmtree(saved_bot.folder / "snapshots")
+    (saved_bot.folder / "snapshots" / "premium_system.db").mkdir(parents=True)
+    warnings = saved_bot.backup("--full")["warnings"]
+    assert len(warnings) == 1
+    assert "the snapshot cannot be kept as" in warnings[0]
+
+
+def test_a_log_that_cannot_be_written_is_named(saved_bot):
+    saved_bot.write_env(BACKUP_LOG="nowhere/log")
+    assert "nowhere/log cannot be written: No such file or directory." in saved_bot.run("backup.py").expect(2).stderr

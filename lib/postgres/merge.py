@@ -55,11 +55,11 @@ def _counted(snapshot: Snapshot, table: TablePlan) -> TableResult:
 
 def _create_staging(target: Target, source: Source, tables: list[TablePlan]) -> None:
     mirrored = [
-        statement("create_staging", staging=_staging(place), mirror=_mirror(source, table), columns=names(table.mirror_columns))
+        statement("create_staging", staging=_staging(place), mirror=mirror_of(source, table), columns=names(table.mirror_columns))
         for place, table in enumerate(tables)
         if table.mirror
     ]
-    mirrors = [_mirror(source, table) for table in tables if table.mirror]
+    mirrors = [mirror_of(source, table) for table in tables if table.mirror]
     lock = [statement("lock_mirrors", mirrors=sql.SQL(", ").join(mirrors))] if mirrors else []
     target.rows(sql.SQL("\n").join([*lock, statement("create_run_staging"), *mirrored]))
 
@@ -95,7 +95,7 @@ def _merge(target: Target, source: Source, tables: list[TablePlan], results: dic
 
 
 def _merge_table(source: Source, table: TablePlan, place: int) -> list[sql.Composed]:
-    parts = {"mirror": _mirror(source, table), "staging": _staging(place), "label": sql.Literal(table.label)}
+    parts = {"mirror": mirror_of(source, table), "staging": _staging(place), "label": sql.Literal(table.label)}
     key, columns = [column.mirror_name for column in table.key], table.mirror_columns
     columns_parts = {"old": names(columns, "mirror"), "new": names(columns, "excluded"), "columns": names(columns)}
     return [
@@ -126,7 +126,7 @@ def held_digests(target: Target, source: Source, tables: list[TablePlan]) -> dic
     for table in tables:
         if table.mirror:
             label, line = sql.Literal(table.label), digest_line(table)
-            parts.append(statement("digest_mirror", label=label, line=line, mirror=_mirror(source, table)))
+            parts.append(statement("digest_mirror", label=label, line=line, mirror=mirror_of(source, table)))
     held = {table.label: Digest() for table in tables}
     for label, rows, total in target.rows(sql.SQL("\nUNION ALL\n").join(parts)):
         if label in held:
@@ -134,7 +134,7 @@ def held_digests(target: Target, source: Source, tables: list[TablePlan]) -> dic
     return held
 
 
-def _mirror(source: Source, table: TablePlan) -> sql.Identifier:
+def mirror_of(source: Source, table: TablePlan) -> sql.Identifier:
     return sql.Identifier(source.mirror_schema, table.mirror)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from lib import __version__, brake
-from lib.errors import Problem
+from lib.errors import Interrupted, Problem
 from lib.plan import Plan, Source
 from lib.postgres.connection import Target
 from lib.postgres.merge import TableResult
@@ -86,16 +86,21 @@ def apply_brake(target: Target, source: Source, snapshot: Snapshot, planned: Pla
     brake.refuse_sudden_loss(source.name, brake.Rows(before, now), max_shrink)
 
 
-def save(target: Target, run: Run, snapshot: Snapshot, planned: Plan, keep_days: int) -> None:
-    """Record what the run did, in the transaction that did it."""
-    definition = {
+def definition(snapshot: Snapshot, planned: Plan) -> str:
+    """Return, as JSON, all that a restore needs to know besides the rows."""
+    found = {
         "pragmas": snapshot.schema.pragmas | {"journal_mode": snapshot.journal_mode},
         "objects": snapshot.schema.objects,
         "tables": planned.as_json(),
     }
+    return json.dumps(found)
+
+
+def save(target: Target, run: Run, snapshot: Snapshot, planned: Plan, keep_days: int) -> None:
+    """Record what the run did, in the transaction that did it."""
     found = {"snapshot_hash": snapshot.hash, "snapshot_bytes": snapshot.path.stat().st_size, "rows": run.rows}
     found["bytes_sent"] = sum(table.bytes_sent for table in run.tables)
-    values = {"run": run.run, "source": run.source, "definition": json.dumps(definition), "keep_days": keep_days}
+    values = {"run": run.run, "source": run.source, "definition": definition(snapshot, planned), "keep_days": keep_days}
     values |= {"found": json.dumps(found), "tables": json.dumps([asdict(table) for table in run.tables])}
     target.run("save_run", values)
     run.outcome = "saved"
@@ -119,6 +124,10 @@ def closed(target: Target, run: Run) -> Iterator[None]:
     except Problem as problem:
         run.outcome, run.error = "failed", clean(problem.what)
         problem.untouched = problem.untouched or _untouched(target, run)
+        raise
+    except Interrupted as interruption:
+        run.outcome, run.error = "failed", f"stopped by signal {interruption.number}"
+        _untouched(target, run)
         raise
     finally:
         now_sent, now_received = target.wire_bytes()

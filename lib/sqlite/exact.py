@@ -1,9 +1,11 @@
 """Functions that SQLite calls for values whose text it cannot give exactly, or cannot judge, by itself."""
 
 import codecs
+import contextlib
 import math
 import sqlite3
 import struct
+from collections.abc import Iterator
 
 SLICE_BYTES = 1 << 20
 
@@ -15,6 +17,16 @@ def register(connection: sqlite3.Connection) -> None:
     connection.create_function("real_bits", 1, _real_bits, deterministic=True)
     connection.create_function("is_negative_zero", 1, _is_negative_zero, deterministic=True)
     connection.create_function("is_plain_text", 1, lambda raw: is_plain_text(raw, codec), deterministic=True)
+
+
+@contextlib.contextmanager
+def as_bytes(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let text come as bytes, for executing as well as for fetching: until Python 3.10, execute fetches the first row."""
+    connection.text_factory = bytes
+    try:
+        yield
+    finally:
+        connection.text_factory = str
 
 
 def codec_of(connection: sqlite3.Connection) -> str:

@@ -14,6 +14,7 @@ from lib.digest import Digest
 from lib.errors import Problem
 from lib.plan import MOST_COLUMNS, PlannedColumn, TablePlan
 from lib.sqlite import pieces
+from lib.sqlite.exact import as_bytes
 from lib.sqlite.names import quoted
 from lib.sqlite.pieces import Pieces
 
@@ -60,20 +61,21 @@ class Lines:
     """
 
     def __init__(self, connection: sqlite3.Connection, query: str):
-        self._connection, self._rows = connection, connection.execute(query)
+        self._connection = connection
+        with as_bytes(connection):
+            self._rows = connection.execute(query)
         self.digest = Digest()
         self.bytes = 0
 
     def read(self, _size: int) -> bytes:
         lines, hashed, size = [], [], 0
-        self._connection.text_factory = bytes
-        for row in self._rows:
-            lines.append(row[0])
-            hashed.append(row[-1])
-            size += len(row[0])
-            if size >= CHUNK_BYTES:
-                break
-        self._connection.text_factory = str
+        with as_bytes(self._connection):
+            for row in self._rows:
+                lines.append(row[0])
+                hashed.append(row[-1])
+                size += len(row[0])
+                if size >= CHUNK_BYTES:
+                    break
         self.digest.add(hashed)
         chunk = b"\n".join([*lines, b""])
         self.bytes += len(chunk)

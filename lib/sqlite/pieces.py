@@ -11,7 +11,7 @@ from itertools import chain
 
 from lib.digest import Digest, RowHash
 from lib.plan import TablePlan
-from lib.sqlite.exact import codec_of, is_plain_text
+from lib.sqlite.exact import as_bytes, codec_of, is_plain_text
 from lib.sqlite.names import quoted
 
 SLICE_BYTES = 1 << 20
@@ -107,11 +107,11 @@ def _misfit_cell(storage_class: str, value: object, codec: str) -> Iterator[byte
 
 
 def _rows(connection: sqlite3.Connection, table: TablePlan, wanted: list[str], where: str) -> Iterator[tuple]:
-    rows = connection.execute(f"SELECT {', '.join(wanted)} FROM {quoted(table.name)} WHERE {where}")
+    with as_bytes(connection):
+        rows = connection.execute(f"SELECT {', '.join(wanted)} FROM {quoted(table.name)} WHERE {where}")
     while True:
-        connection.text_factory = bytes
-        row = rows.fetchone()
-        connection.text_factory = str
+        with as_bytes(connection):
+            row = rows.fetchone()
         if row is None:
             return
         yield row

@@ -43,14 +43,18 @@ class Snapshot:
     def encoding(self) -> str:
         return self.schema.pragmas["encoding"]
 
-    def keep_as(self, previous: Path, **about: object) -> None:
-        """Make this copy the previous snapshot, in one step; what is told about it stands beside it."""
+    def keep_as(self, previous: Path, **about: object) -> list[str]:
+        """Make this copy the previous snapshot, in one step; what is told about it stands beside it. Return warnings."""
         self.connection.close()
         note = self.path.with_name(f"{self.path.name}.json")
-        with open(note, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            json.dump({"hash": self.hash, "journal_mode": self.journal_mode, **about}, file)
-        os.replace(note, _note_of(previous))
-        os.replace(self.path, previous)
+        try:
+            with open(note, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+                json.dump({"hash": self.hash, "journal_mode": self.journal_mode, **about}, file)
+            os.replace(note, _note_of(previous))
+            os.replace(self.path, previous)
+        except OSError as error:  # the run is saved all the same
+            return [f"the snapshot cannot be kept as {previous}: {error.strerror}. restore.py --local will not have it."]
+        return []
 
 
 def _note_of(snapshot: Path) -> Path:

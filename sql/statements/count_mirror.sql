@@ -1,0 +1,2 @@
+-- Counts a mirror's rows.
+SELECT {label}, count(*) FROM {mirror}

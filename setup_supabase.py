@@ -29,6 +29,7 @@ import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up
 from backup import flags as backup_flags
 from lib import checks, cli, config, log
+from lib.errors import SettingsError
 from lib.postgres import ddl, installation
 from lib.sqlite import snapshot as snapshots
 
@@ -37,6 +38,8 @@ def main(options, console) -> int:
     if options.ddl:
         console.say(ddl.for_file(Path(options.ddl)))
         return cli.SAVED
+    if options.writer_role and console.is_quiet:
+        raise SettingsError("--writer-role shows a password once, and cannot be quiet.", "leave out --quiet and --json")
     settings = config.load(options.env_file)
     log.open_file(settings.log)
     for warning in settings.warnings:

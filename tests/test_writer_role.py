@@ -145,3 +145,8 @@ def test_its_password_is_its_own(writer, saved_bot):
         assert cursor.fetchall() == [("backup_writer", False, False, False)]
     saved_bot.write_env()
     assert "Privacy: closed" in saved_bot.run("setup_supabase.py", "--check").expect(0).stdout
+
+
+def test_its_password_is_never_lost_in_silence(saved_bot):
+    done = saved_bot.run("setup_supabase.py", "--writer-role", "--json").expect(2)
+    assert "--writer-role shows a password once, and cannot be quiet." in done.stderr

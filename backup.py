@@ -83,9 +83,9 @@ def back_up_source(target, settings, name, path, options, report):
             if not options.accept_shrink:
                 runs.apply_brake(target, source, snapshot, plan, settings.max_shrink)
             mirrors.mend(target, plan, source)
-            may_skip = not (options.full or edits or plan.ddl)
-            run.tables = may_skip and unchanged.as_last_left(target, source, snapshot, plan)
-            run.tables = run.tables or merge.merge(target, source, snapshot, plan.tables)
+            must_send = options.full or edits or plan.ddl
+            left = [] if must_send else unchanged.as_last_left(target, source, snapshot, plan)
+            run.tables = left or merge.merge(target, source, snapshot, plan.tables)
             runs.save(target, run, snapshot, plan, settings.keep_days)
         kept = snapshot.keep_as(settings.snapshot_of(name, target.settings.number), run=run.run, rows=run.rows)
     for warning in [*edits, *plan.warnings, *kept]:

@@ -63,6 +63,18 @@ def test_a_history_of_schema_and_rows_comes_back_run_by_run(tmp_path, database):
         assert compare.differences(tmp_path / f"run-{run}.db", deployment.restored(run)) == [], run
 
 
+def test_an_empty_table_comes_back_after_its_mirror_was_made_anew(tmp_path, database):
+    deployment = Deployment(tmp_path / "source", database)
+    deployment.script("CREATE TABLE t (a TEXT PRIMARY KEY, b); CREATE TABLE u (id INTEGER PRIMARY KEY)")
+    deployment.set_up()
+    deployment.back_up()
+    shutil.copy(deployment.path, tmp_path / "first.db")
+    deployment.script("DROP TABLE t; CREATE TABLE t (c INTEGER PRIMARY KEY, d); INSERT INTO t VALUES (1, 2)")
+    first = deployment.run
+    deployment.assert_round_trip()
+    assert compare.differences(tmp_path / "first.db", deployment.restored(first)) == []
+
+
 def random_history(database, chance, run):
     for _ in range(chance.randint(1, 40)):
         with contextlib.suppress(sqlite3.Error):

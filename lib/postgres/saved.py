@@ -21,7 +21,8 @@ MISFIT_KEY = {"table_name": "text", "line_hash": "text", "copy": "bigint"}
 
 @dataclass(frozen=True)
 class SavedState:
-    """A source as a run left it; `digests` is keyed by table, `changed` names the mirrors that were changed since."""
+    """A source as a run left it; `digests` is keyed by table, `changed` names the mirrors that were changed since, `mirrors` are
+    as they are now."""
 
     source: Source
     run: int
@@ -34,6 +35,7 @@ class SavedState:
     misfits: dict[str, int]
     snapshot_hash: str
     changed: frozenset[str]
+    mirrors: dict[str, Mirror]
 
 
 def run_at(target: Target, source: str, run: int | None, time: datetime | None) -> int | None:
@@ -64,21 +66,22 @@ def read_state(target: Target, source: str, run: int | None = None) -> SavedStat
     misfits = {name: left["misfits"] for name, left in (tables or {}).items()}
     definition = json.loads(definition)
     planned = plans.from_json(definition["tables"])
-    known = (Source(source, mirror_schema), run, finished_at, rows, mark, definition, planned, digests, misfits, snapshot_hash)
-    return SavedState(*known, frozenset(changed or ()))
+    where = Source(source, mirror_schema)
+    known = (where, run, finished_at, rows, mark, definition, planned, digests, misfits, snapshot_hash)
+    return SavedState(*known, frozenset(changed or ()), mirrors.read(target, where))
 
 
 def read_rows(target: Target, state: SavedState, table: TablePlan, rows: Any, old_rows: Any) -> None:
     """Send a table's rows to `rows`, and those that were changed since, as JSON, to `old_rows`."""
-    if table.mirror not in state.changed:
-        _read_mirror(target, state, table, sql.SQL(""), rows)
-        return
-    mirror = mirrors.read(target, state.source).get(table.mirror)
+    mirror = state.mirrors.get(table.mirror)
+    is_changed = table.mirror in state.changed
     if mirror and _is_as_it_was(mirror, table):
         types = {name: mirror.columns[name]["type"] for name in mirror.key}
-        _read_mirror(target, state, table, _unchanged(target, state, table.mirror, types), rows)
-    parts = _parts(target, state, table.mirror)
-    target.copy_out(statement("read_old_rows", of_table=sql.SQL(""), **parts), old_rows)
+        unchanged = _unchanged(target, state, table.mirror, types) if is_changed else sql.SQL("")
+        _read_mirror(target, state, table, unchanged, rows)
+    if is_changed:
+        parts = _parts(target, state, table.mirror)
+        target.copy_out(statement("read_old_rows", of_table=sql.SQL(""), **parts), old_rows)
 
 
 def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Any, old_rows: Any) -> None:

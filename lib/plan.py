@@ -102,8 +102,13 @@ def find(name: str, names: Iterable[str]) -> str | None:
     """Return the mirror's name for a source's: the same, or the same but for ASCII case, which is what SQLite ignores."""
     if name in names:
         return name
-    folded = [found for found in names if found.translate(ASCII_LOWER) == name.translate(ASCII_LOWER)]
-    return folded[0] if len(folded) == 1 else None
+    alike = [found for found in names if folded(found) == folded(name)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def folded(name: str) -> str:
+    """Return the name as SQLite compares it: it ignores the case of ASCII letters only."""
+    return name.translate(ASCII_LOWER)
 
 
 def _matched(table: Table, column: Column, mirror: Mirror) -> PlannedColumn:

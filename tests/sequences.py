@@ -37,6 +37,10 @@ SEQUENCES = {
         ITEMS + "CREATE TABLE u (k TEXT PRIMARY KEY, v); INSERT INTO u VALUES ('k', 'v'), ('NUL', char(0))",
         "ALTER TABLE t RENAME TO tmp; ALTER TABLE u RENAME TO t; ALTER TABLE tmp RENAME TO u",
     ),
+    "the key moves to a column that differs in case beyond ASCII": (
+        'CREATE TABLE t ("É" TEXT PRIMARY KEY, "é" TEXT); INSERT INTO t VALUES (1, 2)',
+        'CREATE TABLE new ("é" TEXT PRIMARY KEY); INSERT INTO new VALUES (3); DROP TABLE t; ALTER TABLE new RENAME TO t',
+    ),
     "the key loses a column": (
         "CREATE TABLE t (a, b, v, PRIMARY KEY (a, b)); INSERT INTO t VALUES (1, 1, 'x'), (2, 1, 'y')",
         "CREATE TABLE new (a PRIMARY KEY, b, v); INSERT INTO new SELECT * FROM t; DROP TABLE t; ALTER TABLE new RENAME TO t",

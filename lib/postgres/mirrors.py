@@ -114,7 +114,7 @@ def _with_missing(snapshot: Snapshot, table: Table, mirror: Mirror, found: Plan,
 
 
 def _has_key(mirror: Mirror, table: Table) -> bool:
-    return {name.lower() for name in mirror.key} == {mirror_name(name).lower() for name in table.key}
+    return {plans.folded(name) for name in mirror.key} == {plans.folded(mirror_name(name)) for name in table.key}
 
 
 def _is_unique(unique: tuple[str, ...], table: Table, columns: dict) -> bool:

@@ -236,31 +236,30 @@ def try_history(deployment, case, folder):
 
 def histories(folder, server, cases: int, seed: int = 0) -> dict[str, int]:
     """Try so many random histories."""
-    done = {"cases": 0, "runs": 0}
 
-    @hypothesis.seed(seed)
-    @hypothesis.settings(max_examples=cases, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck))
-    @hypothesis.given(globals()["cases"]())
-    def every(case):
-        with make_database(server, f"history_{seed}_{done['cases']}") as url, tempfile.TemporaryDirectory(dir=folder) as place:
-            (Path(place) / "kept").mkdir()
-            done["runs"] += try_history(Deployment(Path(place), url), case, Path(place) / "kept")
-        done["cases"] += 1
+    def restored_runs(case, url, place):
+        (place / "kept").mkdir()
+        return try_history(Deployment(place, url), case, place / "kept")
 
-    every()
-    return done
+    return _tried(folder, server, cases, seed, "runs", restored_runs)
 
 
 def campaign(folder, server, cases: int, seed: int = 0) -> dict[str, int]:
-    """Try so many random cases, each in a schema of its own; a failing one is shrunk by hypothesis and raised."""
-    done = {"cases": 0, "changes": 0}
+    """Try so many random cases."""
+    return _tried(folder, server, cases, seed, "changes", lambda case, url, place: try_case(Deployment(place, url), case))
+
+
+def _tried(folder, server, count, seed, what, try_one):
+    """Try each case in a database of its own, and add up what `try_one` returns; a failing case is shrunk and raised."""
+    done = {"cases": 0, what: 0}
 
     @hypothesis.seed(seed)
-    @hypothesis.settings(max_examples=cases, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck))
-    @hypothesis.given(globals()["cases"]())
+    @hypothesis.settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.given(cases())
     def every(case):
-        with make_database(server, f"case_{seed}_{done['cases']}") as url, tempfile.TemporaryDirectory(dir=folder) as place:
-            done["changes"] += try_case(Deployment(Path(place), url), case)
+        name = f"random_{what}_{seed}_{done['cases']}"
+        with make_database(server, name) as url, tempfile.TemporaryDirectory(dir=folder) as place:
+            done[what] += try_one(case, url, Path(place))
         done["cases"] += 1
 
     every()

@@ -39,10 +39,6 @@ class Snapshot:
     journal_mode: str
     hash: str
 
-    @property
-    def encoding(self) -> str:
-        return self.schema.pragmas["encoding"]
-
     def keep_as(self, previous: Path, **about: object) -> list[str]:
         """Make this copy the previous snapshot, in one step; what is told about it stands beside it. Return warnings."""
         self.connection.close()

@@ -9,12 +9,13 @@ import psycopg2
 
 from lib import log
 from lib.cli import Console
-from lib.config import CERTIFICATE, Settings
+from lib.config import Settings
 from lib.errors import Problem
 from lib.postgres import installation, security
 from lib.postgres.connection import Target
 from lib.reporting.words import plural, size
 from lib.sqlite import snapshot as snapshots
+from lib.targets import CERTIFICATE
 
 OLDEST_SERVER = 130000
 PINGS = 3

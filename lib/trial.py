@@ -12,13 +12,14 @@ from psycopg2 import sql
 
 from lib import rebuild
 from lib.cli import Console
-from lib.config import Settings, TargetSettings
+from lib.config import Settings
 from lib.errors import Problem
 from lib.postgres import installation, saved
 from lib.postgres.connection import Target
 from lib.reporting.outcome import Report
 from lib.sqlite import lines, sample, schema
 from lib.sqlite import snapshot as snapshots
+from lib.targets import TargetSettings
 
 # Above this, the round trip uses sample databases: a copy of the real ones might fill a small plan.
 MOST_BYTES = 50_000_000

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psycopg2
 
-from lib.config import URL
 from lib.sqlite import sample
+from lib.targets import URL
 from tests import compare
 
 REPOSITORY = Path(__file__).resolve().parent.parent

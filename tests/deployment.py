@@ -8,9 +8,10 @@ from pathlib import Path
 
 from backup import back_up_all
 from lib import rebuild, trial
-from lib.config import Settings, TargetSettings
+from lib.config import Settings
 from lib.postgres import saved
 from lib.postgres.connection import Target
+from lib.targets import TargetSettings
 from tests import compare
 from tests.bot import URL
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import config, dotenv
+from lib import config, dotenv, targets
 from lib.errors import SettingsError
 
 GOOD = "postgresql://postgres.ref:p%40ss:w/o#rd@aws-0-eu.pooler.supabase.com:6543/postgres"
@@ -67,10 +67,10 @@ def test_further_targets_in_their_order(tmp_path, monkeypatch):
 
 
 def test_a_certificate_beside_the_file_is_found_and_verifies(tmp_path, monkeypatch):
-    (tmp_path / config.CERTIFICATE).write_text("certificate")
+    (tmp_path / targets.CERTIFICATE).write_text("certificate")
     target = load(tmp_path, monkeypatch, f"SUPABASE_DB_URL='{GOOD}'").targets[0]
     assert target.sslmode == "verify-full"
-    assert target.sslrootcert == str(tmp_path / config.CERTIFICATE)
+    assert target.sslrootcert == str(tmp_path / targets.CERTIFICATE)
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import psycopg2
 from psycopg2 import sql
 
 from lib import __version__
-from lib.config import TargetSettings
 from lib.errors import Problem
 from lib.postgres.explain import connection_problem, statement_problem
 from lib.postgres.statements import statement
+from lib.targets import TargetSettings
 
 CONNECT_SECONDS = 15
 # A silent network is noticed after 30 + 3 × 10 seconds without an answer, unacknowledged data after 60.

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import psycopg2
 
 from lib import redact
-from lib.config import CERTIFICATE, TargetSettings
 from lib.errors import ConnectionRefused, Problem
+from lib.targets import CERTIFICATE, TargetSettings
 
 DASHBOARD = "the Supabase dashboard (Connect, Session pooler)"
 PAUSED = "If the project is paused, resume it in the dashboard."

@@ -1,0 +1,143 @@
+"""The targets among the settings: from a connection string or its parts, each with TLS that verifies the server if it can."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote
+
+from lib import redact
+
+PARTS = ("HOST", "PORT", "NAME", "USER", "PASSWORD", "SSLMODE", "SSLROOTCERT")
+SAMPLE = re.compile(r"YOUR[_-]|\[YOUR|<[a-z-]+>", re.IGNORECASE)
+SAFE_SSLMODES = ("require", "verify-ca", "verify-full")
+SSLMODES = ("disable", "allow", "prefer", *SAFE_SSLMODES)
+CERTIFICATE = "prod-ca-2021.crt"
+URL = re.compile(
+    r"postgres(?:ql)?://(?:(?P<user>[^:@/]*)(?::(?P<password>.*))?@)?"
+    r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:/?\[\]@]*)(?::(?P<port>\d+))?(?:/(?P<name>[^?]*))?(?:\?(?P<query>.*))?",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """How to reach one Postgres database; `repr` never shows the password."""
+
+    host: str
+    port: int
+    name: str
+    user: str
+    password: str = field(repr=False)
+    sslmode: str
+    sslrootcert: str
+    number: int = 1
+
+    @property
+    def is_local(self) -> bool:
+        return is_local(self.host)
+
+    @property
+    def is_verified(self) -> bool:
+        return self.sslmode == "verify-full"
+
+
+def read(values: dict[str, str], folder: Path, problems: list[str]) -> list[TargetSettings]:
+    urls = sorted(
+        (int(name.removeprefix("SUPABASE_DB_URL").lstrip("_") or 1), name)
+        for name in values
+        if re.fullmatch(r"SUPABASE_DB_URL(_\d+)?", name)
+    )
+    parts = [f"SUPABASE_DB_{part}" for part in PARTS[:5] if f"SUPABASE_DB_{part}" in values]
+    if parts and any(number == 1 for number, _ in urls):
+        problems.append(f"SUPABASE_DB_URL and {', '.join(parts)} both say where the target is; keep one of them.")
+    targets = [_from_url(values, name, number, folder, problems) for number, name in urls]
+    if not any(number == 1 for number, _ in urls):
+        targets.insert(0, _from_parts(values, folder, problems))
+    return [target for target in targets if target]
+
+
+def _from_parts(values: dict[str, str], folder: Path, problems: list[str]) -> TargetSettings | None:
+    required = [f"SUPABASE_DB_{part}" for part in ("HOST", "USER", "PASSWORD")]
+    missing = [name for name in required if name not in values]
+    if missing == required:
+        problems.append(
+            "SUPABASE_DB_URL is not set: the connection string of your Supabase project\n"
+            "  (or SUPABASE_DB_HOST, SUPABASE_DB_USER and SUPABASE_DB_PASSWORD)."
+        )
+    else:
+        problems += [f"{name} is not set." for name in missing]
+    if missing:
+        return None
+    found = {part: values.get(f"SUPABASE_DB_{part}", "") for part in PARTS}
+    return _target("SUPABASE_DB_", found, values, 1, folder, problems)
+
+
+def _from_url(values: dict, name: str, number: int, folder: Path, problems: list[str]) -> TargetSettings | None:
+    match = URL.fullmatch(values[name])
+    if not match or not match["host"] or not match["user"] or not match["password"]:
+        if match and match["password"]:
+            redact.remember(match["password"])
+        problems.append(f"{name} is not of the form postgresql://USER:PASSWORD@HOST:5432/postgres.")
+        return None
+    query = dict(parse_qsl(match["query"] or "", keep_blank_values=True))
+    odd = sorted(set(query) - {"sslmode", "sslrootcert"})
+    problems += [f"{name} has the option {option!r}; only sslmode and sslrootcert are known." for option in odd]
+    found = {part: unquote(match[part.lower()] or "") for part in PARTS[:5]}
+    found["HOST"] = found["HOST"].strip("[]")
+    found |= {part: query.get(part.lower(), "") for part in PARTS[5:]}
+    return _target(name, found, values, number, folder, problems)
+
+
+def _target(name: str, found: dict, values: dict, number: int, folder: Path, problems: list[str]) -> TargetSettings:
+    redact.remember(found["PASSWORD"])
+    problems += [
+        f"{name}{part if name.endswith('_') else ''} still holds the sample's text; put your project's value there."
+        for part in ("HOST", "USER", "PASSWORD")
+        if SAMPLE.search(found[part])
+    ]
+    port = found["PORT"] or "5432"
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        problems.append(f"{name}: the port {port!r} is not a number from 1 to 65535.")
+        port = "5432"
+    sslmode, sslrootcert = _tls(name, found, values, folder, problems)
+    return TargetSettings(
+        found["HOST"],
+        int(port),
+        found["NAME"] or "postgres",
+        found["USER"],
+        found["PASSWORD"],
+        sslmode,
+        sslrootcert,
+        number,
+    )
+
+
+def _tls(name: str, found: dict, values: dict, folder: Path, problems: list[str]) -> tuple[str, str]:
+    """Choose `verify-full` where a certificate is at hand; refuse to send a password over an open network."""
+    mode = found["SSLMODE"] or values.get("SUPABASE_DB_SSLMODE", "")
+    certificate = found["SSLROOTCERT"] or values.get("SUPABASE_DB_SSLROOTCERT", "")
+    local = is_local(found["HOST"])
+    if not certificate and (folder / CERTIFICATE).exists():
+        certificate = CERTIFICATE
+    if certificate and certificate != "system":
+        certificate = str(folder / certificate)
+        if not Path(certificate).is_file():
+            problems.append(f"SUPABASE_DB_SSLROOTCERT: there is no file {certificate}.")
+    if mode and mode not in SSLMODES:
+        problems.append(f"{name}: sslmode {mode!r} is none of {', '.join(SSLMODES)}.")
+    elif mode and mode not in SAFE_SSLMODES and not local:
+        problems.append(f"{name}: sslmode {mode!r} would let others read the password; use require or verify-full.")
+    if mode.startswith("verify") and not certificate:
+        problems.append(f"{name}: sslmode {mode} needs the server's certificate: set SUPABASE_DB_SSLROOTCERT.")
+    return mode or _default_sslmode(certificate, local), certificate
+
+
+def _default_sslmode(certificate: str, local: bool) -> str:
+    if local:
+        return "prefer"
+    return "verify-full" if certificate else "require"
+
+
+def is_local(host: str) -> bool:
+    """Loopback and Unix sockets: nothing leaves the machine."""
+    return host in ("localhost", "::1") or host.startswith(("127.", "/"))

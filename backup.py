@@ -31,10 +31,11 @@ import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib import cli, config, demo, log
-from lib.postgres import merge, mirrors, runs, unchanged
+from lib.postgres import last_run, merge, mirrors, runs
 from lib.postgres.connection import Target
 from lib.reporting import preview, status
 from lib.reporting.outcome import Report
+from lib.sqlite import changes
 from lib.sqlite import snapshot as snapshots
 
 
@@ -75,7 +76,8 @@ def back_up_all(settings, sources, options, console) -> Report:
 def back_up_source(target, settings, name, path, options, report):
     """Snapshot, plan, merge, verify, commit: all of it or nothing."""
     run, source = runs.open_run(target, name)
-    with runs.closed(target, run), snapshots.taken(path, settings.snapshots, settings.check) as snapshot:
+    place = settings.snapshot_of(name, target.settings.number)
+    with runs.closed(target, run), snapshots.being_checked(path, settings.snapshots, settings.check, place) as snapshot:
         with target.transaction():
             runs.lock_source(target, run)
             edits = runs.hand_edits(target, name)
@@ -83,11 +85,13 @@ def back_up_source(target, settings, name, path, options, report):
             if not options.accept_shrink:
                 runs.apply_brake(target, source, snapshot, plan, settings.max_shrink)
             mirrors.mend(target, plan, source)
-            must_send = options.full or edits or plan.ddl
-            left = [] if must_send else unchanged.as_last_left(target, source, snapshot, plan)
-            run.tables = left or merge.merge(target, source, snapshot, plan.tables)
+            must_send_all = options.full or edits or plan.ddl
+            last = None if must_send_all else last_run.left(target, source, snapshot, plan, report.note)
+            parts = changes.since(last, snapshot, plan.tables) if last else changes.every_row(snapshot, plan.tables)
+            run.tables = merge.merge(target, source, snapshot, parts)
+            snapshot.finish_check()
             runs.save(target, run, snapshot, plan, settings.keep_days)
-        kept = snapshot.keep_as(settings.snapshot_of(name, target.settings.number), run=run.run, rows=run.rows)
+        kept = snapshot.keep_as(place, run=run.run, rows=run.rows)
     for warning in [*edits, *plan.warnings, *kept]:
         report.warn(warning)
     return run

@@ -38,3 +38,6 @@ class Digest:
 
     def __add__(self, other: "Digest") -> "Digest":
         return Digest(self.rows + other.rows, self.total + other.total)
+
+    def __sub__(self, other: "Digest") -> "Digest":
+        return Digest(self.rows - other.rows, self.total - other.total)

@@ -14,7 +14,7 @@ from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
 from lib.reporting.words import plural
-from lib.sqlite import difference, schema, snapshot
+from lib.sqlite import difference, previous, schema, snapshot
 
 
 def rehearse(target: Target, settings: Settings, sources: dict[str, Path], console: cli.Console) -> int:
@@ -46,7 +46,7 @@ def _of_source(target: Target, settings: Settings, name: str, console: cli.Conso
 
 def _compared(built: Path, kept: Path, state: SavedState) -> str:
     """Compare with the snapshot of the same run, where this machine has it; raise Problem where they differ."""
-    if not kept.exists() or snapshot.file_hash(kept) != state.snapshot_hash:
+    if not kept.exists() or previous.file_hash(kept) != state.snapshot_hash:
         return "every row compared with what the run recorded (its snapshot is not on this machine)"
     for found in difference.between(kept, built):
         if found.added or found.changed or found.removed:

@@ -6,7 +6,7 @@ it, which the run applies in its own transaction.
 
 import string
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from lib.errors import Problem
 from lib.postgres.names import mirror_name
@@ -51,6 +51,10 @@ class TablePlan:
     @property
     def key(self) -> list[PlannedColumn]:
         return [column for column in self.columns if column.is_key]
+
+    @property
+    def only_key(self) -> "TablePlan":
+        return replace(self, columns=tuple(self.key))
 
     @property
     def mirror_columns(self) -> list[str]:

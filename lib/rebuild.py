@@ -15,7 +15,7 @@ from lib.plan import Source, TablePlan
 from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
-from lib.sqlite import difference, lines, one_table, snapshot, swap, untyped, writer
+from lib.sqlite import difference, lines, one_table, previous, snapshot, swap, untyped, writer
 from lib.sqlite.names import quoted
 
 
@@ -74,7 +74,7 @@ class LocalState:
 
 def local_state(path: Path, name: str) -> LocalState:
     """Describe a kept snapshot; raise SourceError where there is none, or where its note does not fit it."""
-    note = snapshot.about(path)
+    note = previous.about(path)
     if not note:
         raise SourceError(f"there is no snapshot of {name} on this machine.", f"python3 restore.py --database {name}")
     taken = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(path.stat().st_mtime))

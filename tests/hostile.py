@@ -226,6 +226,8 @@ BUILT = {
     "broken text in the schema": broken_text_in_the_schema,
 }
 
+if sqlite3.sqlite_version_info < (3, 37):
+    del SCHEMAS["STRICT"]
 FAMILIES = {**ROWS, **KEYS, **NAMES, **SCHEMAS, **BUILT}
 
 

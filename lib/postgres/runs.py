@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 
 from lib import __version__, brake
 from lib.errors import Interrupted, Problem
+from lib.part import TableResult
 from lib.plan import Plan, Source
 from lib.postgres.connection import Target
-from lib.postgres.merge import TableResult
 from lib.redact import clean
 from lib.sqlite import lines
 from lib.sqlite.snapshot import Snapshot

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from psycopg2 import sql
 
-from lib.plan import TablePlan
+from lib.plan import Source, TablePlan
 from lib.start import REPOSITORY
 
 SQL = REPOSITORY / "sql"
@@ -53,6 +53,10 @@ def equal(columns: list[str], left: str, right: str) -> sql.Composed:
     """Return `l."a" = r."a" AND l."b" = r."b"`."""
     pairs = [sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name)) for name in columns]
     return sql.SQL(" AND ").join(pairs)
+
+
+def mirror_of(source: Source, table: TablePlan) -> sql.Identifier:
+    return sql.Identifier(source.mirror_schema, table.mirror)
 
 
 def digest_line(table: TablePlan) -> sql.Composed:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from lib import cli, log
 from lib.errors import Problem
-from lib.postgres.merge import TableResult
+from lib.part import TableResult
 from lib.postgres.runs import Run
 from lib.reporting.words import plural, size
 
@@ -24,6 +24,10 @@ class Report:
     def warn(self, text: str) -> None:
         self.warnings.append(text)
         self.console.warn(text)
+
+    def note(self, text: str) -> None:
+        log.info(text)
+        self.console.note(f"   {text}")
 
     @contextlib.contextmanager
     def failures_reported(self) -> Iterator[None]:

@@ -6,10 +6,12 @@ from pathlib import Path
 from lib import cli
 from lib.config import Settings
 from lib.digest import Digest
+from lib.part import TableResult
 from lib.plan import Source, TablePlan
 from lib.postgres import merge, mirrors, runs
 from lib.postgres.connection import Target
 from lib.reporting.outcome import Report
+from lib.sqlite import changes as sent
 from lib.sqlite import lines
 from lib.sqlite import snapshot as snapshots
 from lib.sqlite.snapshot import Snapshot
@@ -44,10 +46,11 @@ def _of_source(target: Target, settings: Settings, name: str, path: Path, compar
 
 def changes(target: Target, source: Source, snapshot: Snapshot, tables: list[TablePlan]) -> list[dict]:
     """Say what a backup would do to each table."""
-    return [_change(source, done) for done in merge.merge(target, source, snapshot, tables)]
+    parts = sent.every_row(snapshot, tables)
+    return [_change(source, done) for done in merge.merge(target, source, snapshot, parts)]
 
 
-def _change(source: Source, done: merge.TableResult) -> dict:
+def _change(source: Source, done: TableResult) -> dict:
     counts = {name: getattr(done, name) for name in ("inserted", "updated", "deleted")}
     text = f"{source.name}.{done.table}: would insert {done.inserted:,}, update {done.updated:,}, delete {done.deleted:,}"
     return {"table": done.table, "rows": done.rows, **counts, "text": text}

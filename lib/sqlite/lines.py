@@ -9,6 +9,7 @@ in hex, x text in hex that Postgres could not hold.
 import sqlite3
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from lib.digest import Digest
 from lib.errors import Problem
@@ -82,24 +83,43 @@ class Lines:
         return chunk
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Which rows of a table are read, and from which of the attached files."""
+
+    file: str = "main"
+    where: str = "true"
+
+    def of(self, table: TablePlan, condition: str = "true") -> str:
+        """Return what stands behind FROM."""
+        return f"{self.file}.{quoted(table.name)} WHERE {self.where} AND {condition}"
+
+
+EVERY_ROW = Rows()
+
+
 def digest(connection: sqlite3.Connection, table: TablePlan) -> Digest:
     """Return the digest of all of a table's rows, misfits included."""
     large = has_large(connection, table)
     parts = [of_misfits(connection, table, large)] + ([of_mirror(connection, table, large)] if table.mirror else [])
-    for part in parts:
-        while part.read(CHUNK_BYTES):
-            pass
-    return sum((part.digest for part in parts), Digest())
+    return sum(map(read_through, parts), Digest())
 
 
-def of_mirror(connection: sqlite3.Connection, table: TablePlan, large: bool) -> Lines | Pieces:
+def read_through(part: Lines | Pieces) -> Digest:
+    """Return the digest of lines that nobody wants to have."""
+    while part.read(CHUNK_BYTES):
+        pass
+    return part.digest
+
+
+def of_mirror(connection: sqlite3.Connection, table: TablePlan, large: bool, rows: Rows = EVERY_ROW) -> Lines | Pieces:
     """Return the lines of the rows that the mirror can hold."""
     if large:
-        return pieces.of_mirror(connection, table, _fits(table))
+        return pieces.of_mirror(connection, table, rows.of(table, _fits(table)))
     line = _joined([CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
     digest_line = _joined([DIGEST_CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
     wanted = line if line == digest_line else f"{line}, {digest_line}"
-    return Lines(connection, f"SELECT {wanted} FROM {quoted(table.name)} WHERE {_fits(table)}")
+    return Lines(connection, f"SELECT {wanted} FROM {rows.of(table, _fits(table))}")
 
 
 class Misfits:
@@ -119,34 +139,34 @@ class Misfits:
 
 def of_misfits(connection: sqlite3.Connection, table: TablePlan, large: bool) -> Lines | Pieces:
     """Return the lines of the rows that are kept whole, each as one CSV field behind the table's label."""
-    where = f"NOT ({_fits(table)})" if table.mirror else "true"
+    source = EVERY_ROW.of(table, f"NOT ({_fits(table)})" if table.mirror else "true")
     if large and len(table.columns) <= MOST_COLUMNS:
-        return pieces.of_misfits(connection, table, where, csv_field(table.label))
+        return pieces.of_misfits(connection, table, source, csv_field(table.label))
     line = _joined([MISFIT_CELL.format(c=quoted(column.name)) for column in table.columns])
     return Lines(
         connection,
         f"""SELECT {_literal(csv_field(table.label))} || ',"' || replace(line, '"', '""') || '"', line
-            FROM (SELECT {line} AS line FROM {quoted(table.name)} WHERE {where})""",
+            FROM (SELECT {line} AS line FROM {source})""",
     )
 
 
 def rows(connection: sqlite3.Connection, table: TablePlan) -> int:
-    return connection.execute(f"SELECT count(*) FROM {quoted(table.name)}").fetchone()[0]
+    return connection.execute(f"SELECT count(*) FROM main.{quoted(table.name)}").fetchone()[0]
 
 
-def count(connection: sqlite3.Connection, table: TablePlan) -> tuple[int, int]:
-    """Return the number of the table's rows, and of those that its mirror cannot hold."""
+def count(connection: sqlite3.Connection, table: TablePlan, rows: Rows = EVERY_ROW) -> tuple[int, int]:
+    """Return the number of these rows, and of those among them that the mirror cannot hold."""
     misfits = f"count(*) FILTER (WHERE NOT ({_fits(table)}))" if table.mirror else "count(*)"
-    return connection.execute(f"SELECT count(*), {misfits} FROM {quoted(table.name)}").fetchone()
+    return connection.execute(f"SELECT count(*), {misfits} FROM {rows.of(table)}").fetchone()
 
 
-def has_large(connection: sqlite3.Connection, table: TablePlan) -> bool:
+def has_large(connection: sqlite3.Connection, table: TablePlan, rows: Rows = EVERY_ROW) -> bool:
     """Whether a value is too large for its line to be built in one piece; raise Problem where it is too large for Postgres."""
     wide = [column.name for column in table.columns if column.mirror_type in ("text", "bytea")][:MOST_COLUMNS]
     if not wide:
         return False
     lengths = ", ".join(f"max(length(CAST({quoted(name)} AS BLOB)))" for name in wide)
-    sizes = connection.execute(f"SELECT {lengths} FROM {quoted(table.name)}").fetchone()
+    sizes = connection.execute(f"SELECT {lengths} FROM {rows.of(table)}").fetchone()
     for name, size in zip(wide, sizes, strict=True):
         if (size or 0) > LARGEST:
             raise Problem(_too_large(connection, table, name, size), "store it in a file, and its path in the database")
@@ -157,7 +177,7 @@ def _too_large(connection: sqlite3.Connection, table: TablePlan, column: str, si
     keys = [key for key in table.key if key.name != column] or [key for key in table.columns if key.is_rowid]
     shown = ", ".join(f"quote({quoted(key.name)})" for key in keys) or "'?'"
     where = f"length(CAST({quoted(column)} AS BLOB)) = {size}"
-    found = connection.execute(f"SELECT {shown} FROM {quoted(table.name)} WHERE {where}").fetchone()
+    found = connection.execute(f"SELECT {shown} FROM main.{quoted(table.name)} WHERE {where}").fetchone()
     row = ", ".join(f"{key.name} = {value}" for key, value in zip(keys, found, strict=False))
     return f"{table.printable}.{column} holds {size:,} bytes in the row {row}; Postgres takes {LARGEST:,} at most."
 

@@ -51,13 +51,13 @@ class Pieces:
                 yield part
 
 
-def of_mirror(connection: sqlite3.Connection, table: TablePlan, where: str) -> Pieces:
+def of_mirror(connection: sqlite3.Connection, table: TablePlan, source: str) -> Pieces:
     parts = [
         (purpose, part.format(c=quoted(column.name)))
         for column in table.columns
         for purpose, part in [("both", "','"), *PARTS[column.mirror_type]]
     ][1:]
-    rows = _rows(connection, table, [part for _, part in parts], where)
+    rows = _rows(connection, [part for _, part in parts], source)
     purposes = [purpose for purpose, _ in parts]
     return Pieces(chain.from_iterable(_mirror_line(purposes, row) for row in rows))
 
@@ -69,14 +69,14 @@ def _mirror_line(purposes: list[str], row: tuple) -> Iterator[tuple[str, bytes]]
     yield "end", b"\n"
 
 
-def of_misfits(connection: sqlite3.Connection, table: TablePlan, where: str, label: str) -> Pieces:
+def of_misfits(connection: sqlite3.Connection, table: TablePlan, source: str, label: str) -> Pieces:
     """Return the kept rows' lines, each one CSV field behind the table's label: its quotes are doubled once more."""
     cells = [
         part.format(c=quoted(column.name))
         for column in table.columns
         for part in ("typeof({c})", "CASE WHEN typeof({c}) = 'text' THEN CAST({c} AS BLOB) ELSE {c} END")
     ]
-    rows, codec = _rows(connection, table, cells, where), codec_of(connection)
+    rows, codec = _rows(connection, cells, source), codec_of(connection)
     return Pieces(chain.from_iterable(_misfit_line(row, codec, label) for row in rows))
 
 
@@ -106,9 +106,9 @@ def _misfit_cell(storage_class: str, value: object, codec: str) -> Iterator[byte
         yield from chain([b"x"], _hex(value))
 
 
-def _rows(connection: sqlite3.Connection, table: TablePlan, wanted: list[str], where: str) -> Iterator[tuple]:
+def _rows(connection: sqlite3.Connection, wanted: list[str], source: str) -> Iterator[tuple]:
     with as_bytes(connection):
-        rows = connection.execute(f"SELECT {', '.join(wanted)} FROM {quoted(table.name)} WHERE {where}")
+        rows = connection.execute(f"SELECT {', '.join(wanted)} FROM {source}")
     while True:
         with as_bytes(connection):
             row = rows.fetchone()

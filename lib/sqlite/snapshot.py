@@ -5,20 +5,20 @@ end; a long read of the live file would block the bot's commits in rollback-jour
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import re
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
 
 from lib import leftovers
 from lib.errors import Problem, SourceError
+from lib.sqlite import previous, standins
 from lib.sqlite import schema as schemas
-from lib.sqlite import standins
 from lib.sqlite.exact import register
 
 SUFFIX = "taking"
@@ -31,45 +31,55 @@ CHECKS = {"full": "integrity_check", "quick": "quick_check"}
 
 @dataclass
 class Snapshot:
-    """A checked copy of a source, open read only; `hash` is the SHA-256 of the file."""
+    """A copy of a source, open read only; `hash` is the SHA-256 of the file, `check` what SQLite checks of it.
 
+    `previous_hash` is empty where there is no previous snapshot, or where it is not as it was kept.
+    """
+
+    source: Path
     path: Path
     connection: sqlite3.Connection
     schema: schemas.Schema
     journal_mode: str
     hash: str
+    check: str
+    checked: futures.Future
+    previous: Path | None
+    previous_hash: str
 
-    def keep_as(self, previous: Path, **about: object) -> list[str]:
+    def finish_check(self) -> None:
+        """Wait until SQLite has checked the copy; raise SourceError where it is damaged."""
+        with _explained(self.source):
+            self.checked.result()
+
+    def keep_as(self, place: Path, **about: object) -> list[str]:
         """Make this copy the previous snapshot, in one step; what is told about it stands beside it. Return warnings."""
         self.connection.close()
-        note = self.path.with_name(f"{self.path.name}.json")
+        note = previous.note_of(self.path)
+        told = {"hash": self.hash, "check": self.check, "journal_mode": self.journal_mode, **about}
         try:
             with open(note, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-                json.dump({"hash": self.hash, "journal_mode": self.journal_mode, **about}, file)
-            os.replace(note, _note_of(previous))
-            os.replace(self.path, previous)
+                json.dump(told, file)
+            os.replace(note, previous.note_of(place))
+            os.replace(self.path, place)
         except OSError as error:  # the run is saved all the same
-            return [f"the snapshot cannot be kept as {previous}: {error.strerror}. restore.py --local will not have it."]
+            return [f"the snapshot cannot be kept as {place}: {error.strerror}. restore.py --local will not have it."]
         return []
-
-
-def _note_of(snapshot: Path) -> Path:
-    return snapshot.with_name(f"{snapshot.name}.json")
-
-
-def about(snapshot: Path) -> dict:
-    """Return what was noted about a kept snapshot, or nothing where the note is of another one."""
-    try:
-        note = json.loads(_note_of(snapshot).read_text())
-    except (OSError, ValueError):
-        return {}
-    return note if note.get("hash") == file_hash(snapshot) else {}
 
 
 @contextlib.contextmanager
 def taken(source: Path, folder: Path, check: str) -> Iterator[Snapshot]:
-    """Copy `source` into `folder` and check the copy; raise SourceError for a file that cannot be backed up.
+    """Copy `source` into `folder` and check the copy; raise SourceError for a file that cannot be backed up."""
+    with being_checked(source, folder, check) as snapshot:
+        snapshot.finish_check()
+        yield snapshot
 
+
+@contextlib.contextmanager
+def being_checked(source: Path, folder: Path, check: str, kept: Path | None = None) -> Iterator[Snapshot]:
+    """Copy `source` into `folder`, and let SQLite check the copy on another core: `finish_check` before you rely on it.
+
+    `kept` is the previous snapshot: the very same bytes need not be checked again.
     The copy is removed at the end, unless `keep_as` has moved it.
     """
     _refuse_unusable(source)
@@ -77,21 +87,49 @@ def taken(source: Path, folder: Path, check: str) -> Iterator[Snapshot]:
     leftovers.remove_abandoned(folder, SUFFIX)
     path = folder / leftovers.owned_name(source.name, SUFFIX)
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(path.unlink, missing_ok=True)
         with _explained(source):
             journal_mode = _copy(source, path)
-            connection = open_read_only(path)
-            check_file(connection, check)
-            snapshot = Snapshot(path, connection, schemas.read(connection), journal_mode, file_hash(path))
-        with contextlib.closing(connection):
+            found, known = previous.file_hash(path), previous.about(kept) if kept else {}
+            checked = stack.enter_context(_check_beside(path, check, found, known))
+            connection = stack.enter_context(contextlib.closing(open_read_only(path)))
+            schema = _read_schema(connection, checked)
+        snapshot = Snapshot(source, path, connection, schema, journal_mode, found, check, checked, kept, known.get("hash", ""))
+        try:
             yield snapshot
-    finally:
-        path.unlink(missing_ok=True)
+        except sqlite3.DatabaseError:
+            snapshot.finish_check()  # the check knows better what is wrong
+            raise
+
+
+@contextlib.contextmanager
+def _check_beside(path: Path, check: str, file_hash: str, known: dict) -> Iterator[futures.Future]:
+    """Check the file in a thread, on a connection of its own; stop when nobody waits for the result any more."""
+    with futures.ThreadPoolExecutor(1) as worker, contextlib.closing(open_read_only(path)) as connection:
+        if known.get("hash") == file_hash and known.get("check") in (check, "full"):
+            yield worker.submit(bool)
+            return
+        checked = worker.submit(check_file, connection, check)
+        try:
+            yield checked
+        finally:
+            connection.interrupt()
+            futures.wait([checked])
+
+
+def _read_schema(connection: sqlite3.Connection, checked: futures.Future) -> schemas.Schema:
+    try:
+        return schemas.read(connection)
+    except sqlite3.DatabaseError:
+        checked.result()
+        raise
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
     """Open a database file that nobody writes; the functions that its lines need are registered."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    # The thread that checks the file is not the one that opens it.
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA ignore_check_constraints = ON")
     register(connection)
@@ -192,11 +230,3 @@ def _make_private_folder(folder: Path) -> None:
         raise Problem(
             f"the folder {folder} cannot be made: {error.strerror}.", f"let this user write to {folder.parent}"
         ) from error
-
-
-def file_hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -1,0 +1,59 @@
+"""What the last saved run left in the mirrors, where that can be relied on: then only what differs from it must be sent."""
+
+from collections.abc import Callable
+
+from psycopg2 import sql
+
+from lib.part import LastRun, TableResult
+from lib.plan import Plan, Source, TablePlan
+from lib.postgres import runs
+from lib.postgres.connection import Target
+from lib.postgres.statements import mirror_of, statement
+from lib.sqlite.snapshot import Snapshot
+
+
+def left(target: Target, source: Source, snapshot: Snapshot, plan: Plan, note: Callable[[str], None]) -> LastRun | None:
+    """Return what the last run left, or None where every row must be sent; then say why.
+
+    The caller has made sure that nobody has changed the mirrors' rows since: the undo log would have it. Rows that went with a
+    dropped table are not in the log, hence the count.
+    """
+    found = target.run("last_left", {"source": source.name, "definition": runs.definition(snapshot, plan)})
+    doubt = _doubt(found, snapshot, plan)
+    if not doubt and _counted(target, source, plan.tables) != {label: rows for _, _, label, rows, *_ in found}:
+        doubt = "the mirrors no longer hold what the last run left"
+    if doubt:
+        note(f"{source.name}: every row is sent, because {doubt}.")
+        return None
+    printable = {table.label: table.printable for table in plan.tables}
+    results = {
+        label: TableResult(label, printable[label], rows, misfits, digest=int(digest))
+        for _, _, label, rows, misfits, digest in found
+    }
+    return LastRun(found[0][0], results)
+
+
+def _doubt(found: list[tuple], snapshot: Snapshot, plan: Plan) -> str:
+    if not found:
+        return "this is the first run"
+    snapshot_hash, is_same_definition = found[0][:2]
+    if snapshot_hash not in (snapshot.hash, snapshot.previous_hash):
+        if not snapshot.previous.exists():
+            return "there is no previous snapshot on this machine"
+        return "the previous snapshot is damaged" if not snapshot.previous_hash else "the previous snapshot is not the last run's"
+    if not is_same_definition or {label for _, _, label, *_ in found} != {table.label for table in plan.tables}:
+        return "the schema has changed"
+    return ""
+
+
+def _counted(target: Target, source: Source, tables: list[TablePlan]) -> dict[str, int]:
+    """Return how many rows the target holds of each table: its mirror's and the kept ones."""
+    parts = [statement("count_misfits", schema=sql.Identifier(target.schema), source=sql.Literal(source.name))]
+    for table in tables:
+        if table.mirror:
+            parts.append(statement("count_mirror", label=sql.Literal(table.label), mirror=mirror_of(source, table)))
+    counts = {table.label: 0 for table in tables}
+    for label, rows in target.rows(sql.SQL("\nUNION ALL\n").join(parts)):
+        if label in counts:
+            counts[label] += rows
+    return counts

@@ -1,0 +1,129 @@
+"""Find what a run must send: every row, or those in which the snapshot differs from the previous one.
+
+The two files are attached side by side. Rows are matched by rowid, or by key where a table has none; a row that differs in
+anything, be it the class of a value, is sent again, and the digest of the rest is carried forward from the last run.
+"""
+
+import sqlite3
+
+from lib.digest import Digest
+from lib.part import LastRun, Part, TableResult
+from lib.plan import PlannedColumn, TablePlan
+from lib.sqlite import lines
+from lib.sqlite.lines import Rows
+from lib.sqlite.names import quoted
+from lib.sqlite.snapshot import Snapshot
+
+# Enough where only text, blobs or NULL can meet, or where SQLite turns every whole number into an integer.
+DIFFERS = "new.{c} IS NOT old.{c} COLLATE BINARY"
+# 1 and 1.0 are equal to IS, and so are 0.0 and -0.0.
+DIFFERS_EXACTLY = f"""({DIFFERS} OR typeof(new.{{c}}) <> typeof(old.{{c}})
+    OR typeof(new.{{c}}) = 'real' AND new.{{c}} = 0 AND is_negative_zero(new.{{c}}) <> is_negative_zero(old.{{c}}))"""
+
+
+def every_row(snapshot: Snapshot, tables: list[TablePlan]) -> list[Part]:
+    return [_whole(snapshot, table) for table in tables]
+
+
+def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> list[Part]:
+    """Return what to send so that mirrors that hold what the last run left hold this snapshot."""
+    if last.snapshot_hash == snapshot.hash:
+        return [Part(table, last.left[table.label], None) for table in tables]
+    snapshot.connection.execute("ATTACH ? AS previous", [f"{snapshot.previous.absolute().as_uri()}?mode=ro"])
+    declared = {
+        (table.name, column.name): column.declared_type.upper() for table in snapshot.schema.tables for column in table.columns
+    }
+    return [_part(snapshot, table, number, last.left[table.label], declared) for number, table in enumerate(tables)]
+
+
+def _whole(snapshot: Snapshot, table: TablePlan) -> Part:
+    return Part(table, TableResult(table.label, table.printable, *lines.count(snapshot.connection, table)))
+
+
+def _part(snapshot: Snapshot, table: TablePlan, number: int, left: TableResult, declared: dict) -> Part:
+    try:
+        return _changed(snapshot.connection, table, number, left, declared) or _whole(snapshot, table)
+    except sqlite3.OperationalError:  # the key's collation is known to the bot alone
+        return _whole(snapshot, table)
+
+
+def _changed(connection: sqlite3.Connection, table: TablePlan, number: int, left: TableResult, declared: dict) -> Part | None:
+    """Return the table's part, or None where its rows cannot be matched, or are not all in its mirror."""
+    address = _address(table)
+    if not address:
+        return None
+    changed, replaced = f"temp.changed_{number}", f"temp.replaced_{number}"
+    rows = lines.rows(connection, table)
+    _find_changed(connection, table, address, changed, _differs(table, left, declared))
+    _find_replaced(connection, table, address, changed, replaced, rows - left.rows)
+    if not _count(connection, changed) and not _count(connection, replaced):
+        return Part(table, left, None)
+    new = Rows("main", f"({_names(address)}) IN (SELECT * FROM {changed})")
+    if not table.mirror or left.misfits or lines.count(connection, table, new)[1]:
+        return None
+    old = Rows("previous", f"({_names(address)}) IN (SELECT * FROM {replaced})")
+    old_lines = lines.of_mirror(connection, table, lines.has_large(connection, table, old), old)
+    kept = Digest(left.rows, left.digest) - lines.read_through(old_lines)
+    return Part(table, TableResult(table.label, table.printable, rows, 0), new, _vanished(table, address, old), kept)
+
+
+def _address(table: TablePlan) -> list[str]:
+    """Return the columns by which a row is found again: the rowid, or the key of a table that has no other name for it."""
+    return [column.name for column in table.columns if column.is_rowid] or [column.name for column in table.key]
+
+
+def _differs(table: TablePlan, left: TableResult, declared: dict) -> str:
+    conditions = []
+    for column in table.columns:
+        is_plain = table.mirror and not left.misfits and _is_plain(column, declared[table.name, column.name])
+        conditions.append((DIFFERS if is_plain else DIFFERS_EXACTLY).format(c=quoted(column.name)))
+    return " OR ".join(conditions)
+
+
+def _is_plain(column: PlannedColumn, declared_type: str) -> bool:
+    return column.mirror_type in ("text", "bytea") or (column.mirror_type == "bigint" and "INT" in declared_type)
+
+
+def _find_changed(connection: sqlite3.Connection, table: TablePlan, address: list[str], changed: str, differs: str) -> None:
+    name = quoted(table.name)
+    connection.execute(
+        f"""CREATE TABLE {changed} AS SELECT {_names(address, "new")} FROM main.{name} AS new
+            LEFT JOIN previous.{name} AS old ON {_same(address, "old", "new")}
+            WHERE old.{quoted(address[0])} IS NULL OR {differs}"""
+    )
+
+
+def _find_replaced(
+    connection: sqlite3.Connection, table: TablePlan, address: list[str], changed: str, replaced: str, growth: int
+) -> None:
+    """Note which rows of the previous snapshot are no more as they were; look for deleted ones only if there must be some."""
+    name = quoted(table.name)
+    connection.execute(
+        f"""CREATE TABLE {replaced} AS SELECT {_names(address, "old")} FROM {changed} AS new
+            CROSS JOIN previous.{name} AS old ON {_same(address, "old", "new")}"""
+    )
+    if _count(connection, changed) - _count(connection, replaced) != growth:
+        connection.execute(
+            f"""INSERT INTO {replaced} SELECT {_names(address, "old")} FROM previous.{name} AS old
+                WHERE NOT EXISTS (SELECT 1 FROM main.{name} AS new WHERE {_same(address, "new", "old")})"""
+        )
+
+
+def _vanished(table: TablePlan, address: list[str], old: Rows) -> Rows:
+    """Return the replaced rows whose key, as the mirror has it, is no longer that of the same row."""
+    name = quoted(table.name)
+    keys = " AND ".join(f"new.{quoted(key.name)} IS previous.{name}.{quoted(key.name)} COLLATE BINARY" for key in table.key)
+    same = f"SELECT 1 FROM main.{name} AS new WHERE {_same(address, 'new', f'previous.{name}')} AND {keys}"
+    return Rows("previous", f"{old.where} AND NOT EXISTS ({same})")
+
+
+def _names(columns: list[str], file: str = "") -> str:
+    return ", ".join(f"{file}.{quoted(column)}" if file else quoted(column) for column in columns)
+
+
+def _same(columns: list[str], left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{quoted(column)} = {right}.{quoted(column)}" for column in columns)
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]

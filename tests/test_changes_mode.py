@@ -1,0 +1,198 @@
+"""A run sends what differs from the previous snapshot, and every row where that snapshot cannot be relied on."""
+
+import csv
+import io
+import shutil
+
+import pytest
+
+from tests import hostile
+from tests.deployment import Deployment
+
+LIVE = """
+    UPDATE message_owners SET timestamp = timestamp + 1 WHERE message_id % 100 = 0;
+    DELETE FROM message_owners WHERE message_id % 200 = 1;
+    INSERT INTO message_owners
+        SELECT message_id + 10000000, chat_id, user_id, timestamp FROM message_owners WHERE message_id % 100 = 2
+"""
+
+
+def tables_sent(found):
+    return {table["table"]: table["bytes_sent"] for run in found["runs"] for table in run["tables"] if table["bytes_sent"]}
+
+
+def log_of(bot):
+    return (bot.folder / "supabase_backup.log").read_text()
+
+
+def csv_bytes(rows):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return len(text.getvalue().encode())
+
+
+def test_only_the_changed_rows_and_the_vanished_keys_are_sent(saved_bot):
+    rows_before = set(saved_bot.sqlite_rows(saved_bot.requests, "SELECT rowid, * FROM message_owners"))
+    saved_bot.sqlite(saved_bot.requests, LIVE)
+    rows_now = set(saved_bot.sqlite_rows(saved_bot.requests, "SELECT rowid, * FROM message_owners"))
+    keys = {row[1:3] for row in rows_before} - {row[1:3] for row in rows_now}
+    found = saved_bot.backup()
+    needed = csv_bytes(rows_now - rows_before) + csv_bytes(keys)
+    assert set(tables_sent(found)) == {"message_owners"}
+    assert 0 < tables_sent(found)["message_owners"] <= 1.3 * needed
+    ((inserted, updated, deleted),) = [
+        (table["inserted"], table["updated"], table["deleted"])
+        for run in found["runs"]
+        for table in run["tables"]
+        if table["table"] == "message_owners"
+    ]
+    assert deleted == len(keys)
+    assert inserted + updated == len(rows_now - rows_before)
+    assert saved_bot.run("backup.py", "--verify").expect(0)
+    saved_bot.assert_restorable()
+
+
+def test_a_run_of_changes_rewrites_no_other_row(saved_bot):
+    statistics = (
+        "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_all_tables WHERE schemaname = 'backup_user_requests'"
+    )
+    before = dict((name, counts) for name, *counts in saved_bot.query(statistics))
+    saved_bot.sqlite(saved_bot.requests, "UPDATE message_owners SET timestamp = 1 WHERE rowid IN (5, 6)")
+    saved_bot.backup()
+    after = dict((name, counts) for name, *counts in saved_bot.query(statistics))
+    changed = {name: [now - then for now, then in zip(after[name], before[name], strict=True)] for name in after}
+    assert {name: counts for name, counts in changed.items() if any(counts)} == {"message_owners": [0, 2, 0]}
+
+
+def forget(bot):
+    shutil.rmtree(bot.folder / "snapshots")
+
+
+def damage(bot):
+    with open(bot.folder / "snapshots" / "user_requests.db", "r+b") as file:
+        file.seek(5000)
+        file.write(b"damage" * 20)
+
+
+def exchange(bot):
+    for suffix in ("db", "db.json"):
+        shutil.copy(bot.folder / "snapshots" / f"premium_system.{suffix}", bot.folder / "snapshots" / f"user_requests.{suffix}")
+
+
+def go_back(bot):
+    kept = shutil.copytree(bot.folder / "snapshots", bot.folder / "older")
+    bot.sqlite(bot.requests, "UPDATE message_owners SET timestamp = 1 WHERE rowid = 5")
+    bot.backup()
+    shutil.rmtree(bot.folder / "snapshots")
+    shutil.move(kept, bot.folder / "snapshots")
+
+
+def spoil_the_note(bot):
+    (bot.folder / "snapshots" / "user_requests.db.json").write_text("[]")
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        (forget, "there is no previous snapshot on this machine"),
+        (damage, "the previous snapshot is damaged"),
+        (spoil_the_note, "the previous snapshot is damaged"),
+        (exchange, "the previous snapshot is not the last run's"),
+        (go_back, "the previous snapshot is not the last run's"),
+    ],
+)
+def test_a_snapshot_that_cannot_be_relied_on_is_not_used(saved_bot, what, reason):
+    what(saved_bot)
+    saved_bot.sqlite(saved_bot.requests, "UPDATE message_owners SET timestamp = timestamp + 9 WHERE rowid IN (7, 8)")
+    found = saved_bot.backup("user_requests")
+    assert tables_sent(found)["message_owners"] > 200_000
+    assert log_of(saved_bot).count(f"user_requests: every row is sent, because {reason}.") == 1
+    assert found["warnings"] == []
+    saved_bot.assert_restorable()
+    saved_bot.sqlite(saved_bot.requests, "UPDATE message_owners SET timestamp = timestamp + 9 WHERE rowid = 9")
+    assert tables_sent(saved_bot.backup("user_requests")).keys() == {"message_owners"}
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        ("UPDATE backup_user_requests.message_owners SET timestamp = 0 WHERE rowid = 3", "changed the mirror by hand"),
+        (
+            "DROP TABLE backup_user_requests.linked_messages CASCADE",
+            "has no mirror yet, and one was made",
+        ),
+        (
+            "ALTER TABLE backup_user_requests.message_owners DISABLE TRIGGER USER;"
+            "DELETE FROM backup_user_requests.message_owners WHERE rowid < 50",
+            "every row is sent, because the mirrors no longer hold what the last run left.",
+        ),
+    ],
+)
+def test_a_mirror_that_somebody_changed_gets_every_row(saved_bot, edit, reason):
+    saved_bot.query(edit)
+    saved_bot.sqlite(saved_bot.requests, "UPDATE user_requests SET minute = 1 WHERE rowid = 3")
+    assert tables_sent(saved_bot.backup("user_requests"))["message_owners"] > 200_000
+    assert reason in log_of(saved_bot)
+    assert saved_bot.run("backup.py", "--verify").expect(0)
+    saved_bot.assert_restorable()
+
+
+def test_a_new_column_sends_every_row(saved_bot):
+    saved_bot.sqlite(saved_bot.premium, "CREATE INDEX by_status ON refunds (status)")
+    saved_bot.backup()
+    assert "premium_system: every row is sent, because the schema has changed." in log_of(saved_bot)
+    saved_bot.assert_restorable()
+
+
+@pytest.mark.parametrize(
+    ("schema", "change"),
+    [
+        ("CREATE TABLE t (a, v); INSERT INTO t VALUES (1, 1), (2, 2)", "UPDATE t SET v = 1.0 WHERE a = 1"),
+        ("CREATE TABLE t (v); INSERT INTO t VALUES (0.0), (0.5)", "UPDATE t SET v = -0.0 WHERE rowid = 1"),
+        ("CREATE TABLE t (v); INSERT INTO t VALUES (1), (1)", "UPDATE t SET v = '1' WHERE rowid = 1"),
+        ("CREATE TABLE t (v); INSERT INTO t VALUES ('1'), ('2')", "UPDATE t SET v = x'31' WHERE rowid = 1"),
+        ("CREATE TABLE t (v NUMERIC); INSERT INTO t VALUES (1), (2.5), (3.5)", "UPDATE t SET v = 2.0 WHERE rowid = 1"),
+        (
+            "CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY) WITHOUT ROWID; INSERT INTO t VALUES ('a'), ('b')",
+            "UPDATE t SET k = 'A' WHERE k = 'a'",
+        ),
+        ("CREATE TABLE t (k TEXT COLLATE RTRIM PRIMARY KEY); INSERT INTO t VALUES ('a')", "UPDATE t SET k = 'a '"),
+        ("CREATE TABLE t (k TEXT PRIMARY KEY, v); INSERT INTO t VALUES ('a', 1), ('b', 2)", "UPDATE t SET rowid = rowid + 5"),
+        (
+            "CREATE TABLE t (k TEXT PRIMARY KEY, v); INSERT INTO t VALUES ('a', 1), ('b', 2), ('c', 3)",
+            "UPDATE t SET k = k || 1; UPDATE t SET k = CASE k WHEN 'a1' THEN 'b' WHEN 'b1' THEN 'c' ELSE 'a' END",
+        ),
+        ("CREATE TABLE t (k TEXT PRIMARY KEY, v); INSERT INTO t VALUES ('a', 1), ('b', 2)", "REPLACE INTO t VALUES ('a', 1)"),
+        ("CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 1), (1, 1), (1, 1)", "DELETE FROM t WHERE rowid = 2"),
+        (
+            "CREATE TABLE t (rowid, oid, _rowid_, k INT PRIMARY KEY, v);INSERT INTO t VALUES (1, 1, 1, 1, 1), (2, 2, 2, NULL, 0)",
+            "UPDATE t SET v = 3 WHERE rowid = 2",
+        ),
+        ("CREATE TABLE t (v TEXT); INSERT INTO t VALUES ('a')", "UPDATE t SET v = 'a' || char(0)"),
+        ("CREATE TABLE t (v TEXT); INSERT INTO t VALUES ('a' || char(0))", "UPDATE t SET v = 'a'"),
+        ("CREATE TABLE t (i INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO t VALUES (5)", "UPDATE sqlite_sequence SET seq = 9"),
+        (
+            "CREATE TABLE changed_0 (v); CREATE TABLE replaced_0 (v); INSERT INTO changed_0 VALUES (1), (2)",
+            "DELETE FROM changed_0 WHERE v = 1; INSERT INTO replaced_0 VALUES (7)",
+        ),
+        ("CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)", "UPDATE t SET v = NULL WHERE v = 1"),
+    ],
+)  # fmt: skip
+def test_whatever_changes_in_a_row_is_sent(tmp_path, database, schema, change):
+    deployment = Deployment(tmp_path, database)
+    deployment.script(schema)
+    deployment.set_up()
+    deployment.back_up()
+    deployment.script(change)
+    assert deployment.back_up() != {}
+    deployment.assert_round_trip()
+
+
+@pytest.mark.parametrize("family", hostile.FAMILIES)
+def test_a_hostile_database_may_change(family, tmp_path, database):
+    deployment = Deployment(tmp_path, database)
+    hostile.build(family, deployment.path)
+    deployment.set_up()
+    deployment.back_up()
+    deployment.churn()
+    deployment.assert_round_trip()

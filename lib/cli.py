@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from lib import __version__, log
 from lib.errors import Interrupted, Problem, SettingsError
-from lib.redact import clean
+from lib.redact import clean, hide_all
 
 SAVED, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
 
@@ -79,12 +79,13 @@ class Console:
 
     def result(self, found: dict) -> None:
         if self.is_json:
-            print(clean(json.dumps(found, ensure_ascii=False)), flush=True)
+            print(json.dumps(hide_all(found)), flush=True)
 
 
 def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> NoReturn:
     """Run a script's main function and end with its exit status; no traceback reaches the operator."""
     _interrupt_on_signals()
+    sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a restore
     console = Console(None)
     try:
         options = parser.parse_args()

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from lib.errors import SettingsError
-from lib.redact import clean
+from lib.printable import record as visible
+from lib.redact import hide
 
 MOST_BYTES = 1_000_000
 KEPT_FILES = 5
@@ -26,7 +27,7 @@ class _Clean(logging.Formatter):
     converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
-        return clean(super().format(record))
+        return visible(hide(super().format(record)))
 
 
 def open_file(path: Path) -> None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from lib.postgres.connection import Target
 
+VERIFIED = {"verify-full": "server verified", "verify-ca": "certificate verified, host name not"}
+
 
 @dataclass(frozen=True)
 class Server:
@@ -33,5 +35,4 @@ def tls(target: Target) -> str:
     info = target.connection.info
     if not info.ssl_in_use:
         return "no TLS (this machine)" if target.settings.is_local else "no TLS"
-    verified = "server verified" if target.settings.is_verified else "server not verified"
-    return f"{info.ssl_attribute('protocol')}, {verified}"
+    return f"{info.ssl_attribute('protocol')}, {VERIFIED.get(target.settings.sslmode, 'server not verified')}"

@@ -68,6 +68,7 @@ def set_up(found, settings, target_settings, options) -> None:
             create_writer(found, target, settings)
         if not found.failures:
             checks.installed(found, target)
+        if not found.failures:
             checks.exposure(found, target, installation.schemas(settings))
 
 

@@ -23,7 +23,7 @@ from lib.targets import TargetSettings
 
 # Above this, the round trip uses sample databases: a copy of the real ones might fill a small plan.
 MOST_BYTES = 50_000_000
-OPTIONS = Namespace(accept_shrink=True, full=False)
+OPTIONS = Namespace(accept_shrink=True, accept_exposure=False, full=False)
 
 
 def scratch_settings(settings: Settings, target: TargetSettings, folder: Path) -> Settings:

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from lib.errors import Problem
 from lib.postgres.connection import Target
 
+SHOWN = 10
 VERIFIED = {"verify-full": "server verified", "verify-ca": "certificate verified, host name not"}
 
 
@@ -23,6 +25,21 @@ class Server:
 
 def describe(target: Target) -> Server:
     return Server(*target.run("describe_server")[0])
+
+
+def refuse_exposure(openings: list[str], source: str) -> None:
+    """Raise Problem where others can get at what is kept: more of it should not be put there."""
+    if openings:
+        raise Problem(
+            as_sentence(openings),
+            "python3 setup_supabase.py  closes all of that again (as the user postgres)\n"
+            f"     if it is meant to be so, run  python3 backup.py {source} --accept-exposure",
+        )
+
+
+def as_sentence(openings: list[str]) -> str:
+    more = f"; and {len(openings) - SHOWN} more" if len(openings) > SHOWN else ""
+    return f"others can get in: {'; '.join(openings[:SHOWN])}{more}."
 
 
 def openings(target: Target, schemas: list[str]) -> list[str]:

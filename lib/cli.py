@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 from lib import __version__, log
 from lib.errors import Interrupted, Problem, SettingsError
-from lib.redact import clean, hide_all
+from lib.printable import record
+from lib.redact import clean, hide, hide_all
 
 SAVED, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
 
@@ -63,7 +64,7 @@ class Console:
     def warn(self, text: str) -> None:
         log.warning(text)
         if not self.is_quiet:
-            print(clean(f"Warning: {text}"), file=sys.stderr, flush=True)
+            print(record(hide(f"Warning: {text}")), file=sys.stderr, flush=True)
 
     def complain(self, text: str) -> None:
         """Print the reason of a failure that is the answer, not an accident."""

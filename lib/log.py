@@ -6,8 +6,8 @@ import os
 import time
 from pathlib import Path
 
+from lib import printable
 from lib.errors import SettingsError
-from lib.printable import record as visible
 from lib.redact import hide
 
 MOST_BYTES = 1_000_000
@@ -27,7 +27,7 @@ class _Clean(logging.Formatter):
     converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
-        return visible(hide(super().format(record)))
+        return printable.record(hide(super().format(record)))
 
 
 def open_file(path: Path) -> None:

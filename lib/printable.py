@@ -1,4 +1,4 @@
-"""What others have named or written is shown, not obeyed: a terminal would act on control characters, and a log be forged by them."""
+"""What others have named or written is shown, not obeyed: control characters could steer a terminal or forge a log."""
 
 import re
 

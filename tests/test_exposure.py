@@ -1,4 +1,4 @@
-"""Nobody gets in: the Data API's roles try everything on everything, Supabase's advisor finds nothing, and every run looks again."""
+"""Nobody gets in: the Data API roles try everything on everything, the advisor finds nothing, and every run looks again."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""The connection is encrypted and the server verified, or there is none: against a server with a certificate of its own authority."""
+"""The connection is encrypted and the server verified, or there is none: a server with a private certificate authority."""
 
 import contextlib
 import datetime

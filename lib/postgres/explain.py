@@ -103,6 +103,8 @@ def statement_problem(host: str) -> Iterator[None]:
             said = " ".join(str(error).split())
             raise Problem(f"{host}: the connection was lost ({said}).", "run it again") from error
         said = error.diag.message_primary
-        what, remedy = STATEMENTS.get(error.pgcode, (f"Postgres says: {said} ({error.pgcode}).", ""))
+        what, remedy = STATEMENTS.get(
+            error.pgcode, (f"Postgres says: {said} ({error.pgcode}).", "python3 setup_supabase.py --check")
+        )
         detail = f" ({said})" if error.pgcode in STATEMENTS else ""
         raise Problem(f"{host}: {what}{detail}", remedy) from error

@@ -38,8 +38,8 @@ def _mirror_for(snapshot: Snapshot, table: Table, mirrors: dict[str, Mirror], fo
     mirror = _mended(snapshot, table, mirrors, mended, source)
     if mended.ddl and not source.may_alter:
         found.warnings.append(
-            f"{source.name}.{table.printable} does not fit its mirror, and this user may not alter it: all its rows are kept whole. "
-            "Run setup_supabase.py once as the user postgres."
+            f"{source.name}.{table.printable} does not fit its mirror, and this user may not alter it: all its rows are kept "
+            "whole. Run setup_supabase.py once as the user postgres."
         )
         return None
     found.ddl += mended.ddl
@@ -73,8 +73,8 @@ def _mended(snapshot: Snapshot, table: Table, mirrors: dict, found: Plan, source
         if not _is_unique(unique, table, columns):
             found.ddl.append(ddl.drop_constraint(name, constraint, source.mirror_schema))
             found.warnings.append(
-                f"{source.name}.{table.printable} is no longer unique by ({', '.join(unique)}). The mirror's constraint was dropped; "
-                f"remove it from sql/tables/{source.name}.sql."
+                f"{source.name}.{table.printable} is no longer unique by ({', '.join(unique)}). The mirror's constraint was "
+                f"dropped; remove it from sql/tables/{source.name}.sql."
             )
     return Mirror(name, columns, mirror.key, mirror.unique)
 

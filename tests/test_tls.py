@@ -257,7 +257,7 @@ def test_the_environment_of_libpq_weakens_nothing(secure_bot, secure_server, mon
     "host", ["127.evil.example", "127.0.0.1,evil.example", "localhost,evil.example", "@evil", "/tmp,evil.example"]
 )
 def test_a_name_that_only_looks_like_loopback_is_none(tmp_path, host):
-    bot = Bot(tmp_path / "bot", "")
+    bot = Bot(tmp_path / "bot", "postgresql://postgres:secret-4711@127.0.0.1:1/postgres")
     bot.folder.mkdir()
     bot.write_env(
         SUPABASE_DB_URL=None,

@@ -107,5 +107,5 @@ def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:
     with checks.step("Privacy") as tell:
         found = security.openings(target, schemas)
         if found:
-            raise Problem(security.as_sentence(found), "python3 setup_supabase.py")
+            raise Problem(security.as_sentence(found), security.CLOSE)
         tell("closed to anon, authenticated, service_role and PUBLIC; row level security is on")

@@ -190,7 +190,7 @@ def test_a_run_refuses_when_somebody_opened_it_and_setup_closes_it_again(saved_b
     done = saved_bot.run("backup.py", "premium_system").expect(1)
     assert f"Error: others can get in: {OPENED[opening]}." in done.stderr
     assert "Nothing was changed in Supabase; the last good backup is run 1, " in done.stderr
-    assert "Try: python3 setup_supabase.py  closes all of that again" in done.stderr
+    assert "Try: python3 setup_supabase.py  closes that again" in done.stderr
     assert "python3 backup.py premium_system --accept-exposure" in done.stderr
     assert saved_bot.query(HELD) == counts
     accepted = saved_bot.backup("premium_system", "--accept-exposure")

@@ -168,6 +168,7 @@ def test_the_writers_password_does_not_travel(saved_bot, server):
     stdout, _ = running.communicate()
     password = stdout.split("backup_writer:")[1].split("\n")[0]
     as_admin(server, "ALTER SYSTEM RESET log_statement")
+    as_admin(server, "SELECT pg_reload_conf()")
     logged = (server.folder / "log").read_text(errors="replace")
     assert "PASSWORD 'SCRAM-SHA-256$" in logged
     assert password not in logged

@@ -11,6 +11,7 @@ import pytest
 from lib.errors import Problem
 from lib.postgres.connection import Target
 from tests import compare
+from tests.bot import environment
 from tests.deployment import Deployment
 
 NAMES = (
@@ -323,6 +324,14 @@ def test_tampered_rows_are_found(deployment):
             assert tampered != line
             target.rows("UPDATE backup.misfit_rows SET line = %s WHERE table_name = 'paid'", [tampered])
             refused(deployment, tampered)
+
+
+def test_a_terminal_that_cannot_show_it_stops_nothing(saved_bot):
+    saved_bot.sqlite(saved_bot.premium, 'CREATE TABLE "gifts 🎁" (id INTEGER PRIMARY KEY)')
+    for script in (("backup.py", "--verbose"), ("restore.py", "--yes", "--verbose")):
+        narrow = environment() | {"PYTHONIOENCODING": "ascii"}
+        done = subprocess.run(saved_bot.command(*script), env=narrow, capture_output=True, text=True)
+        assert (done.returncode, "\\U0001f381" in done.stdout + done.stderr) == (0, script[0] == "backup.py"), done.stderr
 
 
 def test_somebody_elses_log_line_does_not_begin_one_of_ours(saved_bot):

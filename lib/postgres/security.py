@@ -6,6 +6,9 @@ from lib.errors import Problem
 from lib.postgres.connection import Target
 
 SHOWN = 10
+CLOSE = (
+    "python3 setup_supabase.py  closes that again (as the user postgres); what goes through another role needs  REVOKE that role"
+)
 VERIFIED = {"verify-full": "server verified", "verify-ca": "certificate verified, host name not"}
 
 
@@ -32,8 +35,7 @@ def refuse_exposure(openings: list[str], source: str) -> None:
     if openings:
         raise Problem(
             as_sentence(openings),
-            "python3 setup_supabase.py  closes all of that again (as the user postgres)\n"
-            f"     if it is meant to be so, run  python3 backup.py {source} --accept-exposure",
+            f"{CLOSE}\n     if it is meant to be so, run  python3 backup.py {source} --accept-exposure",
         )
 
 

@@ -243,11 +243,11 @@ def test_outside_loopback_the_server_is_verified_with_a_certificate_and_else_the
 
 
 def test_the_environment_of_libpq_weakens_nothing(secure_bot, secure_server, monkeypatch):
-    """PGSSLMODE and its like are taken out of the process before it connects."""
+    """PGSSLMODE, PGHOSTADDR and their like are taken out of the process before it connects."""
     show(secure_server, None)
     outside = from_outside(secure_bot.url)
     trust(secure_bot, SUPABASE_DB_URL=outside)
-    weaker = environment() | {"PGSSLMODE": "disable", "PGGSSENCMODE": "disable", "PGSSLROOTCERT": "/dev/null"}
+    weaker = environment() | {"PGSSLMODE": "disable", "PGGSSENCMODE": "disable", "PGHOSTADDR": "somewhere else"}
     done = subprocess.run(secure_bot.command("backup.py"), env=weaker, capture_output=True, text=True)
     assert done.returncode == 1
     assert "offers no TLS. The password was not sent." in done.stderr

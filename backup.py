@@ -14,6 +14,7 @@ usage: python3 backup.py [SOURCE …] [flags]
 flags:
   --full            send and compare every row, also of a database whose file has not changed
   --accept-shrink   back up also when a database has lost most of its rows or a table (BACKUP_MAX_SHRINK)
+  --accept-exposure back up also when somebody has opened the private schemas to others
   --env-file PATH   settings from this file instead of .env beside the scripts
   --json            one JSON object on stdout, for machines
   --quiet           print failures only
@@ -31,7 +32,7 @@ import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib import cli, config, demo, log
-from lib.postgres import last_run, merge, mirrors, runs
+from lib.postgres import last_run, merge, mirrors, runs, security
 from lib.postgres.connection import Target
 from lib.reporting import preview, status
 from lib.reporting.outcome import Report
@@ -79,7 +80,9 @@ def back_up_source(target, settings, name, path, options, report):
     place = settings.snapshot_of(name, target.settings.number)
     with runs.closed(target, run), snapshots.being_checked(path, settings.snapshots, settings.check, place) as snapshot:
         with target.transaction():
-            runs.lock_source(target, run)
+            openings = runs.lock_source(target, run, source)
+            if not options.accept_exposure:
+                security.refuse_exposure(openings, name)
             edits = runs.hand_edits(target, name)
             plan = mirrors.plan(snapshot, mirrors.read(target, source), source)
             if not options.accept_shrink:
@@ -92,7 +95,8 @@ def back_up_source(target, settings, name, path, options, report):
             snapshot.finish_check()
             runs.save(target, run, snapshot, plan, settings.keep_days)
         kept = snapshot.keep_as(place, run=run.run, rows=run.rows)
-    for warning in [*edits, *plan.warnings, *kept]:
+    exposed = [security.as_sentence(openings)] if openings else []
+    for warning in [*exposed, *edits, *plan.warnings, *kept]:
         report.warn(warning)
     return run
 
@@ -104,6 +108,7 @@ def flags() -> cli.Parser:
     parser.add_argument("--verify", action="store_true")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--accept-shrink", action="store_true")
+    parser.add_argument("--accept-exposure", action="store_true")
     parser.add_argument("--status", action="store_true")
     parser.add_argument("--max-age")
     parser.add_argument("--demo", action="store_true")

@@ -15,7 +15,6 @@ from lib.postgres import installation, security
 from lib.postgres.connection import Target
 from lib.reporting.words import plural, size
 from lib.sqlite import snapshot as snapshots
-from lib.targets import CERTIFICATE
 
 OLDEST_SERVER = 130000
 PINGS = 3
@@ -64,8 +63,6 @@ def connect(checks: Checks, target_settings, schema: str) -> Target | None:
             raise Problem(f"the database's encoding is {server.encoding}.", "create the database with ENCODING 'UTF8'")
         tell(f"PostgreSQL {server.version}, {security.tls(target)}, round trip {round_trip(target):.0f} ms")
         tell(f"database size {size(server.bytes)}")
-        if not target_settings.is_verified and not target_settings.is_local:
-            tell(f"to verify the server, download its certificate (Database, Settings, SSL) and save it as {CERTIFICATE}")
     return target
 
 
@@ -110,5 +107,5 @@ def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:
     with checks.step("Privacy") as tell:
         found = security.openings(target, schemas)
         if found:
-            raise Problem(f"others can get in: {'; '.join(found)}.", "python3 setup_supabase.py")
+            raise Problem(security.as_sentence(found), security.CLOSE)
         tell("closed to anon, authenticated, service_role and PUBLIC; row level security is on")

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 from lib import __version__, log
 from lib.errors import Interrupted, Problem, SettingsError
-from lib.redact import clean
+from lib.printable import record
+from lib.redact import clean, hide, hide_all
 
 SAVED, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
 
@@ -63,7 +64,7 @@ class Console:
     def warn(self, text: str) -> None:
         log.warning(text)
         if not self.is_quiet:
-            print(clean(f"Warning: {text}"), file=sys.stderr, flush=True)
+            print(record(hide(f"Warning: {text}")), file=sys.stderr, flush=True)
 
     def complain(self, text: str) -> None:
         """Print the reason of a failure that is the answer, not an accident."""
@@ -79,12 +80,13 @@ class Console:
 
     def result(self, found: dict) -> None:
         if self.is_json:
-            print(clean(json.dumps(found, ensure_ascii=False)), flush=True)
+            print(json.dumps(hide_all(found)), flush=True)
 
 
 def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> NoReturn:
     """Run a script's main function and end with its exit status; no traceback reaches the operator."""
     _interrupt_on_signals()
+    sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a restore
     console = Console(None)
     try:
         options = parser.parse_args()

@@ -1,8 +1,10 @@
 """Rebuild a SQLite file from a target, beside its destination, and check it before anything is replaced."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +19,9 @@ from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
 from lib.sqlite import difference, lines, one_table, previous, snapshot, swap, untyped, writer
 from lib.sqlite.names import quoted
+
+# What reading a row raises that no run has written.
+UNREADABLE = (ValueError, KeyError, IndexError, TypeError, OverflowError, struct.error)
 
 
 @dataclass
@@ -100,8 +105,8 @@ def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterat
         for name, state in states.items():
             path = stack.enter_context(_beside(places[name]))
             with _explained(places[name]):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
                 shutil.copyfile(state.path, path)
-                path.chmod(0o600)
                 snapshot.check_file(path)
                 writer.set_journal_mode(path, {"pragmas": {"journal_mode": state.journal_mode}})
             files[name] = Rebuilt(path, [])
@@ -145,7 +150,7 @@ def _build(target: Target, state: SavedState, found: Rebuilt, contradicted: set[
     with writer.building(found.path, state.definition, found.missing) as connection:
         for table in sorted(state.tables, key=lambda table: table.is_internal):
             if table.label in contradicted or not _filled(target, state, table, connection):
-                with untyped.declared(connection, table.name):
+                with untyped.declared(connection, table.name), contextlib.suppress(*UNREADABLE):
                     _fill(target, state, table, connection)
 
 
@@ -153,7 +158,7 @@ def _filled(target: Target, state: SavedState, table: TablePlan, connection: sql
     """Fill a table, or leave it empty where its declaration refuses a row."""
     try:
         _fill(target, state, table, connection)
-    except sqlite3.IntegrityError:
+    except (sqlite3.IntegrityError, *UNREADABLE):
         connection.execute(f"DELETE FROM {quoted(table.name)}")
         return False
     return True

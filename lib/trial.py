@@ -23,7 +23,7 @@ from lib.targets import TargetSettings
 
 # Above this, the round trip uses sample databases: a copy of the real ones might fill a small plan.
 MOST_BYTES = 50_000_000
-OPTIONS = Namespace(accept_shrink=True, full=False)
+OPTIONS = Namespace(accept_shrink=True, accept_exposure=False, full=False)
 
 
 def scratch_settings(settings: Settings, target: TargetSettings, folder: Path) -> Settings:
@@ -111,7 +111,7 @@ def _compare(built: Path, original: Path, state: saved.SavedState) -> int:
     ):
         for table in state.tables:
             if lines.digest(ours, table) != lines.digest(theirs, table):
-                raise Problem(f"{state.source.name}.{table.name} came back changed.", "please report it")
+                raise Problem(f"{state.source.name}.{table.printable} came back changed.", "please report it")
         if schema.sorted_objects(ours) != schema.sorted_objects(theirs):
             raise Problem(f"the schema of {state.source.name} came back changed.", "please report it")
     return state.rows

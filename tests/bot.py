@@ -73,6 +73,7 @@ class Bot:
     def run(self, script: str, *flags: str) -> Result:
         running = self.start(script, *flags)
         stdout, stderr = running.communicate(timeout=120)
+        assert self.password not in stdout + stderr + self.log  # whatever any test makes fail
         return Result(running.returncode, stdout, stderr)
 
     def peak_memory(self, script: str, *flags: str) -> int:
@@ -134,6 +135,11 @@ class Bot:
         self.run("restore.py", "--yes", "--to", str(out), *flags).expect(0)
         for path in self.databases:
             assert compare.differences(path, out / path.name) == []
+
+    @property
+    def log(self) -> str:
+        path = self.folder / "supabase_backup.log"
+        return path.read_text() if path.exists() else ""
 
     @property
     def password(self) -> str:

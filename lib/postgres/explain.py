@@ -36,9 +36,23 @@ CONNECTING = {
     ),
     "Connection refused": ("nothing listens at that address.", "check the host and the port; is the server running?"),
     "timeout expired": ("the server did not answer in time.", f"check host, port and firewall. {PAUSED}"),
-    "server does not support SSL": ("the server has no TLS.", "this is no Supabase host: check SUPABASE_DB_URL"),
-    "certificate verify failed": ("the server's certificate is not signed by the expected authority.", "CERTIFICATE"),
-    "does not match host name": ("the server's certificate is for another host.", f"copy the host from {DASHBOARD}"),
+    "server does not support SSL": (
+        "the server, or somebody in between, offers no TLS. The password was not sent.",
+        "Supabase always has TLS: check SUPABASE_DB_URL, and who is between here and there",
+    ),
+    "certificate verify failed": (
+        "the server's certificate is not signed by the expected authority, or has expired. The password was not sent.",
+        "CERTIFICATE",
+    ),
+    "does not match host name": (
+        "the server's certificate is for another host. The password was not sent.",
+        f"copy the host from {DASHBOARD}",
+    ),
+    "root certificate file": ("the certificate that verifies the server cannot be read.", "CERTIFICATE"),
+    "no pg_hba.conf entry": (
+        "the server does not let this user in from this address, or only with TLS.",
+        "look at its pg_hba.conf",
+    ),
     "max clients": ("all connections are taken.", "wait a minute, or raise the pool size in the dashboard"),
     "EMAXCONN": ("all connections are taken.", "wait a minute, or raise the pool size in the dashboard"),
     "remaining connection slots": ("all connections are taken.", "wait a minute, or close other clients"),
@@ -89,6 +103,8 @@ def statement_problem(host: str) -> Iterator[None]:
             said = " ".join(str(error).split())
             raise Problem(f"{host}: the connection was lost ({said}).", "run it again") from error
         said = error.diag.message_primary
-        what, remedy = STATEMENTS.get(error.pgcode, (f"Postgres says: {said} ({error.pgcode}).", ""))
+        what, remedy = STATEMENTS.get(
+            error.pgcode, (f"Postgres says: {said} ({error.pgcode}).", "python3 setup_supabase.py --check")
+        )
         detail = f" ({said})" if error.pgcode in STATEMENTS else ""
         raise Problem(f"{host}: {what}{detail}", remedy) from error

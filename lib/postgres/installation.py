@@ -4,6 +4,7 @@ import secrets
 from pathlib import Path
 
 from psycopg2 import sql
+from psycopg2.extensions import encrypt_password
 
 from lib.config import Settings
 from lib.errors import Problem
@@ -66,7 +67,9 @@ def writer_name(target: Target) -> str:
 def create_writer(target: Target, settings: Settings) -> str:
     """Create the role that can back up but cannot remove history, or give it a new password, and return that."""
     password, writer = secrets.token_urlsafe(24), writer_name(target)
-    target.run("create_writer", role_name=sql.Literal(writer), writer=sql.Identifier(writer), password=sql.Literal(password))
+    # Only its SCRAM verifier travels: Supabase's log keeps every DDL statement.
+    verifier = sql.Literal(encrypt_password(password, writer, target.connection, "scram-sha-256"))
+    target.run("create_writer", role_name=sql.Literal(writer), writer=sql.Identifier(writer), password=verifier)
     for schema in schemas(settings)[1:]:
         target.run("let_write", {"mirror_schema": schema, "writer": writer})
     return password

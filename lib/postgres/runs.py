@@ -69,14 +69,16 @@ def _not_set_up(target: Target, name: str) -> Problem:
     return Problem(f"{target.host} has no mirrors for {name}.", "python3 setup_supabase.py")
 
 
-def lock_source(target: Target, run: Run) -> None:
-    """Take the source until the transaction ends; raise Problem where another run has it."""
-    lock = f"{target.schema}.{run.source}"
-    ((is_ours, other, since, machine),) = target.run("lock_source", {"lock": lock, "source": run.source, "run": run.run})
+def lock_source(target: Target, run: Run, source: Source) -> list[str]:
+    """Take the source until the transaction ends; raise Problem where another run has it. Return every way in for others."""
+    values = {"lock": f"{target.schema}.{run.source}", "source": run.source, "run": run.run}
+    values |= {"schema": target.schema, "mirror_schema": source.mirror_schema}
+    ((is_ours, other, since, machine, openings),) = target.run("lock_source", values)
     if not is_ours:
         who = f"run {other} on {machine}, since {since} UTC" if other else "a restore or a setup"
         raise Problem(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
     target.run("close_dead_runs", {"source": run.source, "run": run.run})
+    return openings
 
 
 def apply_brake(target: Target, source: Source, snapshot: Snapshot, planned: Plan, max_shrink: int) -> None:

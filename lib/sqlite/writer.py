@@ -6,6 +6,7 @@ sqlite_master word for word: nothing of theirs runs while the file is built.
 
 import binascii
 import contextlib
+import functools
 import json
 import os
 import re
@@ -15,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from lib.plan import PlannedColumn, TablePlan
-from lib.sqlite import lines, standins
+from lib.sqlite import guard, lines, standins
 from lib.sqlite.exact import register
 from lib.sqlite.names import quoted
 
@@ -76,7 +77,7 @@ def sayable(text: str) -> str:
 
 
 def _execute(connection: sqlite3.Connection, text: str, missing: list[str]) -> None:
-    standins.tried(connection, lambda: connection.execute(text), missing)
+    standins.tried(connection, lambda: guard.make(connection, text), missing)
 
 
 def _create_tables(connection: sqlite3.Connection, definition: dict, missing: list[str]) -> None:
@@ -84,12 +85,13 @@ def _create_tables(connection: sqlite3.Connection, definition: dict, missing: li
     for found in _objects(definition, "table"):
         if not found["is_virtual"] and not found["name"].startswith("sqlite_"):
             _execute(connection, sayable(found["sql"]), missing)
-            _execute(connection, f"EXPLAIN INSERT INTO {quoted(found['name'])} DEFAULT VALUES", missing)
+            prepared = f"EXPLAIN INSERT INTO {quoted(found['name'])} DEFAULT VALUES"
+            standins.tried(connection, functools.partial(connection.execute, prepared), missing)
     there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     connection.execute("PRAGMA writable_schema = ON")
     for found in _objects(definition, "table"):
         if found["name"].startswith("sqlite_") and found["name"] not in there:
-            connection.execute(found["sql"])
+            _execute(connection, found["sql"], missing)
     connection.execute("PRAGMA writable_schema = OFF")
 
 

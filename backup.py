@@ -28,6 +28,7 @@ exit status:
   3  incomplete   something was saved, something needs a person: read the lines on stderr
 """
 
+import functools
 import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
@@ -70,7 +71,8 @@ def back_up_all(settings, sources, options, console) -> Report:
         with report.failures_reported(), Target(target_settings, settings.schema) as target:
             for name, path in sources.items():
                 with report.failures_reported():
-                    report.add(back_up_source(target, settings, name, path, options, report))
+                    attempt = functools.partial(back_up_source, target, settings, name, path, options, report)
+                    report.add(target.again(attempt))
     return report
 
 

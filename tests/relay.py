@@ -28,7 +28,10 @@ def each_way(value: float) -> dict[str, float]:
 
 @dataclass
 class Relay:
-    """Each setting holds for both ways unless it is a dict with `up` and `down`; all may be changed while connections live."""
+    """All settings may be changed while connections live; a cut happens once, and then nobody gets in if the relay `stays_down`.
+
+    `cut_at_commit` is "before" (COMMIT does not reach the server) or "after" (its answer does not come back).
+    """
 
     host: str
     port: int
@@ -38,6 +41,9 @@ class Relay:
     silent_after: dict[str, float] = field(default_factory=lambda: each_way(FOREVER))
     carried: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WAYS, 0))
     connections: int = 0
+    cut_at_commit: str = ""
+    is_down: bool = False
+    stays_down: bool = False
 
     def __post_init__(self):
         self._lock, self._open, self._ended = threading.Lock(), set(), threading.Event()
@@ -49,6 +55,7 @@ class Relay:
         for name, value in defaults.items():
             setattr(self, name, each_way(value) | settings.get(name, {}))
         self.carried, self.connections = dict.fromkeys(WAYS, 0), 0
+        self.cut_at_commit, self.is_down, self.stays_down = "", False, False
 
     def cut(self) -> None:
         """Reset every open connection, as a server that dies does."""
@@ -79,6 +86,9 @@ class Relay:
             threading.Thread(target=self._connect, args=(script,), daemon=True).start()
 
     def _connect(self, script: socket.socket) -> None:
+        if self.is_down:
+            _abort(script)
+            return
         try:
             server = socket.create_connection((self.host, self.port))
         except OSError:
@@ -117,6 +127,10 @@ class Relay:
 
     def _send(self, way: str, chunk: bytes, sink: socket.socket) -> None:
         """Send what may pass: it ends exactly where a cut or a silence begins."""
+        if self._is_moment(way, chunk):
+            self.cut_at_commit = ""
+            self.cut()
+            return
         left = min(self.cut_after[way], self.silent_after[way]) - self.carried[way]
         passed = chunk[: int(max(0, min(left, len(chunk))))]
         time.sleep(len(passed) / self.bytes_per_second[way])
@@ -125,9 +139,21 @@ class Relay:
             self.carried[way] += len(passed)
         if self.carried[way] >= self.cut_after[way]:
             _drain(sink)
+            self.cut_after[way] = FOREVER
+            self.is_down = self.stays_down
             self.cut()
         elif not chunk and self.carried[way] < self.silent_after[way]:
             sink.shutdown(socket.SHUT_WR)
+
+    def _is_moment(self, way: str, chunk: bytes) -> bool:
+        """Whether this is the COMMIT, or its answer, at which the line is to be cut."""
+        is_commit = way == "up" and chunk.endswith(b"COMMIT\0")
+        if is_commit and self.cut_at_commit == "after":
+            self.cut_at_commit = "at the answer"
+            return False
+        return bool(chunk) and (
+            (is_commit and self.cut_at_commit == "before") or (way == "down" and self.cut_at_commit == "at the answer")
+        )
 
 
 def _drain(sink: socket.socket) -> None:

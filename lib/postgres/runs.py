@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from lib import __version__, brake
-from lib.errors import Interrupted, Problem
+from lib.errors import Interrupted, Locked, Problem
 from lib.part import TableResult
 from lib.plan import Plan, Source
 from lib.postgres.connection import Target
@@ -76,7 +76,7 @@ def lock_source(target: Target, run: Run, source: Source) -> list[str]:
     ((is_ours, other, since, machine, openings),) = target.run("lock_source", values)
     if not is_ours:
         who = f"run {other} on {machine}, since {since} UTC" if other else "a restore or a setup"
-        raise Problem(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
+        raise Locked(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
     target.run("close_dead_runs", {"source": run.source, "run": run.run})
     return openings
 

@@ -53,6 +53,11 @@ class Bot:
         bot.write_env()
         return bot
 
+    def clone(self, folder: Path) -> "Bot":
+        """Another bot with the same databases, and no .env yet."""
+        shutil.copytree(self.data, folder / self.data.name)
+        return Bot(folder, self.url)
+
     @property
     def databases(self) -> list[Path]:
         return sorted(self.data.glob("*.db"))

@@ -24,6 +24,7 @@ class Run:
     run: int
     source: str
     target: str
+    database_bytes: int
     outcome: str = "running"
     seconds: float = 0.0
     bytes_sent: int = 0
@@ -42,6 +43,7 @@ class Run:
 
     def as_json(self) -> dict:
         shown = asdict(self)
+        del shown["database_bytes"]
         for table in shown["tables"]:
             del table["digest"], table["label"]
         if not self.error:
@@ -54,8 +56,8 @@ def open_run(target: Target, source: str) -> tuple[Run, Source]:
     found = target.run("open_run", {"source": source, "machine": platform.node(), "version": __version__})
     if not found:
         raise _not_set_up(target, source)
-    number, mirror_schema, may_alter = found[0]
-    return Run(number, source, target.host), Source(source, mirror_schema, may_alter)
+    number, mirror_schema, may_alter, database_bytes = found[0]
+    return Run(number, source, target.host, database_bytes), Source(source, mirror_schema, may_alter)
 
 
 def find_source(target: Target, name: str) -> Source:

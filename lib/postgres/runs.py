@@ -11,6 +11,7 @@ from lib import __version__, brake
 from lib.errors import Interrupted, Locked, Problem
 from lib.part import TableResult
 from lib.plan import Plan, Source
+from lib.postgres import release
 from lib.postgres.connection import Target
 from lib.redact import clean
 from lib.sqlite import lines
@@ -53,8 +54,10 @@ class Run:
 
 def open_run(target: Target, source: str) -> tuple[Run, Source]:
     """Write the run's first trace; raise Problem where setup has not been run for this source."""
-    found = target.run("open_run", {"source": source, "machine": platform.node(), "version": __version__})
+    values = {"source": source, "machine": platform.node(), "version": __version__, "schema": target.schema}
+    found = target.run("open_run", values | {"comment": release.comment(target.schema)})
     if not found:
+        release.refuse_other(target)
         raise _not_set_up(target, source)
     number, mirror_schema, may_alter, database_bytes = found[0]
     return Run(number, source, target.host, database_bytes), Source(source, mirror_schema, may_alter)

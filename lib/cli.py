@@ -91,8 +91,7 @@ def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> N
         status = _status(main, parser)
         stopping.check()
     except Interrupted as interruption:
-        stopping.say_goodbye(interruption.number)
-        status = 128 + interruption.number
+        stopping.leave(interruption.number)
     stopping.forget_signals()
     sys.exit(status)
 

@@ -1,7 +1,7 @@
 """Stop on a signal within two seconds, also inside a call that Python's handlers cannot reach: libpq's, SQLite's, the system's.
 
-A handler runs in the main thread, between two of its own steps. So a thread that the signal itself wakes cancels the statement
-that is running, which lets the main thread roll back; where that is not enough, it ends the script, and Postgres rolls back.
+A handler runs in the main thread, between two of its own steps. So a thread that the signal itself wakes cuts the connection
+that is being waited for, which lets the main thread clean up; where that is not enough, it ends the script. Postgres rolls back.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ LOOK_SECONDS = 0.5
 class Link(Protocol):
     """A connection that can be told to stop from another thread."""
 
-    def cancel(self) -> None: ...
+    def cut(self) -> None: ...
 
     def end_if_silent(self) -> None: ...
 
@@ -66,6 +66,13 @@ def forget_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def leave(number: int) -> NoReturn:
+    """End without the interpreter's own cleaning up, which may wait for threads that are in the middle of something."""
+    say_goodbye(number)
+    sys.stdout.flush()
+    os._exit(128 + number)
+
+
 def _ask(number: int, _frame: object) -> None:
     is_first = not _asked
     _asked.append(number)
@@ -102,7 +109,7 @@ def _watch(woken: socket.socket) -> None:
 
 def _end(number: int) -> NoReturn:
     for link in list(links):
-        threading.Thread(target=link.cancel, daemon=True).start()
+        link.cut()
     deadline = time.monotonic() + GRACE_SECONDS
     while time.monotonic() < deadline or _held:
         time.sleep(0.02)

@@ -64,7 +64,11 @@ class Attacked:
         started = time.monotonic()
         running.send_signal(number)
         stdout, stderr = running.communicate(timeout=60)
-        self.slowest = max(self.slowest, time.monotonic() - started)
+        took = time.monotonic() - started
+        self.slowest = max(self.slowest, took)
+        if took > PROMISED_SECONDS:
+            self.counts["later than promised"] += 1
+            print(f"{script} ended {took:.1f} s after {number.name} at {moment:.2f} s: {stderr}", flush=True)
         self.counts[f"hit by {number.name}"] += 1
         if number != signal.SIGKILL and running.returncode not in (0, 128 + number, -number):
             self.lost(f"{script} ended with {running.returncode} after {number.name}: {stderr}")

@@ -79,18 +79,24 @@ class Target:
         self._patience.renew()
         return done
 
-    def cancel(self) -> None:
-        """Ask the server to give up the statement that is running; called from another thread."""
+    def cut(self) -> None:
+        """Shut the connection if it is waiting for the server, which then rolls back; called from another thread.
+
+        psycopg2's cancel() would hold Python's lock for as long as the server takes to answer.
+        """
         if self._heard_at:
-            with contextlib.suppress(psycopg2.Error):
-                self.connection.cancel()
+            self._shut_down()
 
     def end_if_silent(self) -> None:
         """Shut a connection on which nothing has come for too long; called from another thread."""
         heard_at = self._heard_at
         if heard_at and time.monotonic() - heard_at > limits.SILENCE_SECONDS:
             self._is_silent = True
-            _shut_down(self.connection.fileno())
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        with contextlib.suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(self.connection.fileno())) as peer:
+            peer.shutdown(socket.SHUT_RDWR)
 
     @contextlib.contextmanager
     def _call(self) -> Iterator[psycopg2.extensions.cursor]:
@@ -233,11 +239,6 @@ def _connect(settings: TargetSettings) -> psycopg2.extensions.connection:
         raise connection_problem(error, settings) from None
     connection.autocommit = True
     return connection
-
-
-def _shut_down(descriptor: int) -> None:
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as peer:
-        peer.shutdown(socket.SHUT_RDWR)
 
 
 def _wire_bytes(descriptor: int) -> tuple[int, int]:

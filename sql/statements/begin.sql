@@ -10,6 +10,6 @@ SET LOCAL timezone = 'UTC';
 SET LOCAL statement_timeout = {statement_timeout};
 SET LOCAL lock_timeout = '30s';
 SET LOCAL idle_in_transaction_session_timeout = '10min';
-SELECT set_config(name, '2s', true) FROM pg_catalog.pg_settings
+SELECT set_config(name, '1s', true) FROM pg_catalog.pg_settings
 WHERE name = 'client_connection_check_interval' AND pg_catalog.version() LIKE '%linux%';
 SET LOCAL client_min_messages = warning

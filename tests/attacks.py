@@ -161,7 +161,7 @@ def restart_at_moments(bot: Bot, server: embedded.Server, moments: int) -> Attac
         crash(server)
         _, stderr = running.communicate(timeout=120)
         attacked.counts[f"exit {running.returncode}"] += 1
-        if running.returncode:
+        if running.returncode and "nothing listens at that address" not in stderr:  # it had not yet been connected
             attacked.lost(stderr)
         attacked.judge_backup(saved)
         attacked.next_run("backup.py")

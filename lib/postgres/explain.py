@@ -1,7 +1,7 @@
 """Turn what Postgres, its poolers and the network say into what an operator can do."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import psycopg2
 
@@ -90,7 +90,8 @@ CERTIFICATE_REMEDY = (
 
 # Supabase's and PgBouncer's poolers report in the middle of a session, too, what may pass.
 MAY_PASS_CODES = {"57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08P01"}
-LOST_IN_COPY = "no message from the libpq"
+# In a COPY, psycopg2 reports a lost connection as an error of no kind.
+LOST_IN_COPY = ("no message from the libpq", *MAY_PASS)
 STATEMENTS = {
     "25006": (
         "the database is read only: on Supabase's free plan that means that its 500 MB are used up.",
@@ -128,11 +129,15 @@ def statement_problem(host: str) -> Iterator[None]:
 def _of_statement(error: psycopg2.Error, host: str) -> Problem:
     if not isinstance(error.pgcode, str):
         said = " ".join(str(error).split())
-        is_lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)) or LOST_IN_COPY in said
+        is_lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)) or _is_about(said, LOST_IN_COPY)
         return MayPass(f"{host}: the connection was lost ({said}).", CUT[1]) if is_lost else Problem(f"{host}: {said}.")
     said = error.diag.message_primary or ""
-    if error.pgcode in MAY_PASS_CODES or any(fragment in said for fragment in MAY_PASS):
+    if error.pgcode in MAY_PASS_CODES or _is_about(said, MAY_PASS):
         return MayPass(f"{host}: the connection was lost ({said}).", CUT[1])
     what, remedy = STATEMENTS.get(error.pgcode, (f"Postgres says: {said} ({error.pgcode}).", "python3 setup_supabase.py --check"))
     detail = f" ({said})" if error.pgcode in STATEMENTS else ""
     return Problem(f"{host}: {what}{detail}", remedy)
+
+
+def _is_about(said: str, fragments: Iterable[str]) -> bool:
+    return any(fragment in said for fragment in fragments)

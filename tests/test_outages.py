@@ -65,7 +65,7 @@ def test_a_restore_from_a_server_that_falls_silent_changes_nothing(saved_bot, li
 
 
 @pytest.mark.parametrize("way", ["up", "down"])
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
 def test_a_connection_that_is_cut_in_the_middle_is_tried_again(saved_bot, line, way, share):
     length = quiet_length(saved_bot, line)
     changed(saved_bot)

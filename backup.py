@@ -28,11 +28,12 @@ exit status:
   3  incomplete   something was saved, something needs a person: read the lines on stderr
 """
 
+import functools
 import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib import cli, config, demo, log
-from lib.postgres import last_run, merge, mirrors, runs, security
+from lib.postgres import last_run, merge, mirrors, room, runs, security
 from lib.postgres.connection import Target
 from lib.reporting import preview, status
 from lib.reporting.outcome import Report
@@ -70,7 +71,8 @@ def back_up_all(settings, sources, options, console) -> Report:
         with report.failures_reported(), Target(target_settings, settings.schema) as target:
             for name, path in sources.items():
                 with report.failures_reported():
-                    report.add(back_up_source(target, settings, name, path, options, report))
+                    attempt = functools.partial(back_up_source, target, settings, name, path, options, report)
+                    report.add(target.again(attempt))
     return report
 
 
@@ -79,6 +81,7 @@ def back_up_source(target, settings, name, path, options, report):
     run, source = runs.open_run(target, name)
     place = settings.snapshot_of(name, target.settings.number)
     with runs.closed(target, run), snapshots.being_checked(path, settings.snapshots, settings.check, place) as snapshot:
+        warnings = room.look(target, run, snapshot, settings.max_database_mb)
         with target.transaction():
             openings = runs.lock_source(target, run, source)
             if not options.accept_exposure:
@@ -96,7 +99,7 @@ def back_up_source(target, settings, name, path, options, report):
             runs.save(target, run, snapshot, plan, settings.keep_days)
         kept = snapshot.keep_as(place, run=run.run, rows=run.rows)
     exposed = [security.as_sentence(openings)] if openings else []
-    for warning in [*exposed, *edits, *plan.warnings, *kept]:
+    for warning in [*warnings, *exposed, *edits, *plan.warnings, *kept]:
         report.warn(warning)
     return run
 

@@ -21,8 +21,6 @@ exit status:
 """
 
 import contextlib
-import tempfile
-from pathlib import Path
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up_all
@@ -34,10 +32,10 @@ from lib.sqlite import sample
 def main(options, console) -> int:
     found = checks.Checks(console)
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hybrid-backup-test-")))
+        folder, abandoned = stack.enter_context(trial.scratch_folder())
         settings = usable_settings(found, options, folder, stack, console)
         for target_settings in settings.targets:
-            check_target(found, settings, target_settings, folder / str(target_settings.number))
+            check_target(found, settings, target_settings, folder / str(target_settings.number), abandoned)
     return finished(found, console)
 
 
@@ -59,13 +57,13 @@ def usable_settings(found, options, folder, stack, console):
     return settings
 
 
-def check_target(found, settings, target_settings, folder) -> None:
+def check_target(found, settings, target_settings, folder, abandoned) -> None:
     folder.mkdir()
     scratch = trial.scratch_settings(settings, target_settings, folder)
     target = checks.connect(found, target_settings, scratch.schema)
     if not target:
         return
-    with target, trial.scratch_schemas(target):
+    with target, trial.scratch_schemas(target, abandoned):
         checks.rights(found, target)
         checks.sources(found, settings, scratch.snapshots)
         if not found.failures:

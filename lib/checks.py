@@ -11,7 +11,7 @@ from lib import log
 from lib.cli import Console
 from lib.config import Settings
 from lib.errors import Problem
-from lib.postgres import installation, security
+from lib.postgres import installation, release, security
 from lib.postgres.connection import Target
 from lib.reporting.words import plural, size
 from lib.sqlite import snapshot as snapshots
@@ -100,7 +100,8 @@ def installed(checks: Checks, target: Target) -> None:
     with checks.step("Setup") as tell:
         if not installation.is_installed(target):
             raise Problem(f"the schema {target.schema} has not been set up.", "python3 setup_supabase.py")
-        tell(f"the schema {target.schema} is there")
+        release.refuse_other(target)
+        tell(f"the schema {target.schema} is there, version {release.VERSION}")
 
 
 def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:

@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import signal
 import sys
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from lib import __version__, log
+from lib import __version__, log, stopping
 from lib.errors import Interrupted, Problem, SettingsError
 from lib.printable import record
 from lib.redact import clean, hide, hide_all
@@ -72,6 +71,7 @@ class Console:
         print(clean(text), file=sys.stderr, flush=True)
 
     def fail(self, problem: Problem) -> None:
+        stopping.check()
         log.error(problem.what)
         for line in filter(None, (f"Error: {problem.what}", problem.untouched)):
             print(clean(line), file=sys.stderr)
@@ -85,28 +85,33 @@ class Console:
 
 def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> NoReturn:
     """Run a script's main function and end with its exit status; no traceback reaches the operator."""
-    _interrupt_on_signals()
-    sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a restore
+    try:
+        stopping.on_signals()
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a restore
+        status = _status(main, parser)
+        stopping.check()
+    except Interrupted as interruption:
+        stopping.leave(interruption.number)
+    stopping.forget_signals()
+    sys.exit(status)
+
+
+def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> int:
     console = Console(None)
     try:
         options = parser.parse_args()
         console = Console(options)
-        status = main(options, console)
-    except Interrupted as interruption:
-        name = signal.Signals(interruption.number).name
-        print(f"Stopped by {name}; what was not finished was rolled back.", file=sys.stderr)
-        status = 128 + interruption.number
+        return main(options, console)
     except Problem as problem:
         console.fail(problem)
         console.result({"outcome": "failed", "error": problem.what, "try": problem.remedy})
-        status = problem.status
+        return problem.status
     except Exception as error:
         log.error(traceback.format_exc())
         problem = Problem(f"an unexpected {type(error).__name__}: {error}", "report it, with the traceback in the log")
         console.fail(problem)
         console.result({"outcome": "failed", "error": problem.what, "try": problem.remedy})
-        status = FAILED
-    sys.exit(status)
+        return FAILED
 
 
 def judged(anything_saved: bool, anything_failed: bool) -> tuple[str, int]:
@@ -122,12 +127,3 @@ def ask(question: str) -> bool:
         return input(f"{question} [yes/no] ").strip().lower() in ("yes", "y")
     except EOFError:
         return False
-
-
-def _interrupt_on_signals() -> None:
-    def interrupt(number: int, _frame: object) -> NoReturn:
-        raise Interrupted(number)
-
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), interrupt)

@@ -17,6 +17,7 @@ DEFAULTS = {
     "BACKUP_KEEP_DAYS": "30",
     "BACKUP_MAX_SHRINK": "50",
     "BACKUP_CHECK": "full",
+    "BACKUP_MAX_DATABASE_MB": "500",
     "BACKUP_LOG": "supabase_backup.log",
 }
 OURS = re.compile(r"BACKUP_|SUPABASE_DB_")
@@ -34,6 +35,7 @@ class Settings:
     log: Path
     folder: Path
     warnings: list[str] = field(default_factory=list)
+    max_database_mb: int = 500
 
     @property
     def snapshots(self) -> Path:
@@ -85,6 +87,7 @@ def load(env_file: str | None = None) -> Settings:
         log=path.parent / values["BACKUP_LOG"],
         folder=path.parent,
         warnings=_readable_by_others(path) + targets.unverified(found),
+        max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
     )
     if problems:
         raise SettingsError(_as_list(problems, path), _remedy(path), "Nothing was read or written.")

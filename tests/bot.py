@@ -43,6 +43,7 @@ class Bot:
     def __init__(self, folder: Path, url: str):
         self.folder, self.url = folder, url
         self.data = folder / "sqlite_data"
+        self.environment: dict[str, str] = {}
         self.premium, self.requests = self.data / sample.PREMIUM, self.data / sample.REQUESTS
 
     @classmethod
@@ -51,6 +52,11 @@ class Bot:
         sample.make(bot.data, users)
         bot.write_env()
         return bot
+
+    def clone(self, folder: Path) -> "Bot":
+        """Another bot with the same databases, and no .env yet."""
+        shutil.copytree(self.data, folder / self.data.name)
+        return Bot(folder, self.url)
 
     @property
     def databases(self) -> list[Path]:
@@ -68,7 +74,9 @@ class Bot:
 
     def start(self, script: str, *flags: str) -> subprocess.Popen:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        return subprocess.Popen(self.command(script, *flags), text=True, env=environment(), cwd=self.folder, **pipes)
+        return subprocess.Popen(
+            self.command(script, *flags), text=True, env=environment() | self.environment, cwd=self.folder, **pipes
+        )
 
     def run(self, script: str, *flags: str) -> Result:
         running = self.start(script, *flags)

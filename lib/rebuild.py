@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lib import leftovers
 from lib.cli import Console
+from lib.digest import Digest
 from lib.errors import Problem, SourceError
 from lib.plan import Source, TablePlan
 from lib.postgres import saved
@@ -170,9 +171,15 @@ def _differing(path: Path, state: SavedState) -> set[str]:
         snapshot.check_beside(path, "full") as checked,
         contextlib.closing(snapshot.open_read_only(path)) as connection,
     ):
-        found = {table.label for table in state.tables if lines.digest(connection, table) != state.digests[table.label]}
+        found = {table.label for table in state.tables if _digest(connection, table, state) != state.digests[table.label]}
         checked.result()
     return found
+
+
+def _digest(connection: sqlite3.Connection, table: TablePlan, state: SavedState) -> Digest:
+    if table.mirror and not state.misfits[table.label]:
+        return lines.digest_without_misfits(connection, table)
+    return lines.digest(connection, table)
 
 
 def _fill(target: Target, state: SavedState, table: TablePlan, connection: sqlite3.Connection) -> None:
@@ -180,10 +187,9 @@ def _fill(target: Target, state: SavedState, table: TablePlan, connection: sqlit
         writer.clear_internal(connection, table)
     if table.mirror:
         rows = writer.MirrorRows(connection, table)
-        saved.read_rows(target, state, table, rows, writer.OldRows(connection, table))
-        rows.flush()
+        saved.read_rows(target, state, table, rows.take, writer.OldRows(connection, table).take)
     misfits = writer.MisfitRows(connection, table)
-    saved.read_misfits(target, state, table, misfits, writer.OldMisfitRows(misfits))
+    saved.read_misfits(target, state, table, misfits.take, writer.OldMisfitRows(misfits).take)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from psycopg2 import sql
 from lib import __version__, stopping
 from lib.errors import Locked, MayPass, Problem, Unreachable
 from lib.postgres import limits
+from lib.postgres.copying import Given, Take, Taken
 from lib.postgres.explain import connection_problem, statement_problem
 from lib.postgres.retry import Patience
 from lib.postgres.statements import statement
@@ -135,19 +136,20 @@ class Target:
         return self.rows(statement(name, schema=sql.Identifier(self.schema), **parts), values)
 
     def copy_in(self, query: sql.Composable, lines: Any) -> None:
-        self._copy(query, lines)
+        self._copy(query, Given(lines, self._own_work))
 
-    def copy_out(self, query: sql.Composable, writer: Any) -> None:
-        self._copy(query, writer)
+    def copy_out(self, query: sql.Composable, take: Take) -> None:
+        """Hand on the lines of COPY's text format, many at a time."""
+        self._copy(query, Taken(take, self._own_work))
 
-    def _copy(self, query: sql.Composable, file: Any) -> None:
-        guarded = _Guarded(file, self._own_work)
+    def _copy(self, query: sql.Composable, file: Given | Taken) -> None:
         try:
             with self._call() as cursor:
-                cursor.copy_expert(query, guarded, COPY_BYTES)
+                cursor.copy_expert(query, file, COPY_BYTES)
+                file.end()
         except Problem:
-            if guarded.error:
-                raise guarded.error from None
+            if file.error:
+                raise file.error from None
             raise
 
     @contextlib.contextmanager
@@ -192,27 +194,6 @@ class Target:
             with contextlib.suppress(OSError):  # libpq may have closed the socket
                 self._wire_bytes = _wire_bytes(self.connection.fileno())
         return self._wire_bytes
-
-
-class _Guarded:
-    """A file for COPY that keeps the exception which its own reading or writing raised: psycopg2 would only quote it."""
-
-    def __init__(self, file: Any, own_work: Callable[[], contextlib.AbstractContextManager]):
-        self._file, self._own_work, self.error = file, own_work, None
-
-    def read(self, size: int) -> bytes:
-        return self._kept(self._file.read, size)
-
-    def write(self, chunk: bytes) -> None:
-        self._kept(self._file.write, chunk)
-
-    def _kept(self, call: Callable, argument: Any) -> Any:
-        try:
-            with self._own_work():
-                return call(argument)
-        except BaseException as error:
-            self.error = error
-            raise
 
 
 def _connect(settings: TargetSettings) -> psycopg2.extensions.connection:

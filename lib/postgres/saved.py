@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from psycopg2 import sql
 
@@ -13,7 +12,8 @@ from lib.errors import SourceError
 from lib.plan import Mirror, Source, TablePlan
 from lib.postgres import mirrors
 from lib.postgres.connection import Target
-from lib.postgres.statements import equal, names, read_cells, statement
+from lib.postgres.copying import Take
+from lib.postgres.statements import equal, read_cells, statement
 from lib.sqlite.schema import PRAGMAS
 
 MISFITS = "misfit_rows"
@@ -104,7 +104,7 @@ def _tampered(source: str) -> SourceError:
     )
 
 
-def read_rows(target: Target, state: SavedState, table: TablePlan, rows: Any, old_rows: Any) -> None:
+def read_rows(target: Target, state: SavedState, table: TablePlan, rows: Take, old_rows: Take) -> None:
     """Send a table's rows to `rows`, and those that were changed since, as JSON, to `old_rows`."""
     mirror = state.mirrors.get(table.mirror)
     is_changed = table.mirror in state.changed
@@ -117,7 +117,7 @@ def read_rows(target: Target, state: SavedState, table: TablePlan, rows: Any, ol
         target.copy_out(statement("read_old_rows", of_table=sql.SQL(""), **parts), old_rows)
 
 
-def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Any, old_rows: Any) -> None:
+def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Take, old_rows: Take) -> None:
     """Send a table's kept rows to `rows`, and those that were changed since, as JSON, to `old_rows`."""
     label = sql.Literal(table.label)
     ours = sql.SQL("source = {} AND table_name = {}").format(sql.Literal(state.source.name), label)
@@ -131,10 +131,9 @@ def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Any,
     target.copy_out(statement("read_misfits", schema=sql.Identifier(target.schema), unchanged=condition), rows)
 
 
-def _read_mirror(target: Target, state: SavedState, table: TablePlan, unchanged: sql.Composable, rows: Any) -> None:
-    order = [column.mirror_name for column in table.columns if column.is_rowid] or [column.mirror_name for column in table.key]
+def _read_mirror(target: Target, state: SavedState, table: TablePlan, unchanged: sql.Composable, rows: Take) -> None:
     mirror = sql.Identifier(state.source.mirror_schema, table.mirror)
-    parts = {"cells": read_cells(table), "mirror": mirror, "order": names(order), "unchanged": unchanged}
+    parts = {"cells": read_cells(table), "mirror": mirror, "unchanged": unchanged}
     target.copy_out(statement("read_mirror", **parts), rows)
 
 

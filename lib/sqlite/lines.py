@@ -8,7 +8,7 @@ in hex, x text in hex that Postgres could not hold.
 
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from lib.digest import Digest
@@ -17,14 +17,12 @@ from lib.plan import MOST_COLUMNS, PlannedColumn, TablePlan
 from lib.sqlite import pieces
 from lib.sqlite.exact import as_bytes
 from lib.sqlite.names import quoted
-from lib.sqlite.pieces import Pieces
 
-CHUNK_BYTES = 1 << 16
-MOST_AT_ONCE = 500
+ROWS_AT_ONCE = 500
 # A btree of Postgres holds keys of up to 2,704 bytes.
 KEY_BYTES = 2500
-# Characters or bytes of one value, above which its row is sent in pieces.
-LARGE = 1 << 20
+# Characters or bytes of a row's values, above which it is sent in pieces.
+LARGE = 1 << 15
 # A line of COPY and a field may have 1 GB, and a blob is written in hex.
 LARGEST = 500_000_000
 
@@ -46,6 +44,13 @@ FITS = {
     "bytea": "typeof({c}) = 'blob'",
     "double precision": "typeof({c}) = 'real' AND ({c} <> 0 OR NOT is_negative_zero({c}))",
 }
+HAS_CLASS = {
+    "bigint": "typeof({c}) = 'integer'",
+    "boolean": "typeof({c}) = 'integer'",
+    "text": "typeof({c}) = 'text'",
+    "bytea": "typeof({c}) = 'blob'",
+    "double precision": "typeof({c}) = 'real'",
+}
 MISFIT_CELL = f"""
     CASE typeof({{c}})
         WHEN 'null' THEN 'n'
@@ -57,27 +62,41 @@ MISFIT_CELL = f"""
 
 
 class Lines:
-    """The lines of one query, as a file that COPY reads; `digest` grows as they are read.
+    """The lines of some rows, as a file that COPY reads; `digest` grows as they are read. Large rows come last, in pieces.
 
     Source: psycopg2's copy_expert calls `read` until it returns nothing; it takes more bytes than it asked for.
     """
 
-    def __init__(self, connection: sqlite3.Connection, query: str, largest: int):
-        self._connection = connection
-        self._at_once = min(MOST_AT_ONCE, CHUNK_BYTES // (largest + 1) + 1)
+    def __init__(self, connection: sqlite3.Connection, query: str, large: Callable[[Digest], Iterator[bytes]]):
+        self.digest, self.bytes = Digest(), 0
         with as_bytes(connection):
-            self._rows = connection.execute(query)
-        self.digest = Digest()
-        self.bytes = 0
+            rows = connection.execute(query)
+        self._chunks = self._small_then(large, connection, rows)
 
     def read(self, _size: int) -> bytes:
-        with as_bytes(self._connection):
-            rows = self._rows.fetchmany(self._at_once)
-        lines = [row[0] for row in rows]
-        self.digest.add([row[-1] for row in rows])
-        chunk = b"\n".join([*lines, b""])
+        chunk = next(self._chunks, b"")
         self.bytes += len(chunk)
         return chunk
+
+    def _small_then(self, large: Callable, connection: sqlite3.Connection, rows: sqlite3.Cursor) -> Iterator[bytes]:
+        """Yield some lines at a time; the query gives NULL for a large row's line."""
+        has_large = False
+        while found := _some(connection, rows):
+            lines = [row[0] for row in found]
+            if None in lines:
+                has_large = True
+                found = [row for row in found if row[0] is not None]
+                lines = [row[0] for row in found]
+            self.digest.add([row[-1] for row in found])
+            if lines:
+                yield b"\n".join([*lines, b""])
+        if has_large:
+            yield from large(self.digest)
+
+
+def _some(connection: sqlite3.Connection, rows: sqlite3.Cursor) -> list[tuple]:
+    with as_bytes(connection):
+        return rows.fetchmany(ROWS_AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -101,25 +120,35 @@ def digest(connection: sqlite3.Connection, table: TablePlan) -> Digest:
     return sum(map(read_through, parts), Digest())
 
 
-def read_through(part: Lines | Pieces) -> Digest:
+def digest_without_misfits(connection: sqlite3.Connection, table: TablePlan) -> Digest:
+    """Return the digest of a table that should have no misfits: whatever else a row may be, its line tells."""
+    return read_through(_mirror_lines(connection, table, EVERY_ROW.of(table, _all_columns(table, HAS_CLASS))))
+
+
+def read_through(part: Lines) -> Digest:
     """Return the digest of lines that nobody wants to have."""
-    while part.read(CHUNK_BYTES):
+    while part.read(0):
         pass
     return part.digest
 
 
-def of_mirror(connection: sqlite3.Connection, table: TablePlan, rows: Rows = EVERY_ROW) -> Lines | Pieces:
+def of_mirror(connection: sqlite3.Connection, table: TablePlan, rows: Rows = EVERY_ROW) -> Lines:
     """Return the lines of the rows that the mirror can hold."""
-    source = rows.of(table, _fits(table))
-    size = _largest(
-        connection, table, [column for column in table.columns if column.mirror_type in ("text", "bytea")], rows.of(table)
-    )
-    if size > LARGE:
-        return pieces.of_mirror(connection, table, source)
-    line = _joined([CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
-    digest_line = _joined([DIGEST_CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
-    wanted = line if line == digest_line else f"{line}, {digest_line}"
-    return Lines(connection, f"SELECT {wanted} FROM {source}", size)
+    return _mirror_lines(connection, table, rows.of(table, _fits(table)))
+
+
+def _mirror_lines(connection: sqlite3.Connection, table: TablePlan, source: str) -> Lines:
+    line = _line([CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
+    digest_line = _line([DIGEST_CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
+    wide = [column for column in table.columns if column.mirror_type in ("text", "bytea")]
+    is_small = _is_small("length({c})", wide)
+    wanted = ", ".join(f"CASE WHEN {is_small} THEN {text} END" for text in dict.fromkeys((line, digest_line)))
+
+    def large(digest: Digest) -> Iterator[bytes]:
+        _refuse_too_large(connection, table)
+        return pieces.of_mirror(connection, table, f"{source} AND NOT {is_small}", digest)
+
+    return Lines(connection, f"SELECT {wanted} FROM {source}", large)
 
 
 class Misfits:
@@ -137,19 +166,20 @@ class Misfits:
         return b""
 
 
-def of_misfits(connection: sqlite3.Connection, table: TablePlan) -> Lines | Pieces:
+def of_misfits(connection: sqlite3.Connection, table: TablePlan) -> Lines:
     """Return the lines of the rows that are kept whole, each as one CSV field behind the table's label."""
     source = EVERY_ROW.of(table, f"NOT ({_fits(table)})" if table.mirror else "true")
-    size = _largest(connection, table, table.columns, source)
-    if size > LARGE and len(table.columns) <= MOST_COLUMNS:
-        return pieces.of_misfits(connection, table, source, csv_field(table.label))
-    line = _joined([MISFIT_CELL.format(c=quoted(column.name)) for column in table.columns])
-    return Lines(
-        connection,
-        f"""SELECT {_literal(csv_field(table.label))} || ',"' || replace(line, '"', '""') || '"', line
-            FROM (SELECT {line} AS line FROM {source})""",
-        size,
-    )
+    line = _line([MISFIT_CELL.format(c=quoted(column.name)) for column in table.columns])
+    # length() ends at a NUL
+    is_small, label = _is_small("length(CAST({c} AS BLOB))", table.columns), csv_field(table.label)
+
+    def large(digest: Digest) -> Iterator[bytes]:
+        _refuse_too_large(connection, table)
+        return pieces.of_misfits(connection, table, f"{source} AND NOT {is_small}", label, digest)
+
+    query = f"""SELECT {_literal(label)} || ',"' || replace(line, '"', '""') || '"', line
+        FROM (SELECT CASE WHEN {is_small} THEN {line} END AS line FROM {source})"""
+    return Lines(connection, query, large)
 
 
 def rows(connection: sqlite3.Connection, table: TablePlan) -> int:
@@ -161,17 +191,20 @@ def misfits(connection: sqlite3.Connection, table: TablePlan, rows: Rows) -> int
     return connection.execute(f"SELECT count(*) FROM {rows.of(table, f'NOT ({_fits(table)})')}").fetchone()[0]
 
 
-def _largest(connection: sqlite3.Connection, table: TablePlan, columns: Iterable[PlannedColumn], source: str) -> int:
-    """Return the bytes of the largest text or blob; raise Problem where it is too large for Postgres."""
-    names = [column.name for column in columns][:MOST_COLUMNS]
-    if not names:
-        return 0
-    lengths = ", ".join(f"ifnull(max(length(CAST({quoted(name)} AS BLOB))), 0)" for name in names)
-    sizes = connection.execute(f"SELECT {lengths} FROM {source}").fetchone()
-    for name, size in zip(names, sizes, strict=True):
-        if size > LARGEST:
-            raise Problem(_too_large(connection, table, name, size), "store it in a file, and its path in the database")
-    return max(sizes)
+def _is_small(length: str, columns: Collection[PlannedColumn]) -> str:
+    """Return the condition that a row's line may be built in one piece; very wide tables are not asked."""
+    if not columns or len(columns) > MOST_COLUMNS:
+        return "true"
+    lengths = (f"ifnull({length.format(c=quoted(column.name))}, 0)" for column in columns)
+    return f"({' + '.join(lengths)} <= {LARGE})"
+
+
+def _refuse_too_large(connection: sqlite3.Connection, table: TablePlan) -> None:
+    for column in table.columns[:MOST_COLUMNS]:
+        length = f"length(CAST({quoted(column.name)} AS BLOB))"
+        (size,) = connection.execute(f"SELECT max({length}) FROM main.{quoted(table.name)}").fetchone()
+        if (size or 0) > LARGEST:
+            raise Problem(_too_large(connection, table, column.name, size), "store it in a file, and its path in the database")
 
 
 def _too_large(connection: sqlite3.Connection, table: TablePlan, column: str, size: int) -> str:
@@ -230,7 +263,7 @@ def _literal(text: str) -> str:
 
 def _fits(table: TablePlan) -> str:
     """Return the condition under which the mirror's columns hold a row exactly."""
-    conditions = [_column_fits(column) for column in table.columns]
+    conditions = [_all_columns(table, FITS)]
     wide = [column for column in table.columns if column.is_indexed and column.mirror_type in ("text", "bytea")]
     if wide:
         lengths = [f"length(CAST({quoted(column.name)} AS BLOB))" for column in wide]
@@ -238,14 +271,21 @@ def _fits(table: TablePlan) -> str:
     return " AND ".join(conditions)
 
 
-def _column_fits(column: PlannedColumn) -> str:
-    condition = FITS[column.mirror_type].format(c=quoted(column.name))
+def _all_columns(table: TablePlan, forms: dict[str, str]) -> str:
+    return " AND ".join(_or_null(column, forms[column.mirror_type].format(c=quoted(column.name))) for column in table.columns)
+
+
+def _or_null(column: PlannedColumn, condition: str) -> str:
     return f"({condition})" if column.not_null else f"({quoted(column.name)} IS NULL OR {condition})"
+
+
+def _line(cells: list[str]) -> str:
+    return f"('' || {_joined(cells)})"
 
 
 def _joined(expressions: list[str]) -> str:
     """Join by commas as a balanced tree: SQLite's expressions may be 1,000 deep, its tables 2,000 wide."""
     if len(expressions) == 1:
-        return f"('' || {expressions[0]})"
+        return expressions[0]
     half = len(expressions) // 2
     return f"({_joined(expressions[:half])} || ',' || {_joined(expressions[half:])})"

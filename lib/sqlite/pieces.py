@@ -27,31 +27,20 @@ PARTS = {
 }
 
 
-class Pieces:
-    """Lines as a file that COPY reads, made of (purpose, bytes) pairs: `sent`, `hashed` or `both`; a row ends with `end`."""
-
-    def __init__(self, pairs: Iterator[tuple[str, bytes]]):
-        self._sent = self._hashing(pairs)
-        self.digest, self.bytes = Digest(), 0
-
-    def read(self, _size: int) -> bytes:
-        piece = next(self._sent, b"")
-        self.bytes += len(piece)
-        return piece
-
-    def _hashing(self, pairs: Iterator[tuple[str, bytes]]) -> Iterator[bytes]:
-        row = RowHash()
-        for purpose, part in pairs:
-            if purpose in ("both", "hashed"):
-                row.update(part)
-            if purpose == "end":
-                self.digest.add_row(row)
-                row = RowHash()
-            if purpose != "hashed" and part:
-                yield part
+def _sent(pairs: Iterator[tuple[str, bytes]], digest: Digest) -> Iterator[bytes]:
+    """Take (purpose, bytes) pairs: `sent`, `hashed` or `both`; a row ends with `end`. Yield what is to be sent."""
+    row = RowHash()
+    for purpose, part in pairs:
+        if purpose in ("both", "hashed"):
+            row.update(part)
+        if purpose == "end":
+            digest.add_row(row)
+            row = RowHash()
+        if purpose != "hashed" and part:
+            yield part
 
 
-def of_mirror(connection: sqlite3.Connection, table: TablePlan, source: str) -> Pieces:
+def of_mirror(connection: sqlite3.Connection, table: TablePlan, source: str, digest: Digest) -> Iterator[bytes]:
     parts = [
         (purpose, part.format(c=quoted(column.name)))
         for column in table.columns
@@ -59,7 +48,7 @@ def of_mirror(connection: sqlite3.Connection, table: TablePlan, source: str) -> 
     ][1:]
     rows = _rows(connection, [part for _, part in parts], source)
     purposes = [purpose for purpose, _ in parts]
-    return Pieces(chain.from_iterable(_mirror_line(purposes, row) for row in rows))
+    return _sent(chain.from_iterable(_mirror_line(purposes, row) for row in rows), digest)
 
 
 def _mirror_line(purposes: list[str], row: tuple) -> Iterator[tuple[str, bytes]]:
@@ -69,7 +58,7 @@ def _mirror_line(purposes: list[str], row: tuple) -> Iterator[tuple[str, bytes]]
     yield "end", b"\n"
 
 
-def of_misfits(connection: sqlite3.Connection, table: TablePlan, source: str, label: str) -> Pieces:
+def of_misfits(connection: sqlite3.Connection, table: TablePlan, source: str, label: str, digest: Digest) -> Iterator[bytes]:
     """Return the kept rows' lines, each one CSV field behind the table's label: its quotes are doubled once more."""
     cells = [
         part.format(c=quoted(column.name))
@@ -77,7 +66,7 @@ def of_misfits(connection: sqlite3.Connection, table: TablePlan, source: str, la
         for part in ("typeof({c})", "CASE WHEN typeof({c}) = 'text' THEN CAST({c} AS BLOB) ELSE {c} END")
     ]
     rows, codec = _rows(connection, cells, source), codec_of(connection)
-    return Pieces(chain.from_iterable(_misfit_line(row, codec, label) for row in rows))
+    return _sent(chain.from_iterable(_misfit_line(row, codec, label) for row in rows), digest)
 
 
 def _misfit_line(row: tuple, codec: str, label: str) -> Iterator[tuple[str, bytes]]:

@@ -33,7 +33,7 @@ import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib import cli, config, demo, log
 from lib.postgres import last_run, merge, mirrors, runs
 from lib.postgres.connection import Target
-from lib.reporting import preview, status
+from lib.reporting import alerts, preview, status
 from lib.reporting.outcome import Report
 from lib.sqlite import changes
 from lib.sqlite import snapshot as snapshots
@@ -55,8 +55,11 @@ def main(options, console) -> int:
 
 def back_up(settings, sources, options, console) -> int:
     """Back up every source to every target, and return the exit status."""
-    started = time.monotonic()
-    report = back_up_all(settings, sources, options, console)
+    started, begun = time.monotonic(), alerts.start(settings.channels)
+    with alerts.crashes_told(settings, begun):
+        report = back_up_all(settings, sources, options, console)
+    for warning in alerts.tell(settings, report.attempts, report.judged()[1], begun):
+        report.warn(warning)
     return report.close(time.monotonic() - started)
 
 
@@ -66,10 +69,10 @@ def back_up_all(settings, sources, options, console) -> Report:
     for warning in settings.warnings:
         report.warn(warning)
     for target_settings in settings.targets:
-        with report.failures_reported(), Target(target_settings, settings.schema) as target:
+        with report.attempted(target_settings, *sources), Target(target_settings, settings.schema) as target:
             for name, path in sources.items():
-                with report.failures_reported():
-                    report.add(back_up_source(target, settings, name, path, options, report))
+                with report.attempted(target_settings, name):
+                    report.add(target_settings, back_up_source(target, settings, name, path, options, report))
     return report
 
 

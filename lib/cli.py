@@ -72,10 +72,7 @@ class Console:
 
     def fail(self, problem: Problem) -> None:
         log.error(problem.what)
-        for line in filter(None, (f"Error: {problem.what}", problem.untouched)):
-            print(clean(line), file=sys.stderr)
-        if problem.remedy:
-            print(clean(f"Try: {problem.remedy}"), file=sys.stderr)
+        print(clean(problem.text), file=sys.stderr)
 
     def result(self, found: dict) -> None:
         if self.is_json:

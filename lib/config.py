@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib import dotenv, targets
+from lib import channels, dotenv, targets
+from lib.channels import Channels
 from lib.errors import SettingsError
 from lib.start import REPOSITORY
 from lib.targets import TargetSettings
@@ -34,6 +35,7 @@ class Settings:
     log: Path
     folder: Path
     warnings: list[str] = field(default_factory=list)
+    channels: Channels = field(default_factory=Channels)
 
     @property
     def snapshots(self) -> Path:
@@ -84,6 +86,7 @@ def load(env_file: str | None = None) -> Settings:
         log=path.parent / values["BACKUP_LOG"],
         folder=path.parent,
         warnings=_readable_by_others(path),
+        channels=channels.read(values, problems),
     )
     if problems:
         raise SettingsError(_as_list(problems, path), _remedy(path), "Nothing was read or written.")

@@ -7,7 +7,7 @@ usage: python3 backup.py [SOURCE …] [flags]
   python3 backup.py premium_system      back up one of them
   python3 backup.py --dry-run           say what would change; write nothing
   python3 backup.py --verify            compare every row of the mirrors with the databases; change nothing
-  python3 backup.py --status            show the last runs
+  python3 backup.py --status            how each database is doing: last success and failure, next run, size, drills
   python3 backup.py --status --max-age 7h   for monitoring: exit 1 when the last success is older
   python3 backup.py --demo              the whole story on sample databases and an embedded Postgres
 
@@ -30,7 +30,7 @@ exit status:
 import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import cli, config, demo, log
+from lib import cli, config, demo, local_runs, log
 from lib.postgres import last_run, merge, mirrors, runs
 from lib.postgres.connection import Target
 from lib.reporting import alerts, preview, status
@@ -58,7 +58,8 @@ def back_up(settings, sources, options, console) -> int:
     started, begun = time.monotonic(), alerts.start(settings.channels)
     with alerts.crashes_told(settings, begun):
         report = back_up_all(settings, sources, options, console)
-    for warning in alerts.tell(settings, report.attempts, report.judged()[1], begun):
+    undelivered = alerts.tell(settings, report.attempts, report.judged()[1], begun)
+    for warning in undelivered + local_runs.note(settings, report.attempts, report.warnings):
         report.warn(warning)
     return report.close(time.monotonic() - started)
 

@@ -18,6 +18,7 @@ DEFAULTS = {
     "BACKUP_KEEP_DAYS": "30",
     "BACKUP_MAX_SHRINK": "50",
     "BACKUP_CHECK": "full",
+    "BACKUP_MAX_DATABASE_MB": "500",
     "BACKUP_LOG": "supabase_backup.log",
 }
 OURS = re.compile(r"BACKUP_|SUPABASE_DB_")
@@ -35,6 +36,7 @@ class Settings:
     log: Path
     folder: Path
     warnings: list[str] = field(default_factory=list)
+    max_database_mb: int = 500
     channels: Channels = field(default_factory=Channels)
 
     @property
@@ -62,10 +64,11 @@ def chosen(settings: Settings, names: list[str]) -> dict[str, Path]:
     return {name: settings.sources[name] for name in names or settings.sources}
 
 
-def chosen_target(settings: Settings, number: int) -> TargetSettings:
-    for target in settings.targets:
-        if target.number == number:
-            return target
+def chosen_targets(settings: Settings, number: int | None) -> list[TargetSettings]:
+    """Return the target that the command line names, or all."""
+    found = [target for target in settings.targets if number in (None, target.number)]
+    if found:
+        return found
     raise SettingsError(f"there is no target {number}.", f"set SUPABASE_DB_URL_{number}, or leave --target out")
 
 
@@ -86,6 +89,7 @@ def load(env_file: str | None = None) -> Settings:
         log=path.parent / values["BACKUP_LOG"],
         folder=path.parent,
         warnings=_readable_by_others(path),
+        max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(1, 10**7), problems),
         channels=channels.read(values, problems),
     )
     if problems:

@@ -72,11 +72,13 @@ class LocalState:
     path: Path
 
 
-def local_state(path: Path, name: str) -> LocalState:
-    """Describe a kept snapshot; raise SourceError where there is none, or where its note does not fit it."""
-    note = previous.about(path)
-    if not note:
+def local_state(paths: list[Path], name: str) -> LocalState:
+    """Describe the newest of the snapshots that were kept for several targets; raise SourceError where none has a note that fits."""
+    notes = {path: note for path in paths if (note := previous.about(path))}
+    if not notes:
         raise SourceError(f"there is no snapshot of {name} on this machine.", f"python3 restore.py --database {name}")
+    path = max(notes, key=lambda path: path.stat().st_mtime)
+    note = notes[path]
     taken = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(path.stat().st_mtime))
     return LocalState(Source(name, ""), note["run"], taken, note["rows"], note["journal_mode"], path)
 

@@ -39,6 +39,8 @@ CREATE TABLE IF NOT EXISTS {schema}.runs (
     rows            bigint,
     bytes_sent      bigint
 );
+-- The size of the whole database when the run ended: how fast the plan fills up.
+ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS database_bytes bigint;
 CREATE INDEX IF NOT EXISTS runs_by_source ON {schema}.runs (source, run DESC);
 
 -- What each saved run left in each table; `digest` is the sum of the rows' hashes (see lib/digest.py).

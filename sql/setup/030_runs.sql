@@ -43,6 +43,7 @@ BEGIN
     UPDATE {schema}.runs SET outcome = 'saved', finished_at = clock_timestamp(), snapshot_hash = snapshot->>'snapshot_hash',
         snapshot_bytes = (snapshot->>'snapshot_bytes')::bigint, rows = (snapshot->>'rows')::bigint, bytes_sent = (snapshot->>'bytes_sent')::bigint,
         undo_mark = (SELECT coalesce(max(record), 0) FROM {schema}.undo_log),
+        database_bytes = pg_database_size(current_database()),
         source_schema = (SELECT source_schema FROM {schema}.source_schemas WHERE source = of_source AND definition_hash = hash)
     WHERE run = of_run;
     UPDATE {schema}.sources SET last_run = of_run, restored_run = NULL WHERE source = of_source;

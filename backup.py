@@ -9,6 +9,7 @@ usage: python3 backup.py [SOURCE …] [flags]
   python3 backup.py --verify            compare every row of the mirrors with the databases; change nothing
   python3 backup.py --status            how each database is doing: last success and failure, next run, size, drills
   python3 backup.py --status --max-age 7h   for monitoring: exit 1 when the last success is older
+  python3 backup.py --every 6h          stay and repeat, where there is no cron: now and then every six hours, until SIGTERM
   python3 backup.py --demo              the whole story on sample databases and an embedded Postgres
 
 flags:
@@ -30,11 +31,12 @@ exit status:
 import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import cli, config, demo, local_runs, log
+from lib import cli, config, demo, local_runs, log, schedule
 from lib.postgres import last_run, merge, mirrors, runs
 from lib.postgres.connection import Target
 from lib.reporting import alerts, preview, status
 from lib.reporting.outcome import Report
+from lib.reporting.words import seconds
 from lib.sqlite import changes
 from lib.sqlite import snapshot as snapshots
 
@@ -50,6 +52,8 @@ def main(options, console) -> int:
     if options.dry_run or options.verify:
         compare = preview.changes if options.dry_run else preview.differences
         return preview.show(settings, sources, compare, console)
+    if options.every:
+        return schedule.repeat(seconds(options.every), lambda: back_up(settings, sources, options, console), console)
     return back_up(settings, sources, options, console)
 
 
@@ -110,6 +114,7 @@ def flags() -> cli.Parser:
     parser.add_argument("--accept-shrink", action="store_true")
     parser.add_argument("--status", action="store_true")
     parser.add_argument("--max-age")
+    parser.add_argument("--every")
     parser.add_argument("--demo", action="store_true")
     return parser
 

@@ -73,7 +73,7 @@ class LocalState:
 
 
 def local_state(paths: list[Path], name: str) -> LocalState:
-    """Describe the newest of the snapshots that were kept for several targets; raise SourceError where none has a note that fits."""
+    """Describe the newest of the snapshots kept for several targets; raise SourceError where none has a note that fits."""
     notes = {path: note for path in paths if (note := previous.about(path))}
     if not notes:
         raise SourceError(f"there is no snapshot of {name} on this machine.", f"python3 restore.py --database {name}")

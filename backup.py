@@ -9,6 +9,7 @@ usage: python3 backup.py [SOURCE …] [flags]
   python3 backup.py --verify            compare every row of the mirrors with the databases; change nothing
   python3 backup.py --status            how each database is doing: last success and failure, next run, size, drills
   python3 backup.py --status --max-age 7h   for monitoring: exit 1 when the last success is older
+  python3 backup.py --report status.html   the same and more as one HTML file: runs, tables, size with a forecast, drills
   python3 backup.py --every 6h          stay and repeat, where there is no cron: now and then every six hours, until SIGTERM
   python3 backup.py --demo              the whole story on sample databases and an embedded Postgres
 
@@ -35,6 +36,7 @@ from lib import cli, config, demo, local_runs, log, schedule
 from lib.postgres import last_run, merge, mirrors, runs
 from lib.postgres.connection import Target
 from lib.reporting import alerts, preview, status
+from lib.reporting import report as page
 from lib.reporting.outcome import Report
 from lib.reporting.words import seconds
 from lib.sqlite import changes
@@ -49,6 +51,8 @@ def main(options, console) -> int:
     log.open_file(settings.log)
     if options.status:
         return status.show(settings, sources, options.max_age, console)
+    if options.report:
+        return page.write(settings, sources, options.report, console)
     if options.dry_run or options.verify:
         compare = preview.changes if options.dry_run else preview.differences
         return preview.show(settings, sources, compare, console)
@@ -115,6 +119,7 @@ def flags() -> cli.Parser:
     parser.add_argument("--status", action="store_true")
     parser.add_argument("--max-age")
     parser.add_argument("--every")
+    parser.add_argument("--report", metavar="FILE.html")
     parser.add_argument("--demo", action="store_true")
     return parser
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from lib import __version__, log
 from lib.errors import Interrupted, Problem, SettingsError
 from lib.redact import clean
+from lib.reporting import progress
 
 SAVED, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
 
@@ -86,6 +87,7 @@ def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> N
     try:
         options = parser.parse_args()
         console = Console(options)
+        progress.show_to(console)
         status = main(options, console)
     except Interrupted as interruption:
         name = signal.Signals(interruption.number).name

@@ -15,6 +15,7 @@ from lib.plan import Source, TablePlan
 from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
+from lib.reporting import progress
 from lib.sqlite import difference, lines, one_table, previous, snapshot, swap, untyped, writer
 from lib.sqlite.names import quoted
 
@@ -165,7 +166,8 @@ def _fill(target: Target, state: SavedState, table: TablePlan, connection: sqlit
         writer.clear_internal(connection, table)
     if table.mirror:
         rows = writer.MirrorRows(connection, table)
-        saved.read_rows(target, state, table, rows, writer.OldRows(connection, table))
+        with progress.of_rows(table.printable, state.digests[table.label].rows, rows) as shown:
+            saved.read_rows(target, state, table, shown, writer.OldRows(connection, table))
         rows.flush()
     misfits = writer.MisfitRows(connection, table)
     saved.read_misfits(target, state, table, misfits, writer.OldMisfitRows(misfits))

@@ -23,6 +23,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 FOLDER = REPOSITORY / "tests" / "screenshots"
 BUTTONS = ("#ff5f57", "#febc2e", "#28c840")
 STYLE = ".prompt{fill:#7ee787}.said{fill:#e6edf3}text{font:13px ui-monospace,Menlo,Consolas,monospace;white-space:pre}"
+HOST = "db.example.supabase.co"
 SHOTS = (("light", 1080), ("dark", 1080), ("phone", 360))
 AGE = """
     UPDATE {0} SET {1} = {1} - make_interval(hours => 6) * ((SELECT max(run) FROM backup.runs) - run) / {2}"""
@@ -52,7 +53,7 @@ def browser_page(path: Path, width: int, scheme: str, complaints: list[str]):
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme, device_scale_factor=1.5)
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme, device_scale_factor=1)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: complaints.append(request.url))
@@ -78,10 +79,11 @@ def terminal_svg(text: str) -> str:
 
 def session(bot: Bot) -> str:
     said = []
-    for command in ("backup.py --verbose", "backup.py --status", "restore.py --dry-run"):
+    sample.live(bot.data, 4711)
+    for command in ("backup.py --verbose", "backup.py --status", "restore.py --drill"):
         done = bot.run(*command.split()).expect(0)
         said.append(f"$ python3 {command}\n{done.stdout}")
-    return "\n".join(said).replace(str(bot.data), "sqlite_data").replace("127.0.0.1", "db.example.supabase.co")
+    return "\n".join(said).replace("127.0.0.1", HOST)
 
 
 def main() -> None:
@@ -94,6 +96,7 @@ def main() -> None:
             make_history(bot, runs=60, outage=31)
             report = Path(name) / "status.html"
             bot.run("backup.py", "--report", str(report)).expect(0)
+            report.write_text(report.read_text().replace("127.0.0.1", HOST))
             for title, width in SHOTS:
                 with browser_page(report, width, "dark" if title == "dark" else "light", []) as page:
                     page.screenshot(path=FOLDER / f"report-{title}.png", full_page=True)

@@ -100,4 +100,4 @@ def _proven(block: Health) -> str:
 
 def fill(found: int, plan_mb: int) -> str:
     """Return `5.8 MB of 500 MB (1 %)`."""
-    return f"{size(found)} of {size(plan_mb * 1_000_000)} ({found * 100 // (plan_mb * 1_000_000)} %)"
+    return f"{size(found)} of {size(plan_mb * 1_000_000)} ({found / plan_mb / 10_000:.0f} %)"

@@ -16,6 +16,7 @@ usage: python3 backup.py [SOURCE …] [flags]
 flags:
   --full            send and compare every row, also of a database whose file has not changed
   --accept-shrink   back up also when a database has lost most of its rows or a table (BACKUP_MAX_SHRINK)
+  --accept-exposure back up also when somebody has opened the private schemas to others
   --env-file PATH   settings from this file instead of .env beside the scripts
   --json            one JSON object on stdout, for machines
   --quiet           print failures only
@@ -29,11 +30,12 @@ exit status:
   3  incomplete   something was saved, something needs a person: read the lines on stderr
 """
 
+import functools
 import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib import cli, config, demo, local_runs, log, schedule
-from lib.postgres import last_run, merge, mirrors, runs
+from lib.postgres import last_run, merge, mirrors, room, runs, security
 from lib.postgres.connection import Target
 from lib.reporting import alerts, preview, status
 from lib.reporting import report as page
@@ -57,7 +59,7 @@ def main(options, console) -> int:
         compare = preview.changes if options.dry_run else preview.differences
         return preview.show(settings, sources, compare, console)
     if options.every:
-        return schedule.repeat(seconds(options.every), lambda: back_up(settings, sources, options, console), console)
+        schedule.repeat(seconds(options.every), lambda: back_up(settings, sources, options, console), console)
     return back_up(settings, sources, options, console)
 
 
@@ -81,7 +83,8 @@ def back_up_all(settings, sources, options, console) -> Report:
         with report.attempted(target_settings, *sources), Target(target_settings, settings.schema) as target:
             for name, path in sources.items():
                 with report.attempted(target_settings, name):
-                    report.add(target_settings, back_up_source(target, settings, name, path, options, report))
+                    attempt = functools.partial(back_up_source, target, settings, name, path, options, report)
+                    report.add(target_settings, target.again(attempt))
     return report
 
 
@@ -90,8 +93,11 @@ def back_up_source(target, settings, name, path, options, report):
     run, source = runs.open_run(target, name)
     place = settings.snapshot_of(name, target.settings.number)
     with runs.closed(target, run), snapshots.being_checked(path, settings.snapshots, settings.check, place) as snapshot:
+        warnings = room.look(target, run, snapshot, settings.max_database_mb)
         with target.transaction():
-            runs.lock_source(target, run)
+            openings = runs.lock_source(target, run, source)
+            if not options.accept_exposure:
+                security.refuse_exposure(openings, name)
             edits = runs.hand_edits(target, name)
             plan = mirrors.plan(snapshot, mirrors.read(target, source), source)
             if not options.accept_shrink:
@@ -104,7 +110,8 @@ def back_up_source(target, settings, name, path, options, report):
             snapshot.finish_check()
             runs.save(target, run, snapshot, plan, settings.keep_days)
         kept = snapshot.keep_as(place, run=run.run, rows=run.rows)
-    for warning in [*edits, *plan.warnings, *kept]:
+    exposed = [security.as_sentence(openings)] if openings else []
+    for warning in [*warnings, *exposed, *edits, *plan.warnings, *kept]:
         report.warn(warning)
     return run
 
@@ -116,6 +123,7 @@ def flags() -> cli.Parser:
     parser.add_argument("--verify", action="store_true")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--accept-shrink", action="store_true")
+    parser.add_argument("--accept-exposure", action="store_true")
     parser.add_argument("--status", action="store_true")
     parser.add_argument("--max-age")
     parser.add_argument("--every")

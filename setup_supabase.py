@@ -68,6 +68,7 @@ def set_up(found, settings, target_settings, options) -> None:
             create_writer(found, target, settings)
         if not found.failures:
             checks.installed(found, target)
+        if not found.failures:
             checks.exposure(found, target, installation.schemas(settings))
 
 
@@ -91,6 +92,8 @@ def create_writer(found, target, settings) -> None:
     with found.step("Writer role") as tell, target.transaction():
         password = installation.create_writer(target, settings)
         tell(f"{installation.writer_name(target)} can back up and restore, and cannot remove history")
+    if found.failures:
+        return
     user = ".".join([installation.writer_name(target), *target.settings.user.split(".")[1:]])
     found.console.say(
         f"     Put this user and password into SUPABASE_DB_URL in .env; they are not shown again:\n     {user}:{password}"

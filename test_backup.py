@@ -22,8 +22,6 @@ exit status:
 """
 
 import contextlib
-import tempfile
-from pathlib import Path
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up_all
@@ -38,10 +36,10 @@ def main(options, console) -> int:
         checks.channels(found, config.load(options.env_file).channels)
         return finished(found, console)
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hybrid-backup-test-")))
+        folder, abandoned = stack.enter_context(trial.scratch_folder())
         settings = usable_settings(found, options, folder, stack, console)
         for target_settings in settings.targets:
-            check_target(found, settings, target_settings, folder / str(target_settings.number))
+            check_target(found, settings, target_settings, folder / str(target_settings.number), abandoned)
     return finished(found, console)
 
 
@@ -63,13 +61,13 @@ def usable_settings(found, options, folder, stack, console):
     return settings
 
 
-def check_target(found, settings, target_settings, folder) -> None:
+def check_target(found, settings, target_settings, folder, abandoned) -> None:
     folder.mkdir()
     scratch = trial.scratch_settings(settings, target_settings, folder)
     target = checks.connect(found, target_settings, scratch.schema)
     if not target:
         return
-    with target, trial.scratch_schemas(target):
+    with target, trial.scratch_schemas(target, abandoned):
         checks.rights(found, target)
         checks.sources(found, settings, scratch.snapshots)
         if not found.failures:

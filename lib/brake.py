@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lib.errors import Problem
+from lib.printable import name
 from lib.reporting.words import plural
 
 # Fewer lost rows than this are no alarm, whatever share they are.
@@ -37,13 +38,13 @@ def refuse_sudden_loss(source: str, rows: Rows, max_shrink: int) -> None:
 
 
 def _gone(rows: Rows) -> str:
-    gone = [f"{table} ({plural(count, 'row')})" for table, count in rows.before.items() if count and table not in rows.now]
+    gone = [f"{name(table)} ({plural(count, 'row')})" for table, count in rows.before.items() if count and table not in rows.now]
     return f"has lost the table {', '.join(gone)}" if gone else ""
 
 
 def _emptied(rows: Rows) -> str:
     """One table may be emptied by ordinary cleaning; several at once are not."""
-    empty = [table for table, count in rows.before.items() if count >= SMALL_TABLE and not rows.now.get(table)]
+    empty = [name(table) for table, count in rows.before.items() if count >= SMALL_TABLE and not rows.now.get(table)]
     return f"has lost all rows of {' and '.join(empty)} at once" if len(empty) > 1 and rows.lost >= FLOOR else ""
 
 

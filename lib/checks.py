@@ -12,12 +12,11 @@ from lib.channels import Channels
 from lib.cli import Console
 from lib.config import Settings
 from lib.errors import Problem
-from lib.postgres import installation, security
+from lib.postgres import installation, release, security
 from lib.postgres.connection import Target
 from lib.reporting import alerts
 from lib.reporting.words import plural, size
 from lib.sqlite import snapshot as snapshots
-from lib.targets import CERTIFICATE
 
 OLDEST_SERVER = 130000
 PINGS = 3
@@ -66,8 +65,6 @@ def connect(checks: Checks, target_settings, schema: str) -> Target | None:
             raise Problem(f"the database's encoding is {server.encoding}.", "create the database with ENCODING 'UTF8'")
         tell(f"PostgreSQL {server.version}, {security.tls(target)}, round trip {round_trip(target):.0f} ms")
         tell(f"database size {size(server.bytes)}")
-        if not target_settings.is_verified and not target_settings.is_local:
-            tell(f"to verify the server, download its certificate (Database, Settings, SSL) and save it as {CERTIFICATE}")
     return target
 
 
@@ -105,14 +102,15 @@ def installed(checks: Checks, target: Target) -> None:
     with checks.step("Setup") as tell:
         if not installation.is_installed(target):
             raise Problem(f"the schema {target.schema} has not been set up.", "python3 setup_supabase.py")
-        tell(f"the schema {target.schema} is there")
+        release.refuse_other(target)
+        tell(f"the schema {target.schema} is there, version {release.VERSION}")
 
 
 def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:
     with checks.step("Privacy") as tell:
         found = security.openings(target, schemas)
         if found:
-            raise Problem(f"others can get in: {'; '.join(found)}.", "python3 setup_supabase.py")
+            raise Problem(security.as_sentence(found), security.CLOSE)
         tell("closed to anon, authenticated, service_role and PUBLIC; row level security is on")
 
 

@@ -2,15 +2,15 @@
 
 import argparse
 import json
-import signal
 import sys
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from lib import __version__, log
+from lib import __version__, log, stopping
 from lib.errors import Interrupted, Problem, SettingsError
-from lib.redact import clean
+from lib.printable import record
+from lib.redact import clean, hide, hide_all
 from lib.reporting import progress
 
 SAVED, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
@@ -64,7 +64,7 @@ class Console:
     def warn(self, text: str) -> None:
         log.warning(text)
         if not self.is_quiet:
-            print(clean(f"Warning: {text}"), file=sys.stderr, flush=True)
+            print(record(hide(f"Warning: {text}")), file=sys.stderr, flush=True)
 
     def complain(self, text: str) -> None:
         """Print the reason of a failure that is the answer, not an accident."""
@@ -72,38 +72,45 @@ class Console:
         print(clean(text), file=sys.stderr, flush=True)
 
     def fail(self, problem: Problem) -> None:
+        stopping.check()
         log.error(problem.what)
         print(clean(problem.text), file=sys.stderr)
 
     def result(self, found: dict) -> None:
         if self.is_json:
-            print(clean(json.dumps(found, ensure_ascii=False)), flush=True)
+            print(json.dumps(hide_all(found)), flush=True)
 
 
 def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> NoReturn:
     """Run a script's main function and end with its exit status; no traceback reaches the operator."""
-    _interrupt_on_signals()
+    try:
+        stopping.on_signals()
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a restore
+        status = _status(main, parser)
+        stopping.check()
+    except Interrupted as interruption:
+        stopping.leave(interruption.number)
+    stopping.forget_signals()
+    sys.exit(status)
+
+
+def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> int:
     console = Console(None)
     try:
         options = parser.parse_args()
         console = Console(options)
         progress.show_to(console)
-        status = main(options, console)
-    except Interrupted as interruption:
-        name = signal.Signals(interruption.number).name
-        print(f"Stopped by {name}; what was not finished was rolled back.", file=sys.stderr)
-        status = 128 + interruption.number
+        return main(options, console)
     except Problem as problem:
         console.fail(problem)
         console.result({"outcome": "failed", "error": problem.what, "try": problem.remedy})
-        status = problem.status
+        return problem.status
     except Exception as error:
         log.error(traceback.format_exc())
         problem = Problem(f"an unexpected {type(error).__name__}: {error}", "report it, with the traceback in the log")
         console.fail(problem)
         console.result({"outcome": "failed", "error": problem.what, "try": problem.remedy})
-        status = FAILED
-    sys.exit(status)
+        return FAILED
 
 
 def judged(anything_saved: bool, anything_failed: bool) -> tuple[str, int]:
@@ -119,12 +126,3 @@ def ask(question: str) -> bool:
         return input(f"{question} [yes/no] ").strip().lower() in ("yes", "y")
     except EOFError:
         return False
-
-
-def _interrupt_on_signals() -> None:
-    def interrupt(number: int, _frame: object) -> NoReturn:
-        raise Interrupted(number)
-
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), interrupt)

@@ -79,8 +79,9 @@ def load(env_file: str | None = None) -> Settings:
     values = DEFAULTS | _file_values(path, problems, bool(env_file)) | dict(os.environ)
     values = {name: value.strip() for name, value in values.items() if value.strip() or name in DEFAULTS}
     problems += _unknown_names(values)
+    found = targets.read(values, path.parent, problems)
     settings = Settings(
-        targets=targets.read(values, path.parent, problems),
+        targets=found,
         sources=_sources(values, path.parent, problems),
         schema=_schema(values, problems),
         keep_days=_number(values, "BACKUP_KEEP_DAYS", range(1, 36501), problems),
@@ -88,8 +89,8 @@ def load(env_file: str | None = None) -> Settings:
         check=_choice(values, "BACKUP_CHECK", ("full", "quick"), problems),
         log=path.parent / values["BACKUP_LOG"],
         folder=path.parent,
-        warnings=_readable_by_others(path),
-        max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(1, 10**7), problems),
+        warnings=_readable_by_others(path) + targets.unverified(found),
+        max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
         channels=channels.read(values, problems),
     )
     if problems:

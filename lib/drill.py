@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from lib import cli, rebuild
+from lib import cli, printable, rebuild
 from lib.config import Settings
 from lib.errors import Problem
 from lib.postgres import installation, saved
@@ -71,7 +71,7 @@ def _compared(built: Path, kept: Path, state: SavedState) -> str:
         return "every row compared with what the run recorded (its snapshot is not on this machine)"
     for found in difference.between(kept, built):
         if found.added or found.changed or found.removed:
-            raise Problem(f"{state.source.name}.{found.table} came back changed.", "please report it")
+            raise Problem(f"{state.source.name}.{printable.name(found.table)} came back changed.", "please report it")
     with contextlib.closing(snapshot.open_read_only(kept)) as ours, contextlib.closing(snapshot.open_read_only(built)) as theirs:
         if schema.sorted_objects(ours) != schema.sorted_objects(theirs):
             raise Problem(f"the schema of {state.source.name} came back changed.", "please report it")

@@ -30,7 +30,19 @@ class SourceError(Problem):
 
 
 class ConnectionRefused(Problem):
-    """The target cannot be reached or refuses us."""
+    """The target refuses us; trying again would not help, and may do harm."""
+
+
+class Unreachable(Problem):
+    """Nothing answers at the target's address: a mistake in the settings, or, where it has answered before, an outage."""
+
+
+class MayPass(Problem):
+    """The connection was cut, or the target is full or starting up: trying again may help."""
+
+
+class Locked(Problem):
+    """Somebody else is at work on the source."""
 
 
 class Interrupted(BaseException):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib import local_runs
 from lib.config import Settings
-from lib.errors import ConnectionRefused, Problem
+from lib.errors import MayPass, Problem, Unreachable
 from lib.postgres import installation
 from lib.postgres.connection import Target
 from lib.targets import TargetSettings
@@ -79,7 +79,7 @@ def of_target(settings: Settings, target_settings: TargetSettings, sources: dict
 
 def is_out_of_reach(found: Health) -> bool:
     """Whether the target could not be asked because it could not be reached, which says nothing against the backup."""
-    return isinstance(found.problem, ConnectionRefused)
+    return isinstance(found.problem, (Unreachable, MayPass))
 
 
 def _as_seen_here(settings: Settings, target: TargetSettings, name: str, problem: Problem) -> Health:

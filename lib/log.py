@@ -7,8 +7,9 @@ import time
 from collections import deque
 from pathlib import Path
 
+from lib import printable
 from lib.errors import SettingsError
-from lib.redact import clean
+from lib.redact import hide
 
 MOST_BYTES = 1_000_000
 KEPT_FILES = 5
@@ -31,7 +32,7 @@ class _Clean(logging.Formatter):
     converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
-        return clean(super().format(record))
+        return printable.record(hide(super().format(record)))
 
 
 class _Recent(logging.Handler):

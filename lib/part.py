@@ -41,6 +41,7 @@ class Part:
     """The rows of a table that are sent, the keys that vanished, and the digest of the rows that stay as they are.
 
     `rows` is None where nothing is sent. `vanished` is None where the whole table is: then Postgres finds what vanished.
+    `is_first` where the mirror is empty: then the rows go straight into it.
     """
 
     table: TablePlan
@@ -48,6 +49,7 @@ class Part:
     rows: Rows | None = EVERY_ROW
     vanished: Rows | None = None
     kept: Digest = field(default_factory=Digest)
+    is_first: bool = False
 
     @property
     def is_sent(self) -> bool:

@@ -8,6 +8,7 @@ import string
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 
+from lib import printable
 from lib.errors import Problem
 from lib.postgres.names import mirror_name
 from lib.sqlite.schema import Column, Table
@@ -67,7 +68,7 @@ class TablePlan:
 
     @property
     def printable(self) -> str:
-        return self.name.encode("utf-8", "replace").decode()
+        return printable.name(self.name)
 
 
 @dataclass(frozen=True)

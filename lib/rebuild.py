@@ -1,8 +1,10 @@
 """Rebuild a SQLite file from a target, beside its destination, and check it before anything is replaced."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +21,9 @@ from lib.reporting import progress
 from lib.sqlite import difference, lines, one_table, previous, snapshot, swap, untyped, writer
 from lib.sqlite.names import quoted
 
+# What reading a row raises that no run has written.
+UNREADABLE = (ValueError, KeyError, IndexError, TypeError, OverflowError, struct.error)
+
 
 @dataclass
 class Rebuilt:
@@ -32,14 +37,25 @@ class Rebuilt:
 def rebuilt(target: Target, state: SavedState, destination: Path) -> Iterator[Rebuilt]:
     """Build and check a file beside `destination`; whatever is not moved away by the caller is removed."""
     with _beside(destination) as path:
-        found = Rebuilt(path, [])
-        with _explained(destination), writer.building(path, state.definition, found.missing) as connection:
-            for table in sorted(state.tables, key=lambda table: table.is_internal):
-                _fill_and_compare(target, state, table, connection)
         with _explained(destination):
-            _check(path)
-            writer.set_journal_mode(path, state.definition)
+            found = _built(target, state, path)
         yield found
+
+
+def _built(target: Target, state: SavedState, path: Path) -> Rebuilt:
+    """Build the file; where rows contradict their declaration, build it again, and fill those tables without it."""
+    found = Rebuilt(path, [])
+    _build(target, state, found, set())
+    if contradicted := _differing(path, state):
+        path.unlink()
+        _build(target, state, found, contradicted)
+        if different := _differing(path, state):
+            raise Problem(
+                f"{state.source.name}.{min(different)}: the rebuilt table differs from what run {state.run} saved.",
+                "python3 backup.py --verify  shows whether somebody changed the mirror by hand",
+            )
+    writer.set_journal_mode(path, state.definition)
+    return found
 
 
 @contextlib.contextmanager
@@ -92,9 +108,9 @@ def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterat
         for name, state in states.items():
             path = stack.enter_context(_beside(places[name]))
             with _explained(places[name]):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
                 shutil.copyfile(state.path, path)
-                path.chmod(0o600)
-                _check(path)
+                snapshot.check_file(path)
                 writer.set_journal_mode(path, {"pragmas": {"journal_mode": state.journal_mode}})
             files[name] = Rebuilt(path, [])
         yield files
@@ -127,38 +143,39 @@ def with_table(files: dict[str, Rebuilt], present: dict[str, Path], table: str) 
         with snapshot.taken(present[name], built.path.parent, "full") as now:
             now.connection.close()
             one_table.put_back(now.path, built.path, table)
-            _check(now.path)
+            snapshot.check_file(now.path)
             writer.set_journal_mode(now.path, {"pragmas": {"journal_mode": now.journal_mode}})
             now.path.replace(built.path)
     return files
 
 
-def _fill_and_compare(target: Target, state: SavedState, table: TablePlan, connection: sqlite3.Connection) -> None:
-    """Fill a table, and compare every row with what the run recorded."""
-    if _filled_alike(target, state, table, connection):
-        return
-    connection.execute(f"DELETE FROM {quoted(table.name)}")
-    with untyped.declared(connection, table.name):
-        _fill(target, state, table, connection)
-    if _differs(connection, table, state):
-        raise Problem(
-            f"{state.source.name}.{table.printable}: the rebuilt table differs from what run {state.run} saved "
-            f"({state.digests[table.label].rows} rows expected).",
-            "python3 backup.py --verify  shows whether somebody changed the mirror by hand",
-        )
+def _build(target: Target, state: SavedState, found: Rebuilt, contradicted: set[str]) -> None:
+    with writer.building(found.path, state.definition, found.missing) as connection:
+        for table in sorted(state.tables, key=lambda table: table.is_internal):
+            if table.label in contradicted or not _filled(target, state, table, connection):
+                with untyped.declared(connection, table.name), contextlib.suppress(*UNREADABLE):
+                    _fill(target, state, table, connection)
 
 
-def _filled_alike(target: Target, state: SavedState, table: TablePlan, connection: sqlite3.Connection) -> bool:
-    """Whether the rows went in unchanged; the table's declaration may convert or refuse what contradicts it."""
+def _filled(target: Target, state: SavedState, table: TablePlan, connection: sqlite3.Connection) -> bool:
+    """Fill a table, or leave it empty where its declaration refuses a row."""
     try:
         _fill(target, state, table, connection)
-    except sqlite3.IntegrityError:
+    except (sqlite3.IntegrityError, *UNREADABLE):
+        connection.execute(f"DELETE FROM {quoted(table.name)}")
         return False
-    return not _differs(connection, table, state)
+    return True
 
 
-def _differs(connection: sqlite3.Connection, table: TablePlan, state: SavedState) -> bool:
-    return lines.digest(connection, table) != state.digests[table.label]
+def _differing(path: Path, state: SavedState) -> set[str]:
+    """Compare every row with what the run recorded, while SQLite checks the file; return the tables that differ."""
+    with (
+        snapshot.check_beside(path, "full") as checked,
+        contextlib.closing(snapshot.open_read_only(path)) as connection,
+    ):
+        found = {table.label for table in state.tables if lines.digest(connection, table) != state.digests[table.label]}
+        checked.result()
+    return found
 
 
 def _fill(target: Target, state: SavedState, table: TablePlan, connection: sqlite3.Connection) -> None:
@@ -171,11 +188,6 @@ def _fill(target: Target, state: SavedState, table: TablePlan, connection: sqlit
         rows.flush()
     misfits = writer.MisfitRows(connection, table)
     saved.read_misfits(target, state, table, misfits, writer.OldMisfitRows(misfits))
-
-
-def _check(path: Path) -> None:
-    with contextlib.closing(snapshot.open_read_only(path)) as connection:
-        snapshot.check_file(connection, "full")
 
 
 @contextlib.contextmanager

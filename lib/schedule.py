@@ -2,25 +2,21 @@
 
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
-from lib import cli, log
-from lib.errors import Interrupted
+from lib import cli
 
 LOOK_SECONDS = 60
 
 
-def repeat(every: int, back_up: Callable[[], int], console: cli.Console) -> int:
-    """Back up now and then every so many seconds, until a signal asks to stop."""
+def repeat(every: int, back_up: Callable[[], int], console: cli.Console) -> NoReturn:
+    """Back up now and then every so many seconds, until a signal ends the script."""
     first = clock()
-    try:
-        while True:
-            back_up()
-            start = next_start(first, every, clock())
-            console.note(f"next run in {start - clock():,.0f} s")
-            _wait_until(start)
-    except Interrupted as interruption:
-        log.info(f"stopped by signal {interruption.number}")
-        return cli.SAVED
+    while True:
+        back_up()
+        start = next_start(first, every, clock())
+        console.note(f"next run in {start - clock():,.0f} s")
+        _wait_until(start)
 
 
 def next_start(first: float, every: int, now: float) -> float:

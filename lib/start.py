@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from lib import stopping
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 INSTALL = f"python3 -m venv {REPOSITORY}/.venv && {REPOSITORY}/.venv/bin/pip install -r {REPOSITORY}/requirements.txt"
 
@@ -33,5 +35,12 @@ def require_psycopg2() -> None:
         sys.exit(2)
 
 
+def stop_at_once_on_signals() -> None:
+    """A script that still loads its modules has nothing to clean up; whoever imports a script has signals of his own."""
+    if Path(sys.argv[0]).resolve().parent == REPOSITORY:
+        stopping.at_once()
+
+
 use_venv()
+stop_at_once_on_signals()
 require_psycopg2()

@@ -1,5 +1,6 @@
 """The targets among the settings: from a connection string or its parts, each with TLS that verifies the server if it can."""
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ SAMPLE = re.compile(r"YOUR[_-]|\[YOUR|<[a-z-]+>", re.IGNORECASE)
 SAFE_SSLMODES = ("require", "verify-ca", "verify-full")
 SSLMODES = ("disable", "allow", "prefer", *SAFE_SSLMODES)
 CERTIFICATE = "prod-ca-2021.crt"
+# A name, an address or a socket's folder: no list, which libpq would try one by one, and no connection string.
+HOST = re.compile(r"/[^,\s]*|[^/,@\s\\]+")
 URL = re.compile(
     r"postgres(?:ql)?://(?:(?P<user>[^:@/]*)(?::(?P<password>.*))?@)?"
     r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:/?\[\]@]*)(?::(?P<port>\d+))?(?:/(?P<name>[^?]*))?(?:\?(?P<query>.*))?",
@@ -40,10 +43,6 @@ class TargetSettings:
     @property
     def is_local(self) -> bool:
         return is_local(self.host)
-
-    @property
-    def is_verified(self) -> bool:
-        return self.sslmode == "verify-full"
 
 
 def read(values: dict[str, str], folder: Path, problems: list[str]) -> list[TargetSettings]:
@@ -100,6 +99,8 @@ def _target(name: str, found: dict, values: dict, number: int, folder: Path, pro
         for part in ("HOST", "USER", "PASSWORD")
         if SAMPLE.search(found[part])
     ]
+    if not HOST.fullmatch(found["HOST"]):
+        problems.append(f"{name}{'HOST' if name.endswith('_') else ''}: the host is not one name or address.")
     port = found["PORT"] or "5432"
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         problems.append(f"{name}: the port {port!r} is not a number from 1 to 65535.")
@@ -122,7 +123,7 @@ def _tls(name: str, found: dict, values: dict, folder: Path, problems: list[str]
     mode = found["SSLMODE"] or values.get("SUPABASE_DB_SSLMODE", "")
     certificate = found["SSLROOTCERT"] or values.get("SUPABASE_DB_SSLROOTCERT", "")
     local = is_local(found["HOST"])
-    if not certificate and (folder / CERTIFICATE).exists():
+    if not certificate and not local and (folder / CERTIFICATE).exists():
         certificate = CERTIFICATE
     if certificate and certificate != "system":
         certificate = str(folder / certificate)
@@ -134,15 +135,22 @@ def _tls(name: str, found: dict, values: dict, folder: Path, problems: list[str]
         problems.append(f"{name}: sslmode {mode!r} would let others read the password; use require or verify-full.")
     if mode.startswith("verify") and not certificate:
         problems.append(f"{name}: sslmode {mode} needs the server's certificate: set SUPABASE_DB_SSLROOTCERT.")
-    return mode or _default_sslmode(certificate, local), certificate
-
-
-def _default_sslmode(certificate: str, local: bool) -> str:
-    if local:
-        return "prefer"
-    return "verify-full" if certificate else "require"
+    return mode or ("verify-full" if certificate else "prefer" if local else "require"), certificate
 
 
 def is_local(host: str) -> bool:
     """Loopback and Unix sockets: nothing leaves the machine."""
-    return host in ("localhost", "::1") or host.startswith(("127.", "/"))
+    try:
+        return host == "localhost" or host.startswith("/") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def unverified(targets: list[TargetSettings]) -> list[str]:
+    """Return a warning for each target whose server could be anybody."""
+    return [
+        f"{target.host} is not verified: somebody in between could pose as it. Download its certificate (dashboard, Database, "
+        f"Settings, SSL) and save it beside .env as {CERTIFICATE}."
+        for target in targets
+        if not target.is_local and not target.sslmode.startswith("verify")
+    ]

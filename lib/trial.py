@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import secrets
+import shutil
+import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 
 from psycopg2 import sql
 
-from lib import rebuild
+from lib import leftovers, rebuild
 from lib.cli import Console
 from lib.config import Settings
 from lib.errors import Problem
@@ -23,12 +25,26 @@ from lib.targets import TargetSettings
 
 # Above this, the round trip uses sample databases: a copy of the real ones might fill a small plan.
 MOST_BYTES = 50_000_000
-OPTIONS = Namespace(accept_shrink=True, full=False)
+SUFFIX = "trying"
+OPTIONS = Namespace(accept_shrink=True, accept_exposure=False, full=False)
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[tuple[Path, list[str]]]:
+    """Yield a temporary folder, named for the scratch schema, and the schemas of runs that were killed on this machine."""
+    temporary = Path(tempfile.gettempdir())
+    abandoned = leftovers.remove_abandoned(temporary, SUFFIX)
+    folder = temporary / leftovers.owned_name(f"backup_test_{int(time.time())}_{secrets.token_hex(2)}", SUFFIX)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder, abandoned
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def scratch_settings(settings: Settings, target: TargetSettings, folder: Path) -> Settings:
     """Return settings for a copy of the sources, and schemas that no deployment uses."""
-    schema = f"backup_test_{int(time.time())}_{secrets.token_hex(2)}"
+    schema = folder.parent.name.partition(".")[0]
     sources = {name: folder / "sources" / path.name for name, path in settings.sources.items()}
     return dataclasses.replace(settings, targets=[target], schema=schema, sources=sources, folder=folder, warnings=[])
 
@@ -48,12 +64,12 @@ def copy_sources(settings: Settings, scratch: Settings) -> str:
 
 
 @contextlib.contextmanager
-def scratch_schemas(target: Target) -> Iterator[None]:
+def scratch_schemas(target: Target, abandoned: list[str]) -> Iterator[None]:
     """Remove the scratch schemas at the end, also when interrupted, and those that killed runs left behind."""
     try:
         yield
     finally:
-        found = [name for (name,) in target.run("scratch_schemas", {"schema": target.schema})]
+        found = [name for (name,) in target.run("scratch_schemas", {"schemas": [target.schema, *abandoned]})]
         if found:
             target.run("drop_schemas", schemas=sql.SQL(", ").join(map(sql.Identifier, found)))
 
@@ -111,7 +127,7 @@ def _compare(built: Path, original: Path, state: saved.SavedState) -> int:
     ):
         for table in state.tables:
             if lines.digest(ours, table) != lines.digest(theirs, table):
-                raise Problem(f"{state.source.name}.{table.name} came back changed.", "please report it")
+                raise Problem(f"{state.source.name}.{table.printable} came back changed.", "please report it")
         if schema.sorted_objects(ours) != schema.sorted_objects(theirs):
             raise Problem(f"the schema of {state.source.name} came back changed.", "please report it")
     return state.rows

@@ -3,6 +3,7 @@
 usage: python3 tests/bench.py stalls [USERS]      the bot's commits with and without a backup beside it
        python3 tests/bench.py history [USERS]     the undo log of thirty runs: its size, and how long going back takes
        python3 tests/bench.py steps [USERS]       wall time and peak memory of setup, backup and restore
+       python3 tests/bench.py growth [USERS]      the server's side of twenty ordinary days: bytes, WAL, dead rows, table sizes
 """
 
 import contextlib
@@ -69,6 +70,31 @@ def history(users: int) -> None:
             print(path.name, compare.differences(path, Path(folder) / "oldest" / "0" / path.name) or "oldest state identical")
 
 
+def growth(users: int) -> None:
+    """Twenty days of four runs, three of them without a change; print what the server writes and keeps beyond the rows."""
+    with embedded.running() as server, tempfile.TemporaryDirectory() as folder:
+        bot = Bot.make(Path(folder) / "bot", server.url, users)
+        bot.run("setup_supabase.py").expect(0)
+        size = (
+            "SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class"
+            " WHERE relkind = 'r' AND relnamespace::regnamespace::text LIKE 'backup\\_%'"
+        )
+        wal, sent, received, changed = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint", 0, 0, 0
+        ((mirrors,),), ((start,),) = bot.query(size), bot.query(wal)
+        for day in range(20):
+            sample.live(bot.data, day)
+            for _ in range(4):
+                found = bot.backup()
+                sent += sum(run["bytes_sent"] for run in found["runs"])
+                received += sum(run["bytes_received"] for run in found["runs"])
+                changed += sum(t["inserted"] + t["updated"] + t["deleted"] for run in found["runs"] for t in run["tables"])
+        ((mirrors_now,),), ((end,),) = bot.query(size), bot.query(wal)
+        ((dead,),) = bot.query("SELECT sum(n_dead_tup)::bigint FROM pg_stat_user_tables WHERE schemaname LIKE 'backup\\_%'")
+        ((undo, total),) = bot.query("SELECT pg_total_relation_size('backup.undo_log'), pg_database_size(current_database())")
+        print(f"80 runs, {changed:,} changed rows: sent {sent:,}, received {received:,}, WAL {end - start:,} bytes")
+        print(f"mirrors {mirrors:,} → {mirrors_now:,} bytes, {dead:,} dead rows, undo log {undo:,}, database {total:,} bytes")
+
+
 def steps(users: int) -> None:
     """Print wall time and peak memory of each step, medians of three where a step can be repeated."""
     with embedded.running() as server, tempfile.TemporaryDirectory() as folder:
@@ -119,5 +145,5 @@ def commits(bot: Bot, with_backups: bool) -> tuple[list[float], int]:
 
 
 if __name__ == "__main__":
-    BENCHES = {"stalls": stalls, "history": history, "steps": steps}
+    BENCHES = {"stalls": stalls, "history": history, "steps": steps, "growth": growth}
     BENCHES[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 1200)

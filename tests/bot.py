@@ -44,6 +44,7 @@ class Bot:
     def __init__(self, folder: Path, url: str):
         self.folder, self.url = folder, url
         self.data = folder / "sqlite_data"
+        self.environment: dict[str, str] = {}
         self.premium, self.requests = self.data / sample.PREMIUM, self.data / sample.REQUESTS
 
     @classmethod
@@ -52,6 +53,11 @@ class Bot:
         sample.make(bot.data, users)
         bot.write_env()
         return bot
+
+    def clone(self, folder: Path) -> "Bot":
+        """Another bot with the same databases, and no .env yet."""
+        shutil.copytree(self.data, folder / self.data.name)
+        return Bot(folder, self.url)
 
     @property
     def databases(self) -> list[Path]:
@@ -69,11 +75,14 @@ class Bot:
 
     def start(self, script: str, *flags: str) -> subprocess.Popen:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        return subprocess.Popen(self.command(script, *flags), text=True, env=environment(), cwd=self.folder, **pipes)
+        return subprocess.Popen(
+            self.command(script, *flags), text=True, env=environment() | self.environment, cwd=self.folder, **pipes
+        )
 
     def run(self, script: str, *flags: str) -> Result:
         running = self.start(script, *flags)
         stdout, stderr = running.communicate(timeout=120)
+        assert self.password not in stdout + stderr + self.log  # whatever any test makes fail
         return Result(running.returncode, stdout, stderr)
 
     def peak_memory(self, script: str, *flags: str) -> int:
@@ -135,6 +144,11 @@ class Bot:
         self.run("restore.py", "--yes", "--to", str(out), *flags).expect(0)
         for path in self.databases:
             assert compare.differences(path, out / path.name) == []
+
+    @property
+    def log(self) -> str:
+        path = self.folder / "supabase_backup.log"
+        return path.read_text() if path.exists() else ""
 
     @property
     def password(self) -> str:

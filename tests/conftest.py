@@ -11,7 +11,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from lib.postgres import embedded  # noqa: E402
-from tests.bot import Bot  # noqa: E402
+from tests import relay  # noqa: E402
+from tests.bot import URL, Bot  # noqa: E402
 from tests.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database  # noqa: E402
 
 
@@ -42,3 +43,12 @@ def saved_bot(bot):
     """The same after setup and the first backup."""
     bot.run("setup_supabase.py").expect(0)
     return bot
+
+
+@pytest.fixture
+def line(saved_bot):
+    """A relay between the scripts of `saved_bot` and its server; the test's own questions go straight."""
+    port = URL.fullmatch(saved_bot.url)["port"]
+    with relay.running("127.0.0.1", int(port)) as (standing, listens):
+        saved_bot.write_env(SUPABASE_DB_URL=saved_bot.url.replace(f":{port}/", f":{listens}/"))
+        yield standing

@@ -1,9 +1,13 @@
 """What makes a plain PostgreSQL behave like Supabase, as far as the scripts can tell."""
 
 import contextlib
+import signal
+import subprocess
 
 import psycopg2
 from psycopg2 import sql
+
+from lib.postgres import embedded
 
 SERVER_SETTINGS = {
     "statement_timeout": "2min",
@@ -55,8 +59,19 @@ def make_database(server, name):
         try:
             yield _url(server, "postgres", name)
         finally:
-            admin.cursor().execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            as_admin(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _url(server, user, database):
     return f"postgresql://{user}:{server.password}@127.0.0.1:{server.port}/{database}"
+
+
+def crash(server):
+    """Stop the server as `pg_ctl restart -m immediate` does, without a checkpoint, and start it again at the same port."""
+    server.process.send_signal(signal.SIGQUIT)
+    server.process.wait(30)
+    user = embedded._run_as(embedded._unprivileged_user())
+    with open(server.folder / "log", "ab") as log:
+        again = {"stdout": log, "stderr": log, "cwd": server.folder, "preexec_fn": embedded._die_with_parent, **user}
+        server.process = subprocess.Popen(server.process.args, **again)
+    embedded._wait_until_ready(server)

@@ -176,6 +176,7 @@ def test_a_new_column_sends_every_row(saved_bot):
             "DELETE FROM changed_0 WHERE v = 1; INSERT INTO replaced_0 VALUES (7)",
         ),
         ("CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)", "UPDATE t SET v = NULL WHERE v = 1"),
+        ("CREATE TABLE t (rowid); INSERT INTO t VALUES (NULL)", "INSERT INTO t VALUES (NULL)"),
     ],
 )  # fmt: skip
 def test_whatever_changes_in_a_row_is_sent(tmp_path, database, schema, change):

@@ -102,6 +102,6 @@ def test_a_wrong_setting_is_named(tmp_path, monkeypatch, text, said):
 def test_a_readable_file_is_a_warning(tmp_path, monkeypatch):
     load(tmp_path, monkeypatch, f"SUPABASE_DB_URL='{GOOD}'")
     (tmp_path / ".env").chmod(0o644)
-    assert config.load(str(tmp_path / ".env")).warnings == [
+    assert config.load(str(tmp_path / ".env")).warnings[0] == (
         f"{tmp_path}/.env can be read by other users of this machine: chmod 600 {tmp_path}/.env"
-    ]
+    )

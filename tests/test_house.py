@@ -40,6 +40,38 @@ def test_only_the_standard_library_and_psycopg2_are_imported():
             assert {name.split(".")[0] for name in found} <= allowed, path
 
 
+ONLY_OURS = """
+import importlib, sys
+sys.dont_write_bytecode = True
+known = {*sys.stdlib_module_names, "psycopg2", "lib", *(name.split(".")[0] for name in sys.argv[1:])}
+class OnlyOurs:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] not in known:
+            raise ImportError(f"{name} is neither the standard library's nor psycopg2's")
+sys.meta_path.insert(0, OnlyOurs())
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+"""
+
+
+def test_every_module_is_imported_with_nothing_else_installed():
+    """A fresh Python in which everything but the standard library and psycopg2 is out of reach."""
+    modules = [".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__") for path in MODULES]
+    command = [sys.executable, "-c", ONLY_OURS, *modules]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=environment())
+    assert done.returncode == 0, done.stderr
+    refused = subprocess.run([*command, "pytest"], capture_output=True, text=True, cwd=REPOSITORY, env=environment())
+    assert "is neither the standard library's" in refused.stderr
+
+
+def test_the_requirements_are_one_range_with_its_reason_and_pinned_tests():
+    comment, requirement = (REPOSITORY / "requirements.txt").read_text().splitlines()
+    assert comment.startswith("# ")
+    assert re.fullmatch(r"psycopg2-binary>=2\.9\.\d+,<3", requirement)
+    _, *pinned = (REPOSITORY / "tests" / "requirements.txt").read_text().splitlines()
+    assert all(re.match(r"[a-z0-9-]+==[\d.]+(;|$)", line) for line in pinned)
+
+
 def test_the_top_level_is_as_it_was_agreed():
     tracked = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True).stdout.split("\n")
     names = {name.split("/")[0] for name in tracked if name}

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+import psycopg2
 import pytest
 
 from lib.postgres import embedded
@@ -69,6 +70,109 @@ def test_a_signal_ends_a_backup_in_one_line(saved_bot, name):
     assert running.returncode == 128 + getattr(signal, name)
     assert (stdout, stderr) == ("", f"Stopped by {name}; what was not finished was rolled back.\n")
     saved_bot.run("backup.py").expect(0)
+
+
+def stopped(running, number=signal.SIGTERM):
+    """Send a signal, expect the one line, the exit status and an end within seconds (two are promised; the machine is shared)."""
+    started = time.monotonic()
+    running.send_signal(number)
+    stdout, stderr = running.communicate(timeout=20)
+    assert time.monotonic() - started < 10
+    assert running.returncode == 128 + number
+    assert (stdout, stderr) == ("", f"Stopped by {number.name}; what was not finished was rolled back.\n")
+
+
+def wait_until(is_so, running):
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def nothing_is_left(bot):
+    """Nobody is at work in the database any more; a server needs a moment to notice."""
+    at_work = "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'hybrid-backup%'"
+    deadline = time.monotonic() + 20
+    while bot.query(at_work):
+        assert time.monotonic() < deadline, bot.query(at_work)
+    assert bot.query("SELECT * FROM pg_locks WHERE locktype = 'advisory'") == []
+
+
+def changed(bot):
+    sample.live(bot.data, seed=7)
+
+
+SLOW = """CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NULL; END';
+CREATE TRIGGER slow AFTER {event} ON backup_premium_system.{table} FOR EACH STATEMENT EXECUTE FUNCTION public.slow()"""
+
+
+def test_a_signal_stops_a_statement_that_runs_on_the_server(saved_bot):
+    changed(saved_bot)
+    ((table,),) = saved_bot.query("SELECT min(tablename) FROM pg_tables WHERE schemaname = 'backup_premium_system'")
+    saved_bot.query(SLOW.format(event="INSERT", table=table))
+    running = saved_bot.start("backup.py")
+    wait_until(lambda: saved_bot.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), running)
+    stopped(running)
+    nothing_is_left(saved_bot)
+    saved_bot.query("DROP FUNCTION public.slow CASCADE")
+    saved_bot.backup()
+    saved_bot.assert_restorable()
+
+
+def test_a_signal_stops_the_waiting_for_a_lock_on_a_mirror(saved_bot):
+    changed(saved_bot)
+    with contextlib.closing(psycopg2.connect(saved_bot.url)) as holder:
+        holder.cursor().execute("LOCK TABLE backup_premium_system.refunds")
+        running = saved_bot.start("backup.py")
+        wait_until(lambda: saved_bot.query("SELECT 1 FROM pg_locks WHERE NOT granted"), running)
+        stopped(running, signal.SIGINT)
+        nothing_is_left(saved_bot)
+    saved_bot.backup()
+
+
+def test_a_signal_stops_a_copy_on_a_slow_line(saved_bot, line):
+    changed(saved_bot)
+    line.reset(bytes_per_second={"up": 50_000})
+    running = saved_bot.start("backup.py", "--full")
+    wait_until(lambda: line.carried["up"] > 40_000, running)
+    stopped(running)
+    nothing_is_left(saved_bot)
+    line.reset()
+    saved_bot.backup()
+
+
+def test_a_signal_stops_a_restore_that_reads(saved_bot, line):
+    line.reset(bytes_per_second={"down": 50_000})
+    before = saved_bot.keep_copies()
+    running = saved_bot.start("restore.py", "--yes", "--quiet")
+    wait_until(lambda: line.carried["down"] > 60_000, running)
+    stopped(running)
+    nothing_is_left(saved_bot)
+    line.reset()
+    for path in saved_bot.databases:
+        assert compare.differences(before[path.stem], path) == []
+    saved_bot.run("restore.py", "--yes").expect(0)
+    assert not list(saved_bot.data.glob("*.restoring*"))
+
+
+def test_a_signal_stops_the_waiting_for_a_server_that_fell_silent(saved_bot, line):
+    changed(saved_bot)
+    line.reset(silent_after={"down": 2_000})
+    running = saved_bot.start("backup.py")
+    wait_until(lambda: line.carried["down"] >= 2_000, running)
+    stopped(running)
+    line.reset()
+    nothing_is_left(saved_bot)
+    saved_bot.backup()
+
+
+@pytest.mark.parametrize("script", ["backup.py", "restore.py", "setup_supabase.py", "test_backup.py"])
+def test_a_signal_stops_the_waiting_for_a_silent_server(saved_bot, line, script):
+    line.reset(silent_after={"down": 0})
+    running = saved_bot.start(script, "--quiet")
+    wait_until(lambda: line.carried["up"] > 0, running)
+    stopped(running)
 
 
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])

@@ -1,69 +1,23 @@
 """Everything works through a pooler, in session and in transaction mode, with fewer connections than a pool has clients."""
 
-import os
-import shutil
-import socket
+import contextlib
 import subprocess
-import time
 
 import pytest
 
 from lib.sqlite import sample
-from tests.bot import URL, Bot
+from tests import pooler
+from tests.bot import Bot
 
-SETTINGS = """
-[databases]
-* = host=127.0.0.1 port={port}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {listen_port}
-auth_type = plain
-auth_file = {folder}/users
-pool_mode = {mode}
-unix_socket_dir =
-default_pool_size = 2
-"""
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("pgbouncer") is None, reason="pgbouncer is not installed (Debian: apt-get install pgbouncer)"
-)
+pytestmark = pytest.mark.skipif(not pooler.IS_HERE, reason="pgbouncer is not installed (Debian: apt-get install pgbouncer)")
+BOTS = 60
 
 
 @pytest.fixture(params=["transaction", "session"])
 def pooled_bot(request, tmp_path, database):
     """A bot whose .env leads to PgBouncer in front of its database."""
-    target = URL.fullmatch(database)
-    folder = tmp_path / "pooler"
-    folder.mkdir()
-    for path in (folder, *folder.parents[:4]):
-        path.chmod(path.stat().st_mode | 0o055)  # PgBouncer refuses root, and its user must reach the settings
-    (folder / "users").write_text(f'"postgres" "{target["password"]}"\n')
-    port = free_port()
-    (folder / "pgbouncer.ini").write_text(
-        SETTINGS.format(port=target["port"], listen_port=port, folder=folder, mode=request.param)
-    )
-    user = ["-u", "nobody"] if os.geteuid() == 0 else []
-    pooler = subprocess.Popen(["pgbouncer", *user, folder / "pgbouncer.ini"], stderr=subprocess.DEVNULL)
-    wait_for(port, pooler)
-    yield Bot.make(tmp_path / "bot", database.replace(f":{target['port']}/", f":{port}/"), users=120)
-    pooler.terminate()
-    pooler.wait()
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def wait_for(port, process):
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "pgbouncer did not start"
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-    raise AssertionError("pgbouncer does not listen")
+    with pooler.running(tmp_path / "pooler", database, request.param) as standing:
+        yield Bot.make(tmp_path / "bot", standing.url, users=120)
 
 
 def test_setup_backup_restore_and_trial(pooled_bot):
@@ -87,3 +41,36 @@ def test_nothing_of_a_run_stays_with_the_next_client(pooled_bot):
         assert (search_path, digits, run or "") == ('"$user", public, extensions', "0", "")
     assert pooled_bot.query("SELECT count(*) FROM pg_class WHERE relpersistence = 't'") == [(0,)]
     assert pooled_bot.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+
+
+def test_a_pooler_that_is_killed_in_the_middle_is_waited_for(saved_bot, tmp_path):
+    with pooler.running(tmp_path / "pooler", saved_bot.url, "transaction") as standing:
+        saved_bot.write_env(SUPABASE_DB_URL=standing.url)
+        for moment in range(5):
+            sample.live(saved_bot.data, seed=moment)
+            running = saved_bot.start("backup.py")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(0.2 + 0.1 * moment)
+            standing.kill()
+            standing.start()
+            assert running.communicate(timeout=60) == ("", "")
+            assert running.returncode == 0
+            saved_bot.assert_restorable()
+
+
+def test_sixty_bots_at_once_through_a_pool_of_ten(tmp_path, database):
+    with pooler.running(tmp_path / "pooler", database, "transaction", size=10) as standing:
+        bots = [Bot.make(tmp_path / "first", standing.url, users=60)]
+        for number in range(1, BOTS):
+            bots.append(bots[0].clone(tmp_path / str(number)))
+        for number, bot in enumerate(bots):
+            bot.write_env(BACKUP_SCHEMA=f"bot_{number}")
+        for script in ("setup_supabase.py", "backup.py"):
+            for bot in bots:
+                sample.live(bot.data, seed=5)
+            running = [bot.start(script, "--quiet") for bot in bots]
+            ends = [(one.communicate(timeout=300), one.returncode) for one in running]
+            assert [end for end in ends if end[1]] == []
+        for number, bot in enumerate(bots):
+            assert bot.query(f"SELECT outcome, count(*) FROM bot_{number}.runs GROUP BY outcome") == [("saved", 4)]
+        bots[-1].assert_restorable()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lib.schedule import next_start
 
 STARTS = "SELECT extract(epoch FROM started_at)::float8 FROM backup.runs WHERE source = 'user_requests' AND run > %s ORDER BY run"
+STOPPED = "Stopped by SIGTERM; what was not finished was rolled back.\n"
 times = st.integers(0, 10**9)
 
 
@@ -45,7 +46,7 @@ def test_the_first_run_is_at_once_and_the_others_keep_to_the_grid(saved_bot):
     running = saved_bot.start("backup.py", "--every", "3s")
     wait_for_starts(saved_bot, running, 4)
     took, stdout, stderr = end(running)
-    assert (running.returncode, stdout, stderr) == (0, "", "")
+    assert (running.returncode, stdout, stderr) == (128 + 15, "", STOPPED)
     assert took < 2
     first, *others = starts(saved_bot, most=4)
     for number, at in enumerate(others, 1):  # no drift: the runs' own time is not added up
@@ -62,10 +63,10 @@ def test_after_a_long_sleep_there_is_one_run_and_no_burst(saved_bot):
     time.sleep(9)
     asleep = len(starts(saved_bot))
     running.send_signal(signal.SIGCONT)
-    wait_for_starts(saved_bot, running, asleep + 2)
+    wait_for_starts(saved_bot, running, asleep + 4)
     end(running)
     woken = starts(saved_bot)[asleep:]
-    assert len([at for at in woken if at < woken[0] + 1]) == 1
+    assert len([at for at in woken if at < woken[0] + 1.9]) <= 2  # the one that was missed, and the next of the grid
 
 
 def test_runs_that_take_longer_than_the_pause_do_not_meet(saved_bot):
@@ -101,7 +102,7 @@ def test_a_signal_ends_it_in_the_middle_of_a_run(saved_bot, number):
         assert time.monotonic() < deadline
     took, _, _ = end(running, number)
     assert took < 2
-    assert running.returncode in (0, 128 + number)
+    assert running.returncode == 128 + number
     assert saved_bot.mirror_counts() == before
 
 
@@ -111,7 +112,6 @@ def test_a_failed_run_does_not_end_it(saved_bot):
     wait_for_starts(saved_bot, running, 3, after=2)
     _, _, stderr = end(running)
     assert stderr.count("premium_system.db is empty (0 bytes).") >= 2
-    assert running.returncode == 0
 
 
 def test_what_is_no_length_of_time_is_refused(saved_bot):

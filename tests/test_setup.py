@@ -62,7 +62,7 @@ def test_an_opened_table_is_found(saved_bot):
         "GRANT USAGE ON SCHEMA backup_premium_system TO anon; GRANT SELECT ON backup_premium_system.refunds TO PUBLIC"
     )
     said = saved_bot.run("setup_supabase.py", "--check").expect(1).stdout
-    assert "anon can use schema backup_premium_system" in said
+    assert "anon has USAGE on schema backup_premium_system" in said
     assert "PUBLIC has SELECT on table backup_premium_system.refunds" in said
     saved_bot.run("setup_supabase.py").expect(0)
     saved_bot.run("setup_supabase.py", "--check").expect(0)

@@ -9,6 +9,7 @@ import pytest
 from lib.sqlite import sample
 from tests import compare
 from tests.bot import Bot
+from tests.supabase import as_admin
 
 ATTEMPTS = """
     DELETE FROM backup.undo_log
@@ -145,6 +146,18 @@ def test_its_password_is_its_own(writer, saved_bot):
         assert cursor.fetchall() == [("backup_writer", False, False, False)]
     saved_bot.write_env()
     assert "Privacy: closed" in saved_bot.run("setup_supabase.py", "--check").expect(0).stdout
+
+
+def test_a_role_of_somebody_else_is_refused_with_a_remedy(saved_bot, server):
+    saved_bot.write_env(BACKUP_SCHEMA="taken")
+    as_admin(server, "CREATE ROLE taken_writer")
+    try:
+        done = saved_bot.run("setup_supabase.py", "--writer-role").expect(1)
+        assert "Writer role: 127.0.0.1: the user has no right to do this." in done.stdout
+        assert done.stderr == ""
+    finally:
+        as_superuser = Bot(saved_bot.folder, saved_bot.url.replace("//postgres:", f"//{server.user}:"))
+        as_superuser.query("DROP OWNED BY taken_writer; DROP ROLE taken_writer")
 
 
 def test_its_password_is_never_lost_in_silence(saved_bot):

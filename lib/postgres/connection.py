@@ -1,23 +1,27 @@
 """The connection to a target: explicit transactions, few round trips, nothing that a pooler would leak or refuse."""
 
 import contextlib
+import math
 import os
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg2
 from psycopg2 import sql
 
-from lib import __version__
-from lib.errors import Problem
+from lib import __version__, stopping
+from lib.errors import Locked, MayPass, Problem, Unreachable
+from lib.postgres import limits
 from lib.postgres.explain import connection_problem, statement_problem
+from lib.postgres.retry import Patience
 from lib.postgres.statements import statement
+from lib.reporting.words import age
 from lib.targets import TargetSettings
 
-CONNECT_SECONDS = 15
 # A silent network is noticed after 30 + 3 × 10 seconds without an answer, unacknowledged data after 60.
 KEEPALIVE = {
     "keepalives": 1,
@@ -27,6 +31,8 @@ KEEPALIVE = {
     "tcp_user_timeout": 60000,
 }
 COPY_BYTES = 1 << 16
+OUTAGES = (MayPass, Unreachable)
+Result = TypeVar("Result")
 
 
 class Target:
@@ -36,13 +42,18 @@ class Target:
         self.settings, self.schema = settings, schema
         self.round_trips = 0
         self._wire_bytes = (0, 0)
-        self.connection = _connect(settings)
+        self._heard_at: float | None = None
+        self._is_silent = False
+        self._patience = Patience()
+        self.connection = self._patience.try_again(lambda: _connect(settings))
+        stopping.links.add(self)
 
     @property
     def host(self) -> str:
         return self.settings.host
 
     def close(self) -> None:
+        stopping.links.discard(self)
         self.connection.close()
 
     def __enter__(self) -> "Target":
@@ -51,10 +62,68 @@ class Target:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def again(self, attempt: Callable[[], Result]) -> Result:
+        """Call `attempt`; where the connection is cut, connect anew and call it again, as long as there is patience."""
+
+        def connected() -> Result:
+            if self.connection.closed:
+                self.connection, self._is_silent = _connect(self.settings), False
+            return attempt()
+
+        try:
+            return connected()
+        except OUTAGES as problem:
+            self._patience.wait(problem)
+        # The server may yet have to notice that the attempt which was cut off, and holds the lock, is no more.
+        done = self._patience.try_again(connected, (*OUTAGES, Locked))
+        self._patience.renew()
+        return done
+
+    def cut(self) -> None:
+        """Shut the connection if it is waiting for the server, which then rolls back; called from another thread.
+
+        psycopg2's cancel() would hold Python's lock for as long as the server takes to answer.
+        """
+        if self._heard_at:
+            self._shut_down()
+
+    def end_if_silent(self) -> None:
+        """Shut a connection on which nothing has come for too long; called from another thread."""
+        heard_at = self._heard_at
+        if heard_at and time.monotonic() - heard_at > limits.SILENCE_SECONDS:
+            self._is_silent = True
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        with contextlib.suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(self.connection.fileno())) as peer:
+            peer.shutdown(socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def _call(self) -> Iterator[psycopg2.extensions.cursor]:
+        """Everything that waits for the server waits in here."""
+        self.round_trips += 1
+        self._heard_at = time.monotonic()
+        try:
+            with statement_problem(self.host), self.connection.cursor() as cursor:
+                yield cursor
+        except MayPass as problem:
+            self.connection.close()  # in a COPY, psycopg2 does not see that it is lost
+            if self._is_silent:
+                problem.what = f"{self.host} has not answered for {age(round(limits.SILENCE_SECONDS))}."
+            raise
+        finally:
+            self._heard_at = None
+
+    @contextlib.contextmanager
+    def _own_work(self) -> Iterator[None]:
+        """In the middle of a COPY the server waits for us, not we for it."""
+        self._heard_at = None
+        yield
+        self._heard_at = time.monotonic()
+
     def rows(self, query: sql.Composable | str, values: Any = None) -> list[tuple]:
         """Run a statement, one round trip, and return its rows."""
-        self.round_trips += 1
-        with statement_problem(self.host), self.connection.cursor() as cursor:
+        with self._call() as cursor:
             cursor.execute(query, values)
             return cursor.fetchall() if cursor.description else []
 
@@ -72,10 +141,9 @@ class Target:
         self._copy(query, writer)
 
     def _copy(self, query: sql.Composable, file: Any) -> None:
-        self.round_trips += 1
-        guarded = _Guarded(file)
+        guarded = _Guarded(file, self._own_work)
         try:
-            with statement_problem(self.host), self.connection.cursor() as cursor:
+            with self._call() as cursor:
                 cursor.copy_expert(query, guarded, COPY_BYTES)
         except Problem:
             if guarded.error:
@@ -85,10 +153,10 @@ class Target:
     @contextlib.contextmanager
     def transaction(self, isolation: str = "READ COMMITTED") -> Iterator[None]:
         """Open a transaction with its settings, and commit it; any exception rolls it back."""
-        self.run("begin", isolation=sql.SQL(isolation))
+        self._begin(isolation)
         try:
             yield
-            self.rows("COMMIT")
+            self._commit()
         except BaseException:
             self._roll_back()
             raise
@@ -96,11 +164,22 @@ class Target:
     @contextlib.contextmanager
     def rehearsal(self) -> Iterator[None]:
         """Open a transaction that is rolled back in any case."""
-        self.run("begin", isolation=sql.SQL("READ COMMITTED"))
+        self._begin("READ COMMITTED")
         try:
             yield
         finally:
             self._roll_back()
+
+    def _begin(self, isolation: str) -> None:
+        timeout = sql.Literal(f"{limits.STATEMENT_SECONDS:.0f}s")
+        self.run("begin", isolation=sql.SQL(isolation), statement_timeout=timeout)
+
+    def _commit(self) -> None:
+        try:
+            self.rows("COMMIT")
+        except MayPass as problem:
+            problem.untouched = "It was cut in the middle of COMMIT: the run is in Supabase as a whole, or not at all."
+            raise
 
     def _roll_back(self) -> None:
         if not self.connection.closed:
@@ -110,15 +189,16 @@ class Target:
     def wire_bytes(self) -> tuple[int, int]:
         """Return the bytes sent and received on the socket so far, TLS included; (0, 0) where the system does not tell."""
         if not self.connection.closed:
-            self._wire_bytes = _wire_bytes(self.connection.fileno())
+            with contextlib.suppress(OSError):  # libpq may have closed the socket
+                self._wire_bytes = _wire_bytes(self.connection.fileno())
         return self._wire_bytes
 
 
 class _Guarded:
     """A file for COPY that keeps the exception which its own reading or writing raised: psycopg2 would only quote it."""
 
-    def __init__(self, file: Any):
-        self._file, self.error = file, None
+    def __init__(self, file: Any, own_work: Callable[[], contextlib.AbstractContextManager]):
+        self._file, self._own_work, self.error = file, own_work, None
 
     def read(self, size: int) -> bytes:
         return self._kept(self._file.read, size)
@@ -128,7 +208,8 @@ class _Guarded:
 
     def _kept(self, call: Callable, argument: Any) -> Any:
         try:
-            return call(argument)
+            with self._own_work():
+                return call(argument)
         except BaseException as error:
             self.error = error
             raise
@@ -147,7 +228,7 @@ def _connect(settings: TargetSettings) -> psycopg2.extensions.connection:
             user=settings.user,
             password=settings.password,
             sslmode=settings.sslmode,
-            connect_timeout=CONNECT_SECONDS,
+            connect_timeout=math.ceil(limits.CONNECT_SECONDS),
             application_name=f"hybrid-backup {__version__}",
             client_encoding="UTF8",
             gssencmode="disable",

@@ -4,11 +4,12 @@ import secrets
 from pathlib import Path
 
 from psycopg2 import sql
+from psycopg2.extensions import encrypt_password
 
 from lib.config import Settings
 from lib.errors import Problem
 from lib.plan import Plan, Source
-from lib.postgres import mirrors
+from lib.postgres import mirrors, release
 from lib.postgres.connection import Target
 from lib.postgres.names import mirror_name
 from lib.postgres.statements import SQL, from_file, setup_files
@@ -35,11 +36,13 @@ def schemas(settings: Settings) -> list[str]:
 
 def install(target: Target) -> None:
     """Apply sql/setup/ in order, in the caller's transaction."""
-    refuse_foreign(target, {target.schema: _comment(target, "")})
+    release.refuse_newer(target)
+    if not release.found(target):
+        refuse_foreign(target, {target.schema: release.comment(target.schema)})
     parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
     for path in setup_files():
         target.rows(from_file(path, **parts))
-    claim(target, target.schema, _comment(target, ""))
+    claim(target, target.schema, release.comment(target.schema))
 
 
 def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
@@ -74,7 +77,9 @@ def writer_name(target: Target) -> str:
 def create_writer(target: Target, settings: Settings) -> str:
     """Create the role that can back up but cannot remove history, or give it a new password, and return that."""
     password, writer = secrets.token_urlsafe(24), writer_name(target)
-    target.run("create_writer", role_name=sql.Literal(writer), writer=sql.Identifier(writer), password=sql.Literal(password))
+    # Only its SCRAM verifier travels: Supabase's log keeps every DDL statement.
+    verifier = sql.Literal(encrypt_password(password, writer, target.connection, "scram-sha-256"))
+    target.run("create_writer", role_name=sql.Literal(writer), writer=sql.Identifier(writer), password=verifier)
     for schema in mirror_schemas(settings):
         target.run("let_write", {"mirror_schema": schema, "writer": writer})
     return password
@@ -89,12 +94,12 @@ def _described(before: dict, after: dict, plan: Plan) -> str:
 
 def is_installed(target: Target) -> bool:
     """Whether setup has been run for this deployment."""
-    found = target.run("schema_owner", {"schemas": [target.schema]})
-    return [(name, comment) for name, comment, _ in found] == [(target.schema, _comment(target, ""))]
+    return release.found(target) is not None
 
 
 def require(target: Target) -> None:
     """Raise Problem where setup has not been run."""
+    release.refuse_newer(target)
     if not is_installed(target):
         raise Problem(f"{target.host}: the target has not been set up (no schema {target.schema}).", "python3 setup_supabase.py")
 
@@ -104,8 +109,7 @@ def hand_written(source: str) -> Path:
 
 
 def _comment(target: Target, source: str) -> str:
-    what = f"mirrors of the source {source}" if source else "bookkeeping"
-    return f"Hybrid backup: {what}, BACKUP_SCHEMA {target.schema}"
+    return f"Hybrid backup: mirrors of the source {source}, BACKUP_SCHEMA {target.schema}"
 
 
 def refuse_foreign(target: Target, expected: dict[str, str]) -> None:

@@ -24,20 +24,31 @@ def merge(target: Target, source: Source, snapshot: Snapshot, parts: list[Part])
     """Make the mirrors and the kept rows equal to the snapshot, and prove it by count and digest."""
     sent = [part for part in parts if part.is_sent]
     if sent:
+        _lock(target, source, sent)
         _create_staging(target, source, sent)
-        digests = {part.table.label: _send(target, snapshot, part, place) for place, part in enumerate(sent)}
+        digests = {part.table.label: _send(target, source, snapshot, part, place) for place, part in enumerate(sent)}
         _send_misfits(target, snapshot, sent, digests)
         _merge(target, source, sent)
         _prove(target, source, sent, digests)
     return [part.result for part in parts]
 
 
+def _lock(target: Target, source: Source, parts: list[Part]) -> None:
+    """Lock the mirrors, and find those that are empty."""
+    mirrors = {part.table.label: mirror_of(source, part.table) for part in parts if part.table.mirror}
+    if not mirrors:
+        return
+    lock = statement("lock_mirrors", mirrors=sql.SQL(", ").join(mirrors.values()))
+    queries = [statement("is_empty", label=sql.Literal(label), mirror=mirror) for label, mirror in mirrors.items()]
+    empty = {label for (label,) in target.rows(lock + sql.SQL("\nUNION ALL\n").join(queries))}
+    for part in parts:
+        part.is_first = part.is_whole and part.table.label in empty
+
+
 def _create_staging(target: Target, source: Source, parts: list[Part]) -> None:
-    mirrors = [mirror_of(source, part.table) for part in parts if part.table.mirror]
-    script = [statement("lock_mirrors", mirrors=sql.SQL(", ").join(mirrors))] if mirrors else []
-    script.append(statement("create_run_staging"))
+    script = [statement("create_run_staging")]
     for place, part in enumerate(parts):
-        if part.table.mirror:
+        if part.table.mirror and not part.is_first:
             mirror = mirror_of(source, part.table)
             script.append(_new_staging(_staging(place), mirror, part.table.mirror_columns))
             if part.vanished:
@@ -49,24 +60,29 @@ def _new_staging(staging: sql.Identifier, mirror: sql.Identifier, columns: list[
     return statement("create_staging", staging=staging, mirror=mirror, columns=names(columns))
 
 
-def _send(target: Target, snapshot: Snapshot, part: Part, place: int) -> Digest:
+def _send(target: Target, source: Source, snapshot: Snapshot, part: Part, place: int) -> Digest:
     """Copy the rows, and the keys that vanished; return the digest that the table will have without its misfits."""
     if not part.table.mirror:
+        part.result.misfits = part.result.rows
         return Digest()
     started = time.monotonic()
-    found = _copy(target, snapshot, part.table, part.rows, _staging(place))
+    found = _copy(target, snapshot, part.table, part.rows, mirror_of(source, part.table) if part.is_first else _staging(place))
     part.result.bytes_sent = found.bytes
+    if part.is_whole:
+        part.result.misfits = part.result.rows - found.digest.rows
+    if part.is_first:
+        part.result.inserted = found.digest.rows
     if part.vanished:
         part.result.bytes_sent += _copy(target, snapshot, part.table.only_key, part.vanished, _gone(place)).bytes
     part.result.seconds = round(time.monotonic() - started, 3)
     return part.kept + found.digest
 
 
-def _copy(target: Target, snapshot: Snapshot, table: TablePlan, rows: Rows, staging: sql.Identifier) -> lines.Lines:
-    found = lines.of_mirror(snapshot.connection, table, lines.has_large(snapshot.connection, table, rows), rows)
+def _copy(target: Target, snapshot: Snapshot, table: TablePlan, rows: Rows, place: sql.Identifier) -> lines.Lines:
+    found = lines.of_mirror(snapshot.connection, table, rows)
     total = lines.rows(snapshot.connection, table) if rows == lines.EVERY_ROW else 0
     with progress.of_rows(table.printable, total, found) as file:
-        target.copy_in(statement("copy_staging", staging=staging, columns=names(table.mirror_columns)), file)
+        target.copy_in(statement("copy_in", place=place, columns=names(table.mirror_columns)), file)
     return found
 
 
@@ -75,20 +91,22 @@ def _send_misfits(target: Target, snapshot: Snapshot, parts: list[Part], digests
     if not with_misfits:
         return
     found = lines.Misfits(snapshot.connection, [part.table for part in with_misfits.values()])
-    staging = sql.Identifier("pg_temp", "misfits")
-    target.copy_in(statement("copy_staging", staging=staging, columns=names(["table_name", "line"])), found)
+    place = sql.Identifier("pg_temp", "misfits")
+    target.copy_in(statement("copy_in", place=place, columns=names(["table_name", "line"])), found)
     for label, misfits in found.parts.items():
         digests[label] += misfits.digest
         with_misfits[label].result.bytes_sent += misfits.bytes
 
 
 def _merge(target: Target, source: Source, parts: list[Part]) -> None:
-    script = [part for place, part in enumerate(parts) if part.table.mirror for part in _merge_table(source, part, place)]
+    merged = [(place, part) for place, part in enumerate(parts) if part.table.mirror and not part.is_first]
+    script = [step for place, part in merged for step in _merge_table(source, part, place)]
     labels = sql.Literal([part.table.label for part in parts if part.is_whole])
     misfits = statement("merge_misfits", schema=sql.Identifier(target.schema), source=sql.Literal(source.name), labels=labels)
     results = {part.table.label: part.result for part in parts}
     for label, *counts in target.rows(sql.SQL("\n").join([*script, misfits, statement("read_merged")])):
-        results[label].inserted, results[label].updated, results[label].deleted = counts
+        for name, count in zip(("inserted", "updated", "deleted"), counts, strict=True):
+            setattr(results[label], name, getattr(results[label], name) + count)
 
 
 def _merge_table(source: Source, part: Part, place: int) -> list[sql.Composed]:

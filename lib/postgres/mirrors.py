@@ -38,8 +38,8 @@ def _mirror_for(snapshot: Snapshot, table: Table, mirrors: dict[str, Mirror], fo
     mirror = _mended(snapshot, table, mirrors, mended, source)
     if mended.ddl and not source.may_alter:
         found.warnings.append(
-            f"{source.name}.{table.name} does not fit its mirror, and this user may not alter it: all its rows are kept whole. "
-            "Run setup_supabase.py once as the user postgres."
+            f"{source.name}.{table.printable} does not fit its mirror, and this user may not alter it: all its rows are kept "
+            "whole. Run setup_supabase.py once as the user postgres."
         )
         return None
     found.ddl += mended.ddl
@@ -73,8 +73,8 @@ def _mended(snapshot: Snapshot, table: Table, mirrors: dict, found: Plan, source
         if not _is_unique(unique, table, columns):
             found.ddl.append(ddl.drop_constraint(name, constraint, source.mirror_schema))
             found.warnings.append(
-                f"{source.name}.{table.name} is no longer unique by ({', '.join(unique)}). The mirror's constraint was dropped; "
-                f"remove it from sql/tables/{source.name}.sql."
+                f"{source.name}.{table.printable} is no longer unique by ({', '.join(unique)}). The mirror's constraint was "
+                f"dropped; remove it from sql/tables/{source.name}.sql."
             )
     return Mirror(name, columns, mirror.key, mirror.unique)
 
@@ -86,7 +86,7 @@ def _created(snapshot: Snapshot, table: Table, old: str | None, found: Plan, sou
     found.ddl.append(ddl.create_mirror(table, kinds, source.mirror_schema))
     reason = "has another primary key than its mirror, which was made anew" if old else "has no mirror yet, and one was made"
     found.warnings.append(
-        f"{source.name}.{table.name} {reason}. Put into sql/tables/{source.name}.sql:\n{ddl.create_mirror(table, kinds)}"
+        f"{source.name}.{table.printable} {reason}. Put into sql/tables/{source.name}.sql:\n{ddl.create_mirror(table, kinds)}"
     )
     key = tuple(mirror_name(name) for name in table.key)
     columns = {
@@ -107,7 +107,7 @@ def _with_missing(snapshot: Snapshot, table: Table, mirror: Mirror, found: Plan,
             columns[mirror_name(column.name)] = {"type": kind, "not_null": False}
             found.ddl.append(ddl.add_column(mirror.name, column, kind, source.mirror_schema))
             found.warnings.append(
-                f"{source.name}.{table.name} has a new column, and the mirror got it too. "
+                f"{source.name}.{table.printable} has a new column, and the mirror got it too. "
                 f"Put into sql/tables/{source.name}.sql:\n{ddl.add_column(mirror.name, column, kind)}"
             )
     return columns

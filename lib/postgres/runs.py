@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from lib import __version__, brake
-from lib.errors import Interrupted, Problem
+from lib.errors import Interrupted, Locked, Problem
 from lib.part import TableResult
 from lib.plan import Plan, Source
+from lib.postgres import release
 from lib.postgres.connection import Target
 from lib.redact import clean
 from lib.sqlite import lines
@@ -24,6 +25,7 @@ class Run:
     run: int
     source: str
     target: str
+    database_bytes: int
     outcome: str = "running"
     seconds: float = 0.0
     bytes_sent: int = 0
@@ -42,6 +44,7 @@ class Run:
 
     def as_json(self) -> dict:
         shown = asdict(self)
+        del shown["database_bytes"]
         for table in shown["tables"]:
             del table["digest"], table["label"]
         if not self.error:
@@ -51,11 +54,13 @@ class Run:
 
 def open_run(target: Target, source: str) -> tuple[Run, Source]:
     """Write the run's first trace; raise Problem where setup has not been run for this source."""
-    found = target.run("open_run", {"source": source, "machine": platform.node(), "version": __version__})
+    values = {"source": source, "machine": platform.node(), "version": __version__, "schema": target.schema}
+    found = target.run("open_run", values | {"comment": release.comment(target.schema)})
     if not found:
+        release.refuse_other(target)
         raise _not_set_up(target, source)
-    number, mirror_schema, may_alter = found[0]
-    return Run(number, source, target.host), Source(source, mirror_schema, may_alter)
+    number, mirror_schema, may_alter, database_bytes = found[0]
+    return Run(number, source, target.host, database_bytes), Source(source, mirror_schema, may_alter)
 
 
 def find_source(target: Target, name: str) -> Source:
@@ -69,14 +74,16 @@ def _not_set_up(target: Target, name: str) -> Problem:
     return Problem(f"{target.host} has no mirrors for {name}.", "python3 setup_supabase.py")
 
 
-def lock_source(target: Target, run: Run) -> None:
-    """Take the source until the transaction ends; raise Problem where another run has it."""
-    lock = f"{target.schema}.{run.source}"
-    ((is_ours, other, since, machine),) = target.run("lock_source", {"lock": lock, "source": run.source, "run": run.run})
+def lock_source(target: Target, run: Run, source: Source) -> list[str]:
+    """Take the source until the transaction ends; raise Problem where another run has it. Return every way in for others."""
+    values = {"lock": f"{target.schema}.{run.source}", "source": run.source, "run": run.run}
+    values |= {"schema": target.schema, "mirror_schema": source.mirror_schema}
+    ((is_ours, other, since, machine, openings),) = target.run("lock_source", values)
     if not is_ours:
         who = f"run {other} on {machine}, since {since} UTC" if other else "a restore or a setup"
-        raise Problem(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
+        raise Locked(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
     target.run("close_dead_runs", {"source": run.source, "run": run.run})
+    return openings
 
 
 def apply_brake(target: Target, source: Source, snapshot: Snapshot, planned: Plan, max_shrink: int) -> None:

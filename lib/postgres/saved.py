@@ -14,6 +14,7 @@ from lib.plan import Mirror, Source, TablePlan
 from lib.postgres import mirrors
 from lib.postgres.connection import Target
 from lib.postgres.statements import equal, names, read_cells, statement
+from lib.sqlite.schema import PRAGMAS
 
 MISFITS = "misfit_rows"
 MISFIT_KEY = {"table_name": "text", "line_hash": "text", "copy": "bigint"}
@@ -64,11 +65,43 @@ def read_state(target: Target, source: str, run: int | None = None) -> SavedStat
     run, finished_at, rows, mark, mirror_schema, definition, tables, snapshot_hash, changed = found[0]
     digests = {name: Digest(left["rows"], int(left["digest"])) for name, left in (tables or {}).items()}
     misfits = {name: left["misfits"] for name, left in (tables or {}).items()}
-    definition = json.loads(definition)
-    planned = plans.from_json(definition["tables"])
+    definition, planned = _read_definition(definition, source)
+    if {table.label for table in planned} != digests.keys():
+        raise _tampered(source)
     where = Source(source, mirror_schema)
     known = (where, run, finished_at, rows, mark, definition, planned, digests, misfits, snapshot_hash)
     return SavedState(*known, frozenset(changed or ()), mirrors.read(target, where))
+
+
+def _read_definition(text: str, source: str) -> tuple[dict, list[TablePlan]]:
+    """Read the stored schema; raise SourceError where something is missing or is what no run has written."""
+    try:
+        definition = json.loads(text)
+        planned = plans.from_json(definition["tables"])
+        is_whole = _is_whole(definition, planned)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        is_whole = False
+    if not is_whole:
+        raise _tampered(source)
+    return definition, planned
+
+
+def _is_whole(definition: dict, planned: list[TablePlan]) -> bool:
+    pragmas = definition["pragmas"]
+    has_pragmas = {*PRAGMAS, "journal_mode"} <= pragmas.keys()
+    has_pragmas &= isinstance(pragmas["user_version"], int) and isinstance(pragmas["application_id"], int)
+    has_objects = all(isinstance(found[part], str) for found in definition["objects"] for part in ("type", "name", "table"))
+    has_sql = all(isinstance(found["sql"], str) or found["type"] == "index" for found in definition["objects"])
+    has_types = all(column.mirror_type in plans.MIRROR_TYPES for table in planned for column in table.columns)
+    return has_pragmas and has_objects and has_sql and has_types
+
+
+def _tampered(source: str) -> SourceError:
+    return SourceError(
+        f"what is stored of {source} was tampered with or is damaged.",
+        "try an earlier run, see  python3 restore.py --list",
+        "The SQLite files were not touched.",
+    )
 
 
 def read_rows(target: Target, state: SavedState, table: TablePlan, rows: Any, old_rows: Any) -> None:

@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
+from lib.errors import Problem
 from lib.postgres.connection import Target
+
+SHOWN = 10
+CLOSE = (
+    "python3 setup_supabase.py  closes that again (as the user postgres); what goes through another role needs  REVOKE that role"
+)
+VERIFIED = {"verify-full": "server verified", "verify-ca": "certificate verified, host name not"}
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,20 @@ def describe(target: Target) -> Server:
     return Server(*target.run("describe_server")[0])
 
 
+def refuse_exposure(openings: list[str], source: str) -> None:
+    """Raise Problem where others can get at what is kept: more of it should not be put there."""
+    if openings:
+        raise Problem(
+            as_sentence(openings),
+            f"{CLOSE}\n     if it is meant to be so, run  python3 backup.py {source} --accept-exposure",
+        )
+
+
+def as_sentence(openings: list[str]) -> str:
+    more = f"; and {len(openings) - SHOWN} more" if len(openings) > SHOWN else ""
+    return f"others can get in: {'; '.join(openings[:SHOWN])}{more}."
+
+
 def openings(target: Target, schemas: list[str]) -> list[str]:
     """Return every way in for anon, authenticated, service_role or PUBLIC, each as a sentence; none is right."""
     return [found for (found,) in target.run("exposure", {"schemas": schemas})]
@@ -33,5 +54,4 @@ def tls(target: Target) -> str:
     info = target.connection.info
     if not info.ssl_in_use:
         return "no TLS (this machine)" if target.settings.is_local else "no TLS"
-    verified = "server verified" if target.settings.is_verified else "server not verified"
-    return f"{info.ssl_attribute('protocol')}, {verified}"
+    return f"{info.ssl_attribute('protocol')}, {VERIFIED.get(target.settings.sslmode, 'server not verified')}"

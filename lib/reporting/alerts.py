@@ -134,12 +134,7 @@ def _message(failures: dict[str, str], well_again: list[str], status: int) -> tu
     if well_again:
         parts.append(f"Works again: {', '.join(well_again)}.")
     parts.append(f"{platform.node()}, {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
-    return f"{MARKS[outcome]} Hybrid backup on {platform.node()}: {SAID[outcome]}", _printable("\n\n".join(parts))
-
-
-def _printable(text: str) -> str:
-    """A file's name may hold bytes that are no text."""
-    return clean(text).encode("utf-8", "replace").decode()
+    return f"{MARKS[outcome]} Hybrid backup on {platform.node()}: {SAID[outcome]}", clean("\n\n".join(parts))
 
 
 def _undelivered(deliveries: list[Delivery]) -> list[str]:
@@ -192,7 +187,7 @@ def _gist(text: str) -> str:
 
 
 def _heartbeat(url: str, status: int) -> Delivery:
-    body = _printable("\n".join([f"exit status {status}", *log.recent()]))
+    body = clean("\n".join([f"exit status {status}", *log.recent()]))
     return Delivery("heartbeat", lambda: _ping(url, "/fail" if status else "", body))
 
 

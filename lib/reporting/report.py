@@ -71,13 +71,11 @@ def _troubles(block: Health, settings: Settings) -> list[tuple[str, str]]:
         found.append(("bad", f"{name}: the last drill failed: {block.found['failed_drill']['error']}"))
     elif not block.found["proven"]:
         found.append(("mind", f"{name} has never been proven restorable: python3 restore.py --drill"))
-    if block.found["database_bytes"] > HIGH * settings.max_database_mb * 1_000_000:
-        found.append(("mind", f"{block.target.label}: the database uses {_share(block, settings):.0%} of its plan."))
+    limit = settings.max_database_mb * 1_000_000
+    used = block.found["database_bytes"]
+    if limit and used > HIGH * limit:
+        found.append(("mind", f"{block.target.label}: the database uses {used / limit:.0%} of its plan."))
     return found
-
-
-def _share(block: Health, settings: Settings) -> float:
-    return block.found["database_bytes"] / (settings.max_database_mb * 1_000_000)
 
 
 def _page(settings: Settings, found: list[tuple[Health, dict]], troubles: list[tuple[str, str]]) -> str:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib import cli, log, rebuild
+from lib import cli, log, printable, rebuild
 from lib.config import Settings
 from lib.errors import Problem, SourceError
 from lib.postgres import saved
@@ -111,7 +111,7 @@ class Report:
     def _difference(self, source: str, found: difference.Difference) -> None:
         self.tables.append({"source": source, **vars(found)})
         self.console.say(
-            f"    {source}.{found.table}: {found.rows_now:,} rows now, {found.rows_then:,} then: "
+            f"    {source}.{printable.name(found.table)}: {found.rows_now:,} rows now, {found.rows_then:,} then: "
             f"{found.added:,} added, {found.changed:,} changed, {found.removed:,} removed"
         )
 

@@ -163,15 +163,19 @@ def size_card(settings: Settings, target: TargetSettings, found: list[tuple[Heal
     runs = [run for _, chronicle in ours for run in chronicle["runs"]]
     points = sorted((run["at"], run["database_bytes"]) for run in runs if run["database_bytes"])
     points.append((ours[0][0].found["now"], now))
-    used = f"{now / limit:.0%} of the plan"
     return element(
         "article",
         element("h3", element("bdi", target.label)),
-        element("p", size(now), element("small", f" of {size(limit)} ({used})"), class_="number"),
-        charts.gauge(f"{used} is used", now / limit),
+        _fill(now, limit) if limit else element("p", size(now), class_="number"),
         _curve_of_size(points, limit),
         class_="card wide",
     )
+
+
+def _fill(now: int, limit: int) -> Html:
+    used = f"{now / limit:.0%} of the plan"
+    number = element("p", size(now), element("small", f" of {size(limit)} ({used})"), class_="number")
+    return joined(number, charts.gauge(f"{used} is used", now / limit))
 
 
 def _curve_of_size(points: list[tuple[float, float]], limit: float) -> Html:
@@ -179,10 +183,10 @@ def _curve_of_size(points: list[tuple[float, float]], limit: float) -> Html:
     first, (last, now), pace = points[0][0], points[-1], growth(points)
     span = Span(first, last + min(max(last - first, DAY) / 2, 90 * DAY))
     most = max(value for _, value in points) * 1.5
-    extra = [charts.rule(limit / most, "limit")] if limit <= most else []
+    extra = [charts.rule(limit / most, "limit")] if 0 < limit <= most else []
     if pace:
         extra.append(charts.slope(span, points[-1], (span.last, now + pace * (span.last - last) / DAY), most))
-    said = _outlook(pace, days_left(now, limit, pace))
+    said = _outlook(pace, days_left(now, limit, pace) if limit else None)
     return _figure(
         "Over time", said, span, charts.line(f"Database size over time: {size(now)} now. {said}", span, points, most, *extra)
     )
@@ -191,8 +195,10 @@ def _curve_of_size(points: list[tuple[float, float]], limit: float) -> Html:
 def _outlook(pace: float | None, left: float | None) -> str:
     if pace is None:
         return "too early for a forecast: it needs four runs over a day"
-    if left is None:
+    if pace <= 0:
         return "it does not grow"
+    if left is None:
+        return f"grows by {size(round(pace))} a day (dashed)"
     when = "more than two years" if left > 730 else plural(round(left), "day")
     return f"grows by {size(round(pace))} a day; at this pace the plan is full in {when} (dashed)"
 

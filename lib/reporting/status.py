@@ -99,5 +99,7 @@ def _proven(block: Health) -> str:
 
 
 def fill(found: int, plan_mb: int) -> str:
-    """Return `5.8 MB of 500 MB (1 %)`."""
+    """Return `5.8 MB of 500.0 MB (1 %)`; 0 is no limit."""
+    if not plan_mb:
+        return size(found)
     return f"{size(found)} of {size(plan_mb * 1_000_000)} ({found / plan_mb / 10_000:.0f} %)"

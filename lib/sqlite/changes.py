@@ -22,7 +22,7 @@ DIFFERS_EXACTLY = f"""({DIFFERS} OR typeof(new.{{c}}) <> typeof(old.{{c}})
 
 
 def every_row(snapshot: Snapshot, tables: list[TablePlan]) -> list[Part]:
-    return [_whole(snapshot, table) for table in tables]
+    return [_whole(snapshot.connection, table) for table in tables]
 
 
 def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> list[Part]:
@@ -36,15 +36,15 @@ def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> list[Pa
     return [_part(snapshot, table, number, last.left[table.label], declared) for number, table in enumerate(tables)]
 
 
-def _whole(snapshot: Snapshot, table: TablePlan) -> Part:
-    return Part(table, TableResult(table.label, table.printable, *lines.count(snapshot.connection, table)))
+def _whole(connection: sqlite3.Connection, table: TablePlan) -> Part:
+    return Part(table, TableResult(table.label, table.printable, lines.rows(connection, table), 0))
 
 
 def _part(snapshot: Snapshot, table: TablePlan, number: int, left: TableResult, declared: dict) -> Part:
     try:
-        return _changed(snapshot.connection, table, number, left, declared) or _whole(snapshot, table)
+        return _changed(snapshot.connection, table, number, left, declared) or _whole(snapshot.connection, table)
     except sqlite3.OperationalError:  # the key's collation is known to the bot alone
-        return _whole(snapshot, table)
+        return _whole(snapshot.connection, table)
 
 
 def _changed(connection: sqlite3.Connection, table: TablePlan, number: int, left: TableResult, declared: dict) -> Part | None:
@@ -59,10 +59,10 @@ def _changed(connection: sqlite3.Connection, table: TablePlan, number: int, left
     if not _count(connection, changed) and not _count(connection, replaced):
         return Part(table, left, None)
     new = Rows("main", f"({_names(address)}) IN (SELECT * FROM {changed})")
-    if not table.mirror or left.misfits or lines.count(connection, table, new)[1]:
+    if not table.mirror or left.misfits or lines.misfits(connection, table, new):
         return None
     old = Rows("previous", f"({_names(address)}) IN (SELECT * FROM {replaced})")
-    old_lines = lines.of_mirror(connection, table, lines.has_large(connection, table, old), old)
+    old_lines = lines.of_mirror(connection, table, old)
     kept = Digest(left.rows, left.digest) - lines.read_through(old_lines)
     return Part(table, TableResult(table.label, table.printable, rows, 0), new, _vanished(table, address, old), kept)
 
@@ -87,7 +87,7 @@ def _is_plain(column: PlannedColumn, declared_type: str) -> bool:
 def _find_changed(connection: sqlite3.Connection, table: TablePlan, address: list[str], changed: str, differs: str) -> None:
     name = quoted(table.name)
     connection.execute(
-        f"""CREATE TABLE {changed} AS SELECT {_names(address, "new")} FROM main.{name} AS new
+        f"""CREATE TABLE {changed} AS SELECT {_numbered(address, "new")} FROM main.{name} AS new
             LEFT JOIN previous.{name} AS old ON {_same(address, "old", "new")}
             WHERE old.{quoted(address[0])} IS NULL OR {differs}"""
     )
@@ -99,8 +99,8 @@ def _find_replaced(
     """Note which rows of the previous snapshot are no more as they were; look for deleted ones only if there must be some."""
     name = quoted(table.name)
     connection.execute(
-        f"""CREATE TABLE {replaced} AS SELECT {_names(address, "old")} FROM {changed} AS new
-            CROSS JOIN previous.{name} AS old ON {_same(address, "old", "new")}"""
+        f"""CREATE TABLE {replaced} AS SELECT {_numbered(address, "old")} FROM {changed} AS new
+            CROSS JOIN previous.{name} AS old ON {_same_as_numbered(address, "old", "new")}"""
     )
     if _count(connection, changed) - _count(connection, replaced) != growth:
         connection.execute(
@@ -119,6 +119,15 @@ def _vanished(table: TablePlan, address: list[str], old: Rows) -> Rows:
 
 def _names(columns: list[str], file: str = "") -> str:
     return ", ".join(f"{file}.{quoted(column)}" if file else quoted(column) for column in columns)
+
+
+def _numbered(columns: list[str], file: str) -> str:
+    """Name the columns a0, a1, …: a temporary table's column may not be called rowid."""
+    return ", ".join(f"{file}.{quoted(column)} AS a{number}" for number, column in enumerate(columns))
+
+
+def _same_as_numbered(columns: list[str], left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{quoted(column)} = {right}.a{number}" for number, column in enumerate(columns))
 
 
 def _same(columns: list[str], left: str, right: str) -> str:

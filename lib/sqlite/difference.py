@@ -28,6 +28,7 @@ def between(now: Path | None, then: Path) -> list[Difference]:
     theirs = _tables(then)
     ours = _tables(now) if now else {}
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("ATTACH ? AS rebuilt", [str(then)])
         connection.execute("ATTACH ? AS present", [str(now) if now else ":memory:"])
         names = [*theirs, *(name for name in ours if name not in theirs)]

@@ -8,7 +8,7 @@ in hex, x text in hex that Postgres could not hold.
 
 import sqlite3
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lib.digest import Digest
@@ -20,6 +20,7 @@ from lib.sqlite.names import quoted
 from lib.sqlite.pieces import Pieces
 
 CHUNK_BYTES = 1 << 16
+MOST_AT_ONCE = 500
 # A btree of Postgres holds keys of up to 2,704 bytes.
 KEY_BYTES = 2500
 # Characters or bytes of one value, above which its row is sent in pieces.
@@ -61,23 +62,19 @@ class Lines:
     Source: psycopg2's copy_expert calls `read` until it returns nothing; it takes more bytes than it asked for.
     """
 
-    def __init__(self, connection: sqlite3.Connection, query: str):
+    def __init__(self, connection: sqlite3.Connection, query: str, largest: int):
         self._connection = connection
+        self._at_once = min(MOST_AT_ONCE, CHUNK_BYTES // (largest + 1) + 1)
         with as_bytes(connection):
             self._rows = connection.execute(query)
         self.digest = Digest()
         self.bytes = 0
 
     def read(self, _size: int) -> bytes:
-        lines, hashed, size = [], [], 0
         with as_bytes(self._connection):
-            for row in self._rows:
-                lines.append(row[0])
-                hashed.append(row[-1])
-                size += len(row[0])
-                if size >= CHUNK_BYTES:
-                    break
-        self.digest.add(hashed)
+            rows = self._rows.fetchmany(self._at_once)
+        lines = [row[0] for row in rows]
+        self.digest.add([row[-1] for row in rows])
         chunk = b"\n".join([*lines, b""])
         self.bytes += len(chunk)
         return chunk
@@ -100,8 +97,7 @@ EVERY_ROW = Rows()
 
 def digest(connection: sqlite3.Connection, table: TablePlan) -> Digest:
     """Return the digest of all of a table's rows, misfits included."""
-    large = has_large(connection, table)
-    parts = [of_misfits(connection, table, large)] + ([of_mirror(connection, table, large)] if table.mirror else [])
+    parts = [of_misfits(connection, table)] + ([of_mirror(connection, table)] if table.mirror else [])
     return sum(map(read_through, parts), Digest())
 
 
@@ -112,21 +108,25 @@ def read_through(part: Lines | Pieces) -> Digest:
     return part.digest
 
 
-def of_mirror(connection: sqlite3.Connection, table: TablePlan, large: bool, rows: Rows = EVERY_ROW) -> Lines | Pieces:
+def of_mirror(connection: sqlite3.Connection, table: TablePlan, rows: Rows = EVERY_ROW) -> Lines | Pieces:
     """Return the lines of the rows that the mirror can hold."""
-    if large:
-        return pieces.of_mirror(connection, table, rows.of(table, _fits(table)))
+    source = rows.of(table, _fits(table))
+    size = _largest(
+        connection, table, [column for column in table.columns if column.mirror_type in ("text", "bytea")], rows.of(table)
+    )
+    if size > LARGE:
+        return pieces.of_mirror(connection, table, source)
     line = _joined([CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
     digest_line = _joined([DIGEST_CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
     wanted = line if line == digest_line else f"{line}, {digest_line}"
-    return Lines(connection, f"SELECT {wanted} FROM {rows.of(table, _fits(table))}")
+    return Lines(connection, f"SELECT {wanted} FROM {source}", size)
 
 
 class Misfits:
     """The misfits of several tables as one file that COPY reads: the table's label and the line."""
 
     def __init__(self, connection: sqlite3.Connection, tables: list[TablePlan]):
-        self.parts = {table.label: of_misfits(connection, table, has_large(connection, table)) for table in tables}
+        self.parts = {table.label: of_misfits(connection, table) for table in tables}
         self._left = list(self.parts.values())
 
     def read(self, size: int) -> bytes:
@@ -137,16 +137,18 @@ class Misfits:
         return b""
 
 
-def of_misfits(connection: sqlite3.Connection, table: TablePlan, large: bool) -> Lines | Pieces:
+def of_misfits(connection: sqlite3.Connection, table: TablePlan) -> Lines | Pieces:
     """Return the lines of the rows that are kept whole, each as one CSV field behind the table's label."""
     source = EVERY_ROW.of(table, f"NOT ({_fits(table)})" if table.mirror else "true")
-    if large and len(table.columns) <= MOST_COLUMNS:
+    size = _largest(connection, table, table.columns, source)
+    if size > LARGE and len(table.columns) <= MOST_COLUMNS:
         return pieces.of_misfits(connection, table, source, csv_field(table.label))
     line = _joined([MISFIT_CELL.format(c=quoted(column.name)) for column in table.columns])
     return Lines(
         connection,
         f"""SELECT {_literal(csv_field(table.label))} || ',"' || replace(line, '"', '""') || '"', line
             FROM (SELECT {line} AS line FROM {source})""",
+        size,
     )
 
 
@@ -154,23 +156,22 @@ def rows(connection: sqlite3.Connection, table: TablePlan) -> int:
     return connection.execute(f"SELECT count(*) FROM main.{quoted(table.name)}").fetchone()[0]
 
 
-def count(connection: sqlite3.Connection, table: TablePlan, rows: Rows = EVERY_ROW) -> tuple[int, int]:
-    """Return the number of these rows, and of those among them that the mirror cannot hold."""
-    misfits = f"count(*) FILTER (WHERE NOT ({_fits(table)}))" if table.mirror else "count(*)"
-    return connection.execute(f"SELECT count(*), {misfits} FROM {rows.of(table)}").fetchone()
+def misfits(connection: sqlite3.Connection, table: TablePlan, rows: Rows) -> int:
+    """Return how many of these rows the mirror cannot hold."""
+    return connection.execute(f"SELECT count(*) FROM {rows.of(table, f'NOT ({_fits(table)})')}").fetchone()[0]
 
 
-def has_large(connection: sqlite3.Connection, table: TablePlan, rows: Rows = EVERY_ROW) -> bool:
-    """Whether a value is too large for its line to be built in one piece; raise Problem where it is too large for Postgres."""
-    wide = [column.name for column in table.columns if column.mirror_type in ("text", "bytea")][:MOST_COLUMNS]
-    if not wide:
-        return False
-    lengths = ", ".join(f"max(length(CAST({quoted(name)} AS BLOB)))" for name in wide)
-    sizes = connection.execute(f"SELECT {lengths} FROM {rows.of(table)}").fetchone()
-    for name, size in zip(wide, sizes, strict=True):
-        if (size or 0) > LARGEST:
+def _largest(connection: sqlite3.Connection, table: TablePlan, columns: Iterable[PlannedColumn], source: str) -> int:
+    """Return the bytes of the largest text or blob; raise Problem where it is too large for Postgres."""
+    names = [column.name for column in columns][:MOST_COLUMNS]
+    if not names:
+        return 0
+    lengths = ", ".join(f"ifnull(max(length(CAST({quoted(name)} AS BLOB))), 0)" for name in names)
+    sizes = connection.execute(f"SELECT {lengths} FROM {source}").fetchone()
+    for name, size in zip(names, sizes, strict=True):
+        if size > LARGEST:
             raise Problem(_too_large(connection, table, name, size), "store it in a file, and its path in the database")
-    return max(size or 0 for size in sizes) > LARGE
+    return max(sizes)
 
 
 def _too_large(connection: sqlite3.Connection, table: TablePlan, column: str, size: int) -> str:

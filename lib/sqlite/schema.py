@@ -3,6 +3,7 @@
 import sqlite3
 from dataclasses import dataclass
 
+from lib import printable
 from lib.sqlite.names import quoted
 
 # What a file carries besides rows and objects, in the order in which a new file must be given it.
@@ -31,6 +32,10 @@ class Table:
     def is_internal(self) -> bool:
         """SQLite's own tables: counters and statistics."""
         return self.name.lower().startswith("sqlite_")
+
+    @property
+    def printable(self) -> str:
+        return printable.name(self.name)
 
 
 @dataclass(frozen=True)

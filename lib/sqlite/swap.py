@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from lib import stopping
 from lib.errors import Problem
 
 try:
@@ -50,37 +51,59 @@ def _age_of(copy: Path) -> tuple[str, int]:
 
 def exchange(copy: Path, destination: Path) -> Path | None:
     """Put a kept file back, with its journals, and return where what was there is kept now."""
-    kept = None
-    if any(os.path.lexists(f"{destination}{companion}") for companion in COMPANIONS):
-        kept = safety_path(destination)
-        with _locked(destination):
-            _move(destination, kept)
-    _move(copy, destination)
+    if not _exists(destination):
+        with stopping.undisturbed():
+            _move(copy, destination)
+        _sync(destination.parent)
+        return None
+    kept = safety_path(destination)
+    with _locked(destination), stopping.undisturbed():
+        _keep(destination, kept, [destination, copy])
+        _move(copy, destination)
     _sync(destination.parent)
     return kept
+
+
+def into_place(built: Path, destination: Path) -> Path | None:
+    """Swap the files, and return where the old one is kept; raise Problem where a program uses it."""
+    _sync(built)
+    if not _exists(destination):
+        os.replace(built, destination)
+        _sync(destination.parent)
+        return None
+    kept = safety_path(destination)
+    with _locked(destination), stopping.undisturbed():
+        _take_over_owner(built, destination)
+        _keep(destination, kept, [destination])
+        os.replace(built, destination)
+    _sync(destination.parent)
+    return kept
+
+
+def _exists(path: Path) -> bool:
+    return any(os.path.lexists(f"{path}{companion}") for companion in COMPANIONS)
+
+
+def _has_journals(path: Path) -> bool:
+    return any(os.path.lexists(f"{path}{companion}") for companion in COMPANIONS[1:])
+
+
+def _keep(path: Path, kept: Path, concerned: list[Path]) -> None:
+    """Give the old file its second name, so that a kill at no moment leaves none at the first; journals must go with it."""
+    if any(map(_has_journals, concerned)) or not path.is_file() or path.is_symlink():
+        _move(path, kept)
+        return
+    try:
+        os.link(path, kept)
+    except OSError:  # a file system without hard links
+        _move(path, kept)
 
 
 def _move(source: Path, destination: Path) -> None:
     """Rename a database and its journals; the journals first, so that no moment has a file with a foreign journal."""
     for companion in reversed(COMPANIONS):
         if os.path.lexists(f"{source}{companion}"):
-            os.rename(f"{source}{companion}", f"{destination}{companion}")
-
-
-def into_place(built: Path, destination: Path) -> Path | None:
-    """Swap the files, and return where the old one is kept; raise Problem where a program uses it."""
-    _sync(built)
-    if not any(os.path.lexists(f"{destination}{companion}") for companion in COMPANIONS):
-        os.replace(built, destination)
-        _sync(destination.parent)
-        return None
-    kept = safety_path(destination)
-    with _locked(destination):
-        _take_over_owner(built, destination)
-        _move(destination, kept)
-        os.replace(built, destination)
-    _sync(destination.parent)
-    return kept
+            os.replace(f"{source}{companion}", f"{destination}{companion}")
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ BEGIN
     EXECUTE format('GRANT INSERT, DELETE ON {schema}.misfit_rows TO %I', writer);
     FOREACH allowed IN ARRAY ARRAY[
         'open_run(text, text, text)', 'close_dead_runs(text, bigint)', 'fail_run(bigint, text)', 'save_run(bigint, jsonb, text, jsonb)',
-        'note_restore(text, bigint)', 'note_drill(text, bigint, double precision, bigint, text)', 'prune(text, integer)'
+        'note_restore(text, bigint)', 'note_drill(text, bigint, double precision, bigint, text)', 'prune(text, integer)', 'openings(text[])'
     ] LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION {schema}.%s TO %I', allowed, writer);
     END LOOP;

@@ -28,4 +28,45 @@ BEGIN
 END;
 $$;
 
+-- Lists every way into the schemas for PUBLIC, for the Data API's roles, and for every role that one of these may become: rights on
+-- schemas, tables, columns, sequences and functions; and every table without row level security. No row means: closed. Every run
+-- asks this.
+CREATE OR REPLACE FUNCTION {schema}.openings(schemas text[]) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = '' AS $$
+    WITH api (names) AS (
+        VALUES (ARRAY['anon', 'authenticated', 'service_role', 'authenticator'])
+    ), outsiders AS (
+        SELECT role.oid, role.rolname, api_role.rolname || CASE WHEN role.oid = api_role.oid THEN '' ELSE ', as ' || role.rolname || ',' END AS who
+        FROM api CROSS JOIN pg_catalog.pg_roles AS api_role JOIN pg_catalog.pg_roles AS role
+            ON role.oid = api_role.oid OR role.rolname <> ALL (names) AND pg_has_role(api_role.oid, role.oid, 'MEMBER')
+        WHERE api_role.rolname = ANY (names)
+        UNION ALL
+        SELECT 0, 'PUBLIC', 'PUBLIC'
+    ), ours AS (
+        SELECT oid, nspname, nspacl, nspowner FROM pg_catalog.pg_namespace WHERE nspname = ANY (schemas)
+    ), relations AS (
+        SELECT pg_class.oid, relkind, nspname, nspname || '.' || relname AS name, relacl, relrowsecurity
+        FROM pg_catalog.pg_class JOIN ours ON ours.oid = relnamespace WHERE relkind IN ('r', 'v', 'm', 'p', 'f', 'S')
+    ), functions AS (
+        SELECT pg_proc.oid, nspname || '.' || proname AS name, coalesce(proacl, acldefault('f', proowner)) AS acl
+        FROM pg_catalog.pg_proc JOIN ours ON ours.oid = pronamespace
+    ), acls AS (
+        SELECT 'schema ' || nspname AS what, nspacl AS acl FROM ours
+        UNION ALL
+        SELECT CASE relkind WHEN 'S' THEN 'sequence ' ELSE 'table ' END || name, relacl FROM relations
+        UNION ALL
+        SELECT 'column ' || name || '.' || attname, attacl
+        FROM relations JOIN pg_catalog.pg_attribute ON attrelid = relations.oid WHERE attacl IS NOT NULL
+        UNION ALL
+        SELECT 'function ' || name, acl FROM functions
+    )
+    SELECT who || ' has ' || privilege_type || ' on ' || what
+    FROM acls CROSS JOIN LATERAL aclexplode(acl) JOIN outsiders ON outsiders.oid = grantee
+    UNION ALL
+    SELECT DISTINCT who || ' reaches schema ' || nspname
+    FROM ours JOIN outsiders ON outsiders.oid = nspowner OR rolname IN ('pg_read_all_data', 'pg_write_all_data')
+    UNION ALL
+    SELECT 'row level security is off on ' || name FROM relations WHERE relkind IN ('r', 'p') AND NOT relrowsecurity
+$$;
+
 SELECT {schema}.make_private({schema_name});

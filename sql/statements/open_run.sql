@@ -1,3 +1,5 @@
 -- Opens a run in its own short transaction, so that a crash leaves a trace. No source, no run: setup has not been done.
-SELECT run, mirror_schema, has_schema_privilege(mirror_schema, 'CREATE')
+-- A schema of another release is left alone.
+SELECT run, mirror_schema, has_schema_privilege(mirror_schema, 'CREATE'), pg_database_size(current_database())
 FROM {schema}.open_run(%(source)s, %(machine)s, %(version)s)
+WHERE obj_description(%(schema)s::regnamespace, 'pg_namespace') = %(comment)s

@@ -1,10 +1,10 @@
 """The runs as this machine saw them, in a file beside the snapshots: it knows also of those that never reached the target."""
 
 import json
-import os
 import time
 from pathlib import Path
 
+from lib import private_file
 from lib.config import Settings
 from lib.redact import clean
 from lib.reporting.outcome import Attempt
@@ -18,10 +18,7 @@ def note(settings: Settings, attempts: list[Attempt], warnings: list[str]) -> li
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lines = [*_lines(path)[-KEPT_LINES:], *(_as_line(attempt, warnings) for attempt in attempts)]
-        new = path.with_name(f"{path.name}.new")
-        with open(new, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write("".join(f"{line}\n" for line in lines))
-        os.replace(new, path)
+        private_file.write(path, "".join(f"{line}\n" for line in lines))
     except OSError as error:
         return [f"{path} cannot be written ({error.strerror}): without the network, --status will not know of this run."]
     return []

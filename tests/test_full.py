@@ -107,7 +107,7 @@ def test_this_disk_is_full_while_the_snapshot_is_copied(saved_bot):
         said = saved_bot.run("backup.py").expect(1).stderr
         assert "premium_system.db: " in said
         assert "Try: free some space:  df -h " in said
-        assert list(disk.iterdir()) == []
+        assert {path.name for path in disk.iterdir()} <= {"runs.jsonl"}  # this machine's record of the failure
         (saved_bot.folder / "snapshots").unlink()
     saved_bot.run("backup.py").expect(0)
 

@@ -8,7 +8,6 @@ is a warning, and is told again by the next run. The same failure is told at onc
 import contextlib
 import http.client
 import json
-import os
 import platform
 import re
 import smtplib
@@ -22,7 +21,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from pathlib import Path
 
-from lib import __version__, cli, log
+from lib import __version__, cli, log, private_file
 from lib.channels import Channels, Mail
 from lib.config import Settings
 from lib.redact import clean
@@ -168,10 +167,7 @@ class _Memory:
             self._told[channel] = known | {label: [_gist(text), time.time()] for label, text in failures.items()}
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            new = self._path.with_name(f"{self._path.name}.new")
-            with open(new, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-                json.dump(self._told, file)
-            os.replace(new, self._path)
+            private_file.write(self._path, json.dumps(self._told))
         except OSError as error:
             self.problems.append(f"{self._path} cannot be written ({error.strerror}): the same alert will come again.")
 

@@ -2,12 +2,11 @@
 
 import base64
 import hashlib
-import os
 import platform
 import time
 from pathlib import Path
 
-from lib import __version__, cli, health
+from lib import __version__, cli, health, private_file
 from lib.config import Settings
 from lib.errors import Problem
 from lib.health import Health
@@ -28,21 +27,13 @@ def write(settings: Settings, sources: dict[str, Path], file: str, console: cli.
     troubles = [trouble for block, _ in found for trouble in _troubles(block, settings)]
     path = Path(file).expanduser()
     try:
-        _write(path, _page(settings, found, troubles))
+        private_file.write(path, _page(settings, found, troubles))
     except OSError as error:
         raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {path.parent}") from error
     failed = any(kind == "bad" for kind, _ in troubles)
     console.say(f"✅ the report is {path.absolute()}")
     console.result({"outcome": "failed" if failed else "saved", "report": str(path.absolute())})
     return cli.FAILED if failed else cli.SAVED
-
-
-def _write(path: Path, page: str) -> None:
-    """Replace the file in one step; it tells much of the bot, so it is the owner's alone."""
-    new = path.with_name(f"{path.name}.new")
-    with open(new, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(page)
-    os.replace(new, path)
 
 
 def _of_target(settings: Settings, target_settings: TargetSettings, sources: dict[str, Path]) -> list[tuple[Health, dict]]:

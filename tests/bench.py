@@ -3,6 +3,7 @@
 usage: python3 tests/bench.py stalls [USERS]      the bot's commits with and without a backup beside it
        python3 tests/bench.py history [USERS]     the undo log of thirty runs: its size, and how long going back takes
        python3 tests/bench.py steps [USERS]       wall time and peak memory of setup, backup and restore
+       python3 tests/bench.py distance [USERS]    a backup over a TLS link whose round trip takes 50 ms
        python3 tests/bench.py growth [USERS]      the server's side of twenty ordinary days: bytes, WAL, dead rows, table sizes
 """
 
@@ -20,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib.postgres import embedded
 from lib.sqlite import sample
-from tests import compare
-from tests.bot import Bot
+from tests import compare, relay
+from tests.bot import URL, Bot
 
 PAUSE = 0.005
 SECONDS = 10
@@ -68,6 +69,28 @@ def history(users: int) -> None:
             print(f"restore the {what} state: {statistics.median(times):.2f} s")
         for path in kept.glob("*.db"):
             print(path.name, compare.differences(path, Path(folder) / "oldest" / "0" / path.name) or "oldest state identical")
+
+
+def distance(users: int) -> None:
+    """Print the round trips and the wall time of runs that have nothing, little and everything to send."""
+    from tests import test_tls as tls
+
+    binaries = Path(tls.PACKAGE.submodule_search_locations[0]) / "pginstall" / "bin"
+    with embedded.running(binaries) as server, tempfile.TemporaryDirectory() as folder:
+        tls.show(server, tls.trustme.CA().issue_cert("127.0.0.1"))
+        bot = Bot.make(Path(folder) / "bot", server.url, users)
+        bot.run("setup_supabase.py").expect(0)
+        port = URL.fullmatch(server.url)["port"]
+        with relay.running("127.0.0.1", int(port)) as (line, listens):
+            bot.write_env(SUPABASE_DB_URL=server.url.replace(f":{port}/", f":{listens}/"), SUPABASE_DB_SSLMODE="require")
+            for milliseconds in (0, 50):
+                line.reset(delay=relay.each_way(milliseconds / 2000))
+                for what, flags in (("nothing changed", ()), ("one day", ()), ("every row", ("--full",))):
+                    if what == "one day":
+                        sample.live(bot.data, milliseconds)
+                    started = time.perf_counter()
+                    trips = sum(run["round_trips"] for run in bot.backup(*flags)["runs"])
+                    print(f"{milliseconds} ms, {what}: {trips} round trips, {time.perf_counter() - started:.2f} s")
 
 
 def growth(users: int) -> None:
@@ -145,5 +168,5 @@ def commits(bot: Bot, with_backups: bool) -> tuple[list[float], int]:
 
 
 if __name__ == "__main__":
-    BENCHES = {"stalls": stalls, "history": history, "steps": steps, "growth": growth}
+    BENCHES = {"stalls": stalls, "history": history, "steps": steps, "growth": growth, "distance": distance}
     BENCHES[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 1200)

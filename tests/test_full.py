@@ -35,13 +35,14 @@ def small_disk(folder: Path, size: str):
 
 def test_a_database_that_is_nearly_full_is_a_warning_with_the_days_that_are_left(saved_bot):
     ((used,),) = saved_bot.query("SELECT pg_database_size(current_database())")
-    saved_bot.write_env(BACKUP_MAX_DATABASE_MB=str(used // MB + 1))
+    limit = used * 11 // 10 // MB + 1
+    saved_bot.write_env(BACKUP_MAX_DATABASE_MB=str(limit))
     saved_bot.query(
         "UPDATE backup.runs SET database_bytes = database_bytes - 1000000, finished_at = finished_at - interval '10 days'"
     )
     sample.live(saved_bot.data, seed=1)
     said = saved_bot.run("backup.py").expect(0).stderr
-    assert f"Warning: the database has {used / MB:.1f} MB of {used // MB + 1:.1f} MB (" in said
+    assert f"Warning: the database has {used / MB:.1f} MB of {limit:.1f} MB (" in said
     assert "; at the present growth it is full in " in said
 
 

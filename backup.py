@@ -7,8 +7,10 @@ usage: python3 backup.py [SOURCE …] [flags]
   python3 backup.py premium_system      back up one of them
   python3 backup.py --dry-run           say what would change; write nothing
   python3 backup.py --verify            compare every row of the mirrors with the databases; change nothing
-  python3 backup.py --status            show the last runs
+  python3 backup.py --status            how each database is doing: last success and failure, next run, size, drills
   python3 backup.py --status --max-age 7h   for monitoring: exit 1 when the last success is older
+  python3 backup.py --report status.html   the same and more as one HTML file: runs, tables, size with a forecast, drills
+  python3 backup.py --every 6h          stay and repeat, where there is no cron: now and then every six hours, until SIGTERM
   python3 backup.py --demo              the whole story on sample databases and an embedded Postgres
 
 flags:
@@ -32,11 +34,13 @@ import functools
 import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import cli, config, demo, log
+from lib import cli, config, demo, local_runs, log, schedule
 from lib.postgres import last_run, merge, mirrors, room, runs, security
 from lib.postgres.connection import Target
-from lib.reporting import preview, status
+from lib.reporting import alerts, preview, status
+from lib.reporting import report as page
 from lib.reporting.outcome import Report
+from lib.reporting.words import seconds
 from lib.sqlite import changes
 from lib.sqlite import snapshot as snapshots
 
@@ -49,16 +53,24 @@ def main(options, console) -> int:
     log.open_file(settings.log)
     if options.status:
         return status.show(settings, sources, options.max_age, console)
+    if options.report:
+        return page.write(settings, sources, options.report, console)
     if options.dry_run or options.verify:
         compare = preview.changes if options.dry_run else preview.differences
         return preview.show(settings, sources, compare, console)
+    if options.every:
+        schedule.repeat(seconds(options.every), lambda: back_up(settings, sources, options, console), console)
     return back_up(settings, sources, options, console)
 
 
 def back_up(settings, sources, options, console) -> int:
     """Back up every source to every target, and return the exit status."""
-    started = time.monotonic()
-    report = back_up_all(settings, sources, options, console)
+    started, begun = time.monotonic(), alerts.start(settings.channels)
+    with alerts.crashes_told(settings, begun):
+        report = back_up_all(settings, sources, options, console)
+    undelivered = alerts.tell(settings, report.attempts, report.judged()[1], begun)
+    for warning in undelivered + local_runs.note(settings, report.attempts, report.warnings):
+        report.warn(warning)
     return report.close(time.monotonic() - started)
 
 
@@ -68,11 +80,11 @@ def back_up_all(settings, sources, options, console) -> Report:
     for warning in settings.warnings:
         report.warn(warning)
     for target_settings in settings.targets:
-        with report.failures_reported(), Target(target_settings, settings.schema) as target:
+        with report.attempted(target_settings, *sources), Target(target_settings, settings.schema) as target:
             for name, path in sources.items():
-                with report.failures_reported():
+                with report.attempted(target_settings, name):
                     attempt = functools.partial(back_up_source, target, settings, name, path, options, report)
-                    report.add(target.again(attempt))
+                    report.add(target_settings, target.again(attempt))
     return report
 
 
@@ -114,6 +126,8 @@ def flags() -> cli.Parser:
     parser.add_argument("--accept-exposure", action="store_true")
     parser.add_argument("--status", action="store_true")
     parser.add_argument("--max-age")
+    parser.add_argument("--every")
+    parser.add_argument("--report", metavar="FILE.html")
     parser.add_argument("--demo", action="store_true")
     return parser
 

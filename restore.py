@@ -21,7 +21,7 @@ usage: python3 restore.py [flags]
 Stop the bot first. The file that is replaced is kept as NAME.before-restore-<UTC time>.
 
 flags:
-  --target N        the target to restore from, where there are several (SUPABASE_DB_URL_2 is 2)
+  --target N        restore from this target (SUPABASE_DB_URL_2 is 2); else from the one with the newest backup
   --env-file PATH   settings from this file instead of .env beside the scripts
   --json            one JSON object on stdout, for machines
   --quiet           print failures only
@@ -39,7 +39,7 @@ import sys
 from pathlib import Path
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import cli, config, drill, log, rebuild
+from lib import choice, cli, config, drill, log, rebuild
 from lib.errors import SettingsError
 from lib.postgres import installation
 from lib.postgres.connection import Target
@@ -55,12 +55,12 @@ def main(options, console) -> int:
         return put_back_replaced(sources, report, options, console)
     if options.local:
         return restore_local(settings, sources, report, options, console)
-    with Target(config.chosen_target(settings, options.target), settings.schema) as target:
+    if options.drill:
+        return drill.rehearse_all(settings, config.chosen_targets(settings, options.target), sources, console)
+    with Target(choice.of_target(settings, sources, options.target, console), settings.schema) as target:
         installation.require(target)
         if options.list:
             return restoring.list_points(target, sources, console)
-        if options.drill:
-            return drill.rehearse(target, settings, sources, console)
         return restore(target, sources, report, options, console)
 
 
@@ -127,7 +127,7 @@ def flags() -> cli.Parser:
         parser.add_argument(flag, action="store_true")
     for flag in ("--database", "--to", "--at", "--table"):
         parser.add_argument(flag)
-    parser.add_argument("--target", type=int, default=1)
+    parser.add_argument("--target", type=int)
     return parser
 
 

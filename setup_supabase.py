@@ -30,7 +30,7 @@ from backup import back_up
 from backup import flags as backup_flags
 from lib import checks, cli, config, log
 from lib.errors import SettingsError
-from lib.postgres import ddl, installation
+from lib.postgres import analytics, ddl, installation
 from lib.sqlite import snapshot as snapshots
 
 
@@ -82,6 +82,9 @@ def create(found, target, settings) -> None:
             target.transaction(),
         ):
             tell(installation.install_source(target, name, snapshot))
+    if not found.failures:
+        with found.step("Analytics views") as tell:
+            tell(analytics.install(target, settings))
 
 
 def create_writer(found, target, settings) -> None:

@@ -4,6 +4,7 @@
 usage: python3 test_backup.py [flags]
 
   python3 test_backup.py                use .env; without settings, an embedded Postgres and sample databases
+  python3 test_backup.py --send-alert   send a test through every alert channel that is set, and nothing else
 
 The round trip works in schemas called backup_test_… and in a temporary folder. Your mirrors and your SQLite files are
 only read.
@@ -31,6 +32,9 @@ from lib.sqlite import sample
 
 def main(options, console) -> int:
     found = checks.Checks(console)
+    if options.send_alert:
+        checks.channels(found, config.load(options.env_file).channels)
+        return finished(found, console)
     with contextlib.ExitStack() as stack:
         folder, abandoned = stack.enter_context(trial.scratch_folder())
         settings = usable_settings(found, options, folder, stack, console)
@@ -101,7 +105,9 @@ def finished(found, console) -> int:
 
 
 def flags() -> cli.Parser:
-    return cli.Parser(__doc__)
+    parser = cli.Parser(__doc__)
+    parser.add_argument("--send-alert", action="store_true")
+    return parser
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ from pathlib import Path
 import psycopg2
 
 from lib import log
+from lib.channels import Channels
 from lib.cli import Console
 from lib.config import Settings
 from lib.errors import Problem
 from lib.postgres import installation, release, security
 from lib.postgres.connection import Target
+from lib.reporting import alerts
 from lib.reporting.words import plural, size
 from lib.sqlite import snapshot as snapshots
 
@@ -110,3 +112,19 @@ def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:
         if found:
             raise Problem(security.as_sentence(found), security.CLOSE)
         tell("closed to anon, authenticated, service_role and PUBLIC; row level security is on")
+
+
+def channels(checks: Checks, found: Channels) -> None:
+    """Send a test through each alert channel that is set."""
+    trials = alerts.trials(found)
+    for name, send in trials.items():
+        with checks.step(f"Alert by {name}") as tell:
+            error = send().error()
+            if error:
+                raise Problem(f"{error}.", "correct its settings in .env; .env.example explains them")
+            tell("sent: see whether it has arrived")
+    if not trials:
+        with checks.step("Alerts"):
+            raise Problem(
+                "no channel is set.", "set HEARTBEAT_URL, ALERT_EMAIL_TO, ALERT_WEBHOOK_URL or TELEGRAM_CHAT_ID in .env"
+            )

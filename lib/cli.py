@@ -11,6 +11,7 @@ from lib import __version__, log, stopping
 from lib.errors import Interrupted, Problem, SettingsError
 from lib.printable import record
 from lib.redact import clean, hide, hide_all
+from lib.reporting import progress
 
 SAVED, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
 
@@ -73,10 +74,7 @@ class Console:
     def fail(self, problem: Problem) -> None:
         stopping.check()
         log.error(problem.what)
-        for line in filter(None, (f"Error: {problem.what}", problem.untouched)):
-            print(clean(line), file=sys.stderr)
-        if problem.remedy:
-            print(clean(f"Try: {problem.remedy}"), file=sys.stderr)
+        print(clean(problem.text), file=sys.stderr)
 
     def result(self, found: dict) -> None:
         if self.is_json:
@@ -101,6 +99,7 @@ def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser) 
     try:
         options = parser.parse_args()
         console = Console(options)
+        progress.show_to(console)
         return main(options, console)
     except Problem as problem:
         console.fail(problem)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib import dotenv, targets
+from lib import channels, dotenv, targets
+from lib.channels import Channels
 from lib.errors import SettingsError
 from lib.start import REPOSITORY
 from lib.targets import TargetSettings
@@ -36,6 +37,7 @@ class Settings:
     folder: Path
     warnings: list[str] = field(default_factory=list)
     max_database_mb: int = 500
+    channels: Channels = field(default_factory=Channels)
 
     @property
     def snapshots(self) -> Path:
@@ -62,10 +64,11 @@ def chosen(settings: Settings, names: list[str]) -> dict[str, Path]:
     return {name: settings.sources[name] for name in names or settings.sources}
 
 
-def chosen_target(settings: Settings, number: int) -> TargetSettings:
-    for target in settings.targets:
-        if target.number == number:
-            return target
+def chosen_targets(settings: Settings, number: int | None) -> list[TargetSettings]:
+    """Return the target that the command line names, or all."""
+    found = [target for target in settings.targets if number in (None, target.number)]
+    if found:
+        return found
     raise SettingsError(f"there is no target {number}.", f"set SUPABASE_DB_URL_{number}, or leave --target out")
 
 
@@ -88,6 +91,7 @@ def load(env_file: str | None = None) -> Settings:
         folder=path.parent,
         warnings=_readable_by_others(path) + targets.unverified(found),
         max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
+        channels=channels.read(values, problems),
     )
     if problems:
         raise SettingsError(_as_list(problems, path), _remedy(path), "Nothing was read or written.")

@@ -10,7 +10,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from lib import cli
+from lib import channels, cli
 from lib.errors import Problem
 from lib.postgres import embedded
 from lib.sqlite import sample
@@ -52,7 +52,7 @@ def _run(console: cli.Console, env_file: Path, script: str, *flags: str) -> None
     console.say(f"$ python3 {' '.join((script, *flags))}")
     command = [sys.executable, str(REPOSITORY / script), "--env-file", str(env_file), *flags]
     # A setting in the environment would win over the demo's .env, and send it to a real target.
-    settings = ("SUPABASE_", "BACKUP_", "SQLITE_")
+    settings = ("SUPABASE_", "BACKUP_", "SQLITE_", *channels.NAMES)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(settings)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     console.say(done.stdout + done.stderr)

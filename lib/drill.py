@@ -10,19 +10,32 @@ from pathlib import Path
 from lib import cli, printable, rebuild
 from lib.config import Settings
 from lib.errors import Problem
-from lib.postgres import saved
+from lib.postgres import installation, saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
 from lib.reporting.words import plural
 from lib.sqlite import difference, previous, schema, snapshot
+from lib.targets import TargetSettings
 
 
-def rehearse(target: Target, settings: Settings, sources: dict[str, Path], console: cli.Console) -> int:
-    """Rehearse the restore of every source, record the results in Postgres, and return the exit status."""
-    results = [_of_source(target, settings, name, console) for name in sources]
+def rehearse_all(settings: Settings, targets: list[TargetSettings], sources: dict[str, Path], console: cli.Console) -> int:
+    """Rehearse the restore of every source from every target, record the results there, and return the exit status."""
+    results = [result for target in targets for result in _of_target(settings, target, sources, console)]
     failed = [result for result in results if result["error"]]
     console.result({"outcome": "failed" if failed else "saved", "drills": results})
     return cli.FAILED if failed else cli.SAVED
+
+
+def _of_target(settings: Settings, target_settings: TargetSettings, sources: dict[str, Path], console: cli.Console) -> list[dict]:
+    """One target that does not answer does not stop the others."""
+    try:
+        with Target(target_settings, settings.schema) as target:
+            installation.require(target)
+            return [_of_source(target, settings, name, console) for name in sources]
+    except Problem as problem:
+        console.fail(problem)
+        nothing = dict.fromkeys(("run", "rows", "seconds"))
+        return [{"source": name, "target": target_settings.host, **nothing, "error": problem.what} for name in sources]
 
 
 def _of_source(target: Target, settings: Settings, name: str, console: cli.Console) -> dict:
@@ -40,8 +53,16 @@ def _of_source(target: Target, settings: Settings, name: str, console: cli.Conso
         values = {"source": name, "run": state.run, "seconds": seconds, "rows": state.rows, "error": error}
         target.run("note_drill", values)
     if not error:
-        console.say(f"✅ {name}: run {state.run} was rebuilt in {seconds:.1f} s, {plural(state.rows, 'row')}, {said}")
-    return {"source": name, "run": state and state.run, "rows": state and state.rows, "seconds": seconds, "error": error}
+        where = "" if len(settings.targets) == 1 else f" → {target.settings.label}"
+        console.say(f"✅ {name}{where}: run {state.run} was rebuilt in {seconds:.1f} s, {plural(state.rows, 'row')}, {said}")
+    return {
+        "source": name,
+        "target": target.host,
+        "run": state and state.run,
+        "rows": state and state.rows,
+        "seconds": seconds,
+        "error": error,
+    }
 
 
 def _compared(built: Path, kept: Path, state: SavedState) -> str:

@@ -13,6 +13,11 @@ class Problem(Exception):
         super().__init__(what)
         self.what, self.remedy, self.untouched = what, remedy, untouched
 
+    @property
+    def text(self) -> str:
+        """Return the problem as the operator reads it: `Error:`, what was not touched, `Try:`."""
+        return "\n".join(filter(None, (f"Error: {self.what}", self.untouched, self.remedy and f"Try: {self.remedy}")))
+
 
 class SettingsError(Problem):
     """Wrong usage or settings (exit status 2)."""

@@ -18,6 +18,7 @@ from lib.plan import Source, TablePlan
 from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
+from lib.reporting import progress
 from lib.sqlite import difference, lines, one_table, previous, snapshot, swap, untyped, writer
 from lib.sqlite.names import quoted
 
@@ -89,11 +90,13 @@ class LocalState:
     path: Path
 
 
-def local_state(path: Path, name: str) -> LocalState:
-    """Describe a kept snapshot; raise SourceError where there is none, or where its note does not fit it."""
-    note = previous.about(path)
-    if not note:
+def local_state(paths: list[Path], name: str) -> LocalState:
+    """Describe the newest of the snapshots kept for several targets; raise SourceError where none has a note that fits."""
+    notes = {path: note for path in paths if (note := previous.about(path))}
+    if not notes:
         raise SourceError(f"there is no snapshot of {name} on this machine.", f"python3 restore.py --database {name}")
+    path = max(notes, key=lambda path: path.stat().st_mtime)
+    note = notes[path]
     taken = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(path.stat().st_mtime))
     return LocalState(Source(name, ""), note["run"], taken, note["rows"], note["journal_mode"], path)
 
@@ -187,7 +190,8 @@ def _fill(target: Target, state: SavedState, table: TablePlan, connection: sqlit
         writer.clear_internal(connection, table)
     if table.mirror:
         rows = writer.MirrorRows(connection, table)
-        saved.read_rows(target, state, table, rows.take, writer.OldRows(connection, table).take)
+        with progress.of_rows(table.printable, state.digests[table.label].rows, rows) as shown:
+            saved.read_rows(target, state, table, shown.take, writer.OldRows(connection, table).take)
     misfits = writer.MisfitRows(connection, table)
     saved.read_misfits(target, state, table, misfits.take, writer.OldMisfitRows(misfits).take)
 

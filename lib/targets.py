@@ -36,6 +36,11 @@ class TargetSettings:
     number: int = 1
 
     @property
+    def label(self) -> str:
+        """Return the host, and the number of a further target."""
+        return self.host if self.number == 1 else f"{self.host} (target {self.number})"
+
+    @property
     def is_local(self) -> bool:
         return is_local(self.host)
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import psycopg2
 
+from lib import channels
 from lib.sqlite import sample
 from lib.targets import URL
 from tests import compare
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-OURS = ("SUPABASE_", "BACKUP_", "SQLITE_", "PG", "HYBRID_BACKUP_VENV")
+OURS = ("SUPABASE_", "BACKUP_", "SQLITE_", "PG", "HYBRID_BACKUP_VENV", *channels.NAMES)
 BOT_TABLES = (*sample.PAID, *sample.ASKED)
 
 

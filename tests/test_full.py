@@ -35,13 +35,14 @@ def small_disk(folder: Path, size: str):
 
 def test_a_database_that_is_nearly_full_is_a_warning_with_the_days_that_are_left(saved_bot):
     ((used,),) = saved_bot.query("SELECT pg_database_size(current_database())")
-    saved_bot.write_env(BACKUP_MAX_DATABASE_MB=str(used // MB + 1))
+    limit = used * 11 // 10 // MB + 1
+    saved_bot.write_env(BACKUP_MAX_DATABASE_MB=str(limit))
     saved_bot.query(
         "UPDATE backup.runs SET database_bytes = database_bytes - 1000000, finished_at = finished_at - interval '10 days'"
     )
     sample.live(saved_bot.data, seed=1)
     said = saved_bot.run("backup.py").expect(0).stderr
-    assert f"Warning: the database has {used / MB:.1f} MB of {used // MB + 1:.1f} MB (" in said
+    assert f"Warning: the database has {used / MB:.1f} MB of {limit:.1f} MB (" in said
     assert "; at the present growth it is full in " in said
 
 
@@ -107,7 +108,7 @@ def test_this_disk_is_full_while_the_snapshot_is_copied(saved_bot):
         said = saved_bot.run("backup.py").expect(1).stderr
         assert "premium_system.db: " in said
         assert "Try: free some space:  df -h " in said
-        assert list(disk.iterdir()) == []
+        assert {path.name for path in disk.iterdir()} <= {"runs.jsonl"}  # this machine's record of the failure
         (saved_bot.folder / "snapshots").unlink()
     saved_bot.run("backup.py").expect(0)
 

@@ -103,8 +103,8 @@ def test_every_statement_is_used_and_says_why_it_exists():
 
 
 def test_every_setting_is_documented():
-    from lib import config, targets
+    from lib import channels, config, targets
 
     documented = (REPOSITORY / ".env.example").read_text() + (REPOSITORY / "README.md").read_text()
-    names = {*config.DEFAULTS, "SUPABASE_DB_URL", *(f"SUPABASE_DB_{part}" for part in targets.PARTS)}
+    names = {*config.DEFAULTS, *channels.NAMES, "SUPABASE_DB_URL", *(f"SUPABASE_DB_{part}" for part in targets.PARTS)}
     assert {name for name in names if name not in documented} == set()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.bot import REPOSITORY, Bot, copy_checkout, environment
+from tests.inbox import Inbox
 
 README = (REPOSITORY / "README.md").read_text()
 BLOCKS = re.findall(r"^ *```sh\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
@@ -36,7 +37,7 @@ def test_every_other_command_runs_in_its_order(bot, tmp_path):
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         if command.startswith("cp .env.example"):  # the reader fills in two settings
-            Bot(checkout, bot.url).write_env()
+            Bot(checkout, bot.url).write_env(ALERT_WEBHOOK_URL=Inbox().url)
 
 
 def test_every_message_in_it_is_one_that_the_scripts_print():

@@ -68,8 +68,8 @@ def drop_constraint(table: str, constraint: str, schema: str = "") -> str:
 
 
 def drop_mirror(table: str, schema: str = "") -> str:
-    """Return what removes a mirror; its rows are deleted first, so that the undo log has them."""
-    return f"DELETE FROM {_qualified(table, schema)}; DROP TABLE {_qualified(table, schema)};"
+    """Return what removes a mirror, and views on it; its rows are deleted first, so that the undo log has them."""
+    return f"DELETE FROM {_qualified(table, schema)}; DROP TABLE {_qualified(table, schema)} CASCADE;"
 
 
 def _column(table: Table, column: Column, kind: str) -> str:

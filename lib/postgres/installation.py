@@ -21,20 +21,28 @@ def mirror_schema(schema: str, source: str) -> str:
     return mirror_name(f"{schema}_{source}")
 
 
+def mirror_schemas(settings: Settings) -> list[str]:
+    return [mirror_schema(settings.schema, source) for source in settings.sources]
+
+
+def analytics_schema(schema: str) -> str:
+    return f"{schema}_analytics"
+
+
 def schemas(settings: Settings) -> list[str]:
-    """Return every schema that the deployment owns."""
-    return [settings.schema, *(mirror_schema(settings.schema, source) for source in settings.sources)]
+    """Return every schema that the deployment owns; there are views for some sources only."""
+    return [settings.schema, *mirror_schemas(settings), analytics_schema(settings.schema)]
 
 
 def install(target: Target) -> None:
     """Apply sql/setup/ in order, in the caller's transaction."""
     release.refuse_newer(target)
     if not release.found(target):
-        _refuse_foreign(target, {target.schema: release.comment(target.schema)})
+        refuse_foreign(target, {target.schema: release.comment(target.schema)})
     parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
     for path in setup_files():
         target.rows(from_file(path, **parts))
-    _claim(target, target.schema, release.comment(target.schema))
+    claim(target, target.schema, release.comment(target.schema))
 
 
 def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
@@ -43,14 +51,14 @@ def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
     They come from sql/tables/NAME.sql; what no file names is made from the source's own declarations.
     """
     source = Source(name, mirror_schema(target.schema, name))
-    _refuse_foreign(target, {source.mirror_schema: _comment(target, name)})
+    refuse_foreign(target, {source.mirror_schema: _comment(target, name)})
     target.run(
         "create_mirror_schema",
         source=sql.Literal(name),
         mirror_schema=sql.Identifier(source.mirror_schema),
         mirror_schema_text=sql.Literal(source.mirror_schema),
     )
-    _claim(target, source.mirror_schema, _comment(target, name))
+    claim(target, source.mirror_schema, _comment(target, name))
     before = mirrors.read(target, source)
     if hand_written(name).exists():
         target.rows(hand_written(name).read_text(encoding="utf-8"))
@@ -72,7 +80,7 @@ def create_writer(target: Target, settings: Settings) -> str:
     # Only its SCRAM verifier travels: Supabase's log keeps every DDL statement.
     verifier = sql.Literal(encrypt_password(password, writer, target.connection, "scram-sha-256"))
     target.run("create_writer", role_name=sql.Literal(writer), writer=sql.Identifier(writer), password=verifier)
-    for schema in schemas(settings)[1:]:
+    for schema in mirror_schemas(settings):
         target.run("let_write", {"mirror_schema": schema, "writer": writer})
     return password
 
@@ -104,7 +112,7 @@ def _comment(target: Target, source: str) -> str:
     return f"Hybrid backup: mirrors of the source {source}, BACKUP_SCHEMA {target.schema}"
 
 
-def _refuse_foreign(target: Target, expected: dict[str, str]) -> None:
+def refuse_foreign(target: Target, expected: dict[str, str]) -> None:
     for name, comment, owner in target.run("schema_owner", {"schemas": list(expected)}):
         if comment != expected[name]:
             said = f"it says {comment!r}" if comment else f"it belongs to {owner}"
@@ -115,5 +123,5 @@ def _refuse_foreign(target: Target, expected: dict[str, str]) -> None:
             )
 
 
-def _claim(target: Target, name: str, comment: str) -> None:
+def claim(target: Target, name: str, comment: str) -> None:
     target.run("claim_schema", claimed=sql.Identifier(name), comment=sql.Literal(comment))

@@ -14,6 +14,7 @@ from lib.part import Part, TableResult
 from lib.plan import Source, TablePlan
 from lib.postgres.connection import Target
 from lib.postgres.statements import digest_line, equal, mirror_of, names, statement
+from lib.reporting import progress
 from lib.sqlite import lines
 from lib.sqlite.lines import Rows
 from lib.sqlite.snapshot import Snapshot
@@ -79,7 +80,9 @@ def _send(target: Target, source: Source, snapshot: Snapshot, part: Part, place:
 
 def _copy(target: Target, snapshot: Snapshot, table: TablePlan, rows: Rows, place: sql.Identifier) -> lines.Lines:
     found = lines.of_mirror(snapshot.connection, table, rows)
-    target.copy_in(statement("copy_in", place=place, columns=names(table.mirror_columns)), found)
+    total = lines.rows(snapshot.connection, table) if rows == lines.EVERY_ROW else 0
+    with progress.of_rows(table.printable, total, found) as file:
+        target.copy_in(statement("copy_in", place=place, columns=names(table.mirror_columns)), file)
     return found
 
 

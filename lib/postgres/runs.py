@@ -157,9 +157,3 @@ def last_saved(target: Target, source: str) -> tuple[int, str, int, int] | None:
     """Return the number, the UTC time, the age in seconds and the rows of the newest saved run."""
     found = target.run("last_success", {"source": source})
     return found[0] if found else None
-
-
-def recent(target: Target, source: str, most: int) -> list[dict]:
-    """Return the last runs of a source, newest first; ages are in seconds, by the database's clock."""
-    fields = ("run", "outcome", "started_at", "finished_at", "age", "rows", "bytes_sent", "error")
-    return [dict(zip(fields, found, strict=True)) for found in target.run("recent_runs", {"source": source, "most": most})]

@@ -2,14 +2,35 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from lib import cli, log
 from lib.errors import Problem
 from lib.part import TableResult
 from lib.postgres.runs import Run
 from lib.reporting.words import plural, size
+from lib.targets import TargetSettings
 
 NOTHING_CHANGED = "Nothing was changed in Supabase"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What became of one source on one target: a saved run, or a problem."""
+
+    source: str
+    target: TargetSettings
+    run: Run | None = None
+    problem: Problem | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.source} → {self.target.label}"
+
+    @property
+    def text(self) -> str:
+        """Return the failure as it was printed; nothing where there was none."""
+        return self.problem.text if self.problem else ""
 
 
 class Report:
@@ -18,6 +39,7 @@ class Report:
     def __init__(self, console: cli.Console):
         self.console = console
         self.runs: list[Run] = []
+        self.attempts: list[Attempt] = []
         self.failures: list[Problem] = []
         self.warnings: list[str] = []
 
@@ -39,17 +61,31 @@ class Report:
             self.failures.append(problem)
             self.console.fail(problem)
 
-    def add(self, run: Run) -> None:
+    @contextlib.contextmanager
+    def attempted(self, target: TargetSettings, *sources: str) -> Iterator[None]:
+        """The same, remembering which sources on which target it was that failed."""
+        with self.failures_reported():
+            try:
+                yield
+            except Problem as problem:
+                self.attempts += [Attempt(source, target, problem=problem) for source in sources]
+                raise
+
+    def add(self, target: TargetSettings, run: Run) -> None:
         self.runs.append(run)
+        self.attempts.append(Attempt(run.source, target, run))
         for table in run.tables:
             log.info(f"run {run.run}: {_line(run, table)}")
             if not table.is_internal:
                 self.console.note(f"   {_line(run, table)}")
 
+    def judged(self) -> tuple[str, int]:
+        """Return the outcome and the exit status."""
+        return cli.judged(bool(self.runs), bool(self.failures))
+
     def close(self, seconds: float) -> int:
         """Print the last line, and return the exit status."""
-        saved = [run for run in self.runs if run.outcome == "saved"]
-        outcome, status = cli.judged(bool(saved), bool(self.failures))
+        saved, (outcome, status) = self.runs, self.judged()
         if status == cli.SAVED:
             log.last_sync()
             self.console.note(f"✅ {_summary(saved)} in {seconds:.1f} s")

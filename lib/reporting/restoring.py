@@ -21,6 +21,7 @@ LISTED_RUNS = 200
 def list_points(target: Target, sources: dict[str, Path], console: cli.Console) -> int:
     """Print the restore points of each source, newest first, and the files that earlier restores replaced."""
     points = [{"source": name} | point for name in sources for point in saved.restore_points(target, name)[:LISTED_RUNS]]
+    console.say(f"Restore points in {target.settings.label}:")
     for point in points:
         mark = "✅" if point["restorable"] else "  "
         proven = f", proven {point['proven_at']} UTC" if point["proven_at"] else ""
@@ -31,7 +32,7 @@ def list_points(target: Target, sources: dict[str, Path], console: cli.Console) 
     copies = [str(copy) for path in sources.values() for copy in swap.safety_copies(path)]
     for copy in copies:
         console.say(f"   replaced by a restore and kept: {copy}")
-    console.result({"runs": points, "kept_files": copies})
+    console.result({"runs": points, "kept_files": copies, "target": target.host, "number": target.settings.number})
     return cli.SAVED
 
 
@@ -75,7 +76,9 @@ class Report:
         found = {}
         for name in places:
             with self.failures_reported(SourceError):
-                found[name] = rebuild.local_state(settings.snapshot_of(name), name)
+                found[name] = rebuild.local_state(
+                    [settings.snapshot_of(name, target.number) for target in settings.targets], name
+                )
                 state = found[name]
                 self.console.say(f"  {name}: the snapshot of run {state.run}, {state.finished_at} UTC → {places[name]}")
         return found
@@ -92,7 +95,7 @@ class Report:
 
     def plan(self, target: Target, states: dict[str, SavedState], places: dict[str, Path]) -> None:
         if states:
-            self.console.say(f"Restore from {target.host}:")
+            self.console.say(f"Restore from {target.settings.label}:")
         for name, state in states.items():
             self.console.say(f"  {name}: run {state.run}, {state.finished_at} UTC, {plural(state.rows, 'row')} → {places[name]}")
             if places[name].exists():

@@ -1,63 +1,105 @@
-"""Answer `backup.py --status`: when did each source last get through, and what came of the last runs."""
+"""Answer `backup.py --status`: in one screen, how each source is doing on each target."""
 
 from pathlib import Path
 
-from lib import cli
+from lib import cli, health
 from lib.config import Settings
-from lib.postgres import runs
-from lib.postgres.connection import Target
-from lib.reporting.words import age, plural, seconds
+from lib.health import Health
+from lib.reporting.words import age, clock, plural, seconds, size
 
-SHOWN_RUNS = 5
 MARKS = {"saved": "✅", "incomplete": "⚠️ ", "failed": "❌", "running": "…"}
+NEVER = "never (python3 restore.py --drill)"
 
 
 def show(settings: Settings, sources: dict[str, Path], max_age: str | None, console: cli.Console) -> int:
     """Print one block per target and source; exit 1 where the last success is missing or older than `max_age`."""
     limit = seconds(max_age) if max_age else None
-    found = []
-    for target_settings in settings.targets:
-        with Target(target_settings, settings.schema) as target:
-            found += [_of_source(target, name) for name in sources]
-    late = [block for block in found if block["last_success"] is None or (limit and block["last_success"]["age"] > limit)]
+    found = health.of_all(settings, sources)
     for block in found:
-        console.say(_as_text(block))
-    console.result({"outcome": "failed" if late else "saved", "sources": found})
-    for block in late:
-        console.complain(f"{block['source']}: {_lateness(block, max_age)}")
-    return cli.FAILED if late else cli.SAVED
+        console.say(_as_text(block, settings))
+    complaints = [f"{_name(block, settings)}{said}" for block in found if (said := _complaint(block, limit, max_age))]
+    outcome = {"outcome": "failed" if complaints else "saved", "sources": [_as_json(block, limit) for block in found]}
+    console.result(outcome | ({"error": "\n".join(complaints)} if complaints else {}))
+    for text in complaints:
+        console.complain(text)
+    return cli.FAILED if complaints else cli.SAVED
 
 
-def _of_source(target: Target, name: str) -> dict:
-    success = runs.last_saved(target, name)
-    last = dict(zip(("run", "finished_at", "age", "rows"), success, strict=True)) if success else None
-    found = {"source": name, "target": target.host, "last_success": last, "runs": runs.recent(target, name, SHOWN_RUNS)}
-    drill = target.run("last_drill", {"source": name})
-    return found | {"proven": dict(zip(("run", "finished_at", "age"), drill[0], strict=True)) if drill else None}
+def _name(block: Health, settings: Settings) -> str:
+    return block.source if len(settings.targets) == 1 else f"{block.source} → {block.target.label}"
 
 
-def _as_text(block: dict) -> str:
-    last = block["last_success"]
-    lines = [f"{block['source']} → {block['target']}"]
-    if last:
-        lines.append(
-            f"  last success: run {last['run']}, {last['finished_at']} UTC, {age(last['age'])} ago, {plural(last['rows'], 'row')}"
-        )
-    else:
-        lines.append("  last success: none")
-    proven = block["proven"]
-    if proven:
-        lines.append(f"  last proven restorable: run {proven['run']}, {proven['finished_at']} UTC, {age(proven['age'])} ago")
-    else:
-        lines.append("  last proven restorable: never (python3 restore.py --drill)")
-    for run in block["runs"]:
-        reason = f"  {run['error'].splitlines()[0]}" if run["error"] else ""
-        lines.append(f"  {MARKS[run['outcome']]} run {run['run']}  {run['started_at']} UTC  {run['outcome']}{reason}")
-    return "\n".join(lines)
+def _complaint(block: Health, limit: int | None, max_age: str | None) -> str:
+    late = block.lateness(limit)
+    if late == "old":
+        return f": the last success is {age(block.age)} old, more than {max_age}."
+    if block.problem and not health.is_out_of_reach(block):
+        return f": {block.problem.what}"
+    return f": {late}." if late else ""
 
 
-def _lateness(block: dict, max_age: str | None) -> str:
-    last = block["last_success"]
+def _as_json(block: Health, limit: int | None) -> dict:
+    known = {"source": block.source, "target": block.target.host, "number": block.target.number}
+    known["asked"] = "this machine's record" if block.problem else "the target"
+    success = block.success and block.success | {"age": block.age}
+    found = {"is_late": bool(block.lateness(limit)), "next_expected": block.next_expected, "warnings": block.warnings}
+    return known | block.found | found | {"last_success": success}
+
+
+def _as_text(block: Health, settings: Settings) -> str:
+    lines = [f"{block.source} → {block.target.label}"]
+    if block.problem:
+        lines.append(f"  the target cannot be asked: {block.problem.what}\n  what follows is this machine's own record")
+    lines += [f"  last success: {_success(block)}", *_failure(block), *_expected(block)]
+    if not block.problem:
+        lines += [f"  restore points: {_points(block)}", f"  last proven restorable: {_proven(block)}"]
+        lines.append(f"  database size: {fill(block.found['database_bytes'], settings.max_database_mb)}")
+    lines += [f"  warning: {text}" for text in block.warnings]
+    marks = " ".join(MARKS[run["outcome"]] for run in block.found["runs"])
+    return "\n".join([*lines, f"  last runs, newest first: {marks or 'none'}"])
+
+
+def _success(block: Health) -> str:
+    last = block.success
     if not last:
-        return "has never been backed up."
-    return f"the last success is {age(last['age'])} old, more than {max_age}."
+        return "none"
+    did = f"{plural(last['rows'], 'row')}, {plural(last['changes'], 'change')}, {size(last['bytes_sent'])} of rows sent"
+    return f"run {last['run']}, {clock(last['at'])}, {age(block.age)} ago: {did}, {last['seconds']:.1f} s"
+
+
+def _failure(block: Health) -> list[str]:
+    last = block.failure
+    if not last:
+        return []
+    ago = age(block.found["now"] - last["at"])
+    since = "❌ nothing has got through since" if block.is_failing else "got through since"
+    return [f"  last failure: {clock(last['at'])}, {ago} ago ({since}): {(last['error'] or '').splitlines()[0]}"]
+
+
+def _expected(block: Health) -> list[str]:
+    at = block.next_expected
+    if not at:
+        return []
+    left = at - block.found["now"]
+    when = f"in {age(left)}" if left >= 0 else f"{age(-left)} ago"
+    return [f"  next run expected: {clock(at)}, {when} (they come every {age(block.found['pace'])})"]
+
+
+def _points(block: Health) -> str:
+    points = block.found["restore_points"]
+    if not points["count"]:
+        return "none"
+    return f"{points['count']:,}, back to run {points['oldest']}, {clock(points['at'])}"
+
+
+def _proven(block: Health) -> str:
+    proven, failed = block.found["proven"], block.found["failed_drill"]
+    text = f"run {proven['run']}, {clock(proven['at'])}, {age(block.found['now'] - proven['at'])} ago" if proven else NEVER
+    return f"{text}; ❌ the drill of {clock(failed['at'])} failed: {failed['error']}" if failed else text
+
+
+def fill(found: int, plan_mb: int) -> str:
+    """Return `5.8 MB of 500.0 MB (1 %)`; 0 is no limit."""
+    if not plan_mb:
+        return size(found)
+    return f"{size(found)} of {size(plan_mb * 1_000_000)} ({found / plan_mb / 10_000:.0f} %)"

@@ -2,18 +2,25 @@
 
 import datetime
 import re
+import time
 
 from lib.errors import SettingsError
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def age(seconds: int) -> str:
+def age(seconds: float) -> str:
     """Return `40 seconds`, `3 minutes`, `7 hours` or `2 days`."""
+    seconds = round(seconds)
     for unit, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= unit:
             return plural(seconds // unit, name)
     return plural(max(seconds, 0), "second")
+
+
+def clock(at: float) -> str:
+    """Return Unix seconds as `2026-11-22 12:00:03 UTC`."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
 
 
 def plural(count: int, name: str) -> str:
@@ -40,12 +47,12 @@ def moment(text: str, today: datetime.date | None = None) -> tuple[int | None, d
     except ValueError:
         pass
     try:
-        time = datetime.datetime.fromisoformat(re.sub(r"[zZ]$| UTC$", "+00:00", text))
+        found = datetime.datetime.fromisoformat(re.sub(r"[zZ]$| UTC$", "+00:00", text))
     except ValueError:
         raise SettingsError(
             f"{text!r} is neither a run nor a time.", 'write --at 117, --at "2026-11-20 12:00", --at 2026-11-20 or --at yesterday'
         ) from None
-    return None, time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
+    return None, found if found.tzinfo else found.replace(tzinfo=datetime.timezone.utc)
 
 
 def seconds(text: str) -> int:

@@ -1,0 +1,15 @@
+"""Write a small file that belongs to its owner alone: all of it, or what was there stays."""
+
+import os
+from pathlib import Path
+
+
+def write(path: Path, text: str) -> None:
+    """Replace the file in one step, with mode 0600."""
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        with open(new, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(text)
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)

@@ -1,0 +1,36 @@
+-- What the HTML report draws of a source: its runs of the last 30 days with every table, its drills, and what was changed by hand.
+-- Times are Unix seconds; the lists are oldest first.
+WITH shown AS (
+    SELECT * FROM {schema}.runs
+    WHERE source = %(source)s AND started_at > clock_timestamp() - interval '30 days'
+    ORDER BY run DESC LIMIT 400
+)
+SELECT jsonb_build_object(
+    'runs', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'run', run, 'outcome', outcome, 'at', extract(epoch FROM started_at)::float8, 'rows', rows, 'error', error,
+            'seconds', extract(epoch FROM coalesce(finished_at, started_at) - started_at)::float8,
+            'bytes_sent', bytes_sent, 'database_bytes', database_bytes) ORDER BY run), '[]')
+        FROM shown),
+    'tables', (
+        SELECT coalesce(jsonb_object_agg(table_name, points), '{{}}') FROM (
+            SELECT table_name, jsonb_agg(jsonb_build_object(
+                'at', extract(epoch FROM started_at)::float8, 'rows', run_tables.rows,
+                'changes', inserted + updated + deleted, 'misfits', misfits) ORDER BY run) AS points
+            FROM shown JOIN {schema}.run_tables USING (run)
+            WHERE table_name NOT LIKE 'sqlite\_%%'
+            GROUP BY table_name
+        ) AS grouped),
+    'drills', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('run', run, 'at', extract(epoch FROM finished_at)::float8,
+            'seconds', seconds, 'rows', rows, 'error', error) ORDER BY drill), '[]')
+        FROM (SELECT * FROM {schema}.drills WHERE source = %(source)s ORDER BY drill DESC LIMIT 10) AS newest),
+    'edits', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('table', mirror, 'operation', operation, 'rows', rows, 'by', changed_by,
+            'at', extract(epoch FROM at)::float8) ORDER BY at), '[]')
+        FROM (
+            SELECT mirror, operation, changed_by, sum(row_count) AS rows, max(changed_at) AS at
+            FROM {schema}.undo_log WHERE source = %(source)s AND run IS NULL
+            GROUP BY mirror, operation, changed_by ORDER BY at DESC LIMIT 20
+        ) AS newest)
+)

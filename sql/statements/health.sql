@@ -1,0 +1,36 @@
+-- All that --status tells of a source, in one round trip: times are Unix seconds, and `now` is the database's clock.
+-- `pace` is the usual time between two runs: the median of the last twenty pauses between saved ones.
+SELECT jsonb_build_object(
+    'now', extract(epoch FROM clock_timestamp())::float8,
+    'database_bytes', pg_database_size(current_database()),
+    'last_success', (
+        SELECT jsonb_build_object(
+            'run', run, 'at', extract(epoch FROM finished_at)::float8, 'rows', rows, 'bytes_sent', bytes_sent,
+            'seconds', round(extract(epoch FROM finished_at - started_at)::numeric, 1)::float8, 'changes', (
+                SELECT coalesce(sum(inserted + updated + deleted), 0) FROM {schema}.run_tables WHERE run_tables.run = runs.run))
+        FROM {schema}.runs WHERE run = (SELECT last_run FROM {schema}.sources WHERE source = %(source)s)),
+    'last_failure', (
+        SELECT jsonb_build_object('run', run, 'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'error', error)
+        FROM {schema}.runs WHERE source = %(source)s AND outcome = 'failed' ORDER BY run DESC LIMIT 1),
+    'pace', (
+        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY pause) FROM (
+            SELECT extract(epoch FROM started_at - lag(started_at) OVER (ORDER BY run)) AS pause
+            FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved' ORDER BY run DESC LIMIT 20
+        ) AS pauses HAVING count(pause) >= 2),
+    'last_start', (
+        SELECT extract(epoch FROM max(started_at))::float8 FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved'),
+    'restore_points', (
+        SELECT jsonb_build_object('count', count(*), 'oldest', min(run), 'at', extract(epoch FROM min(finished_at))::float8)
+        FROM {schema}.runs JOIN {schema}.sources USING (source)
+        WHERE source = %(source)s AND outcome = 'saved' AND undo_mark >= pruned_to),
+    'proven', (
+        SELECT jsonb_build_object('run', run, 'at', extract(epoch FROM finished_at)::float8, 'seconds', seconds)
+        FROM {schema}.drills WHERE source = %(source)s AND error IS NULL ORDER BY drill DESC LIMIT 1),
+    'failed_drill', (
+        SELECT jsonb_build_object('run', run, 'at', extract(epoch FROM finished_at)::float8, 'error', error)
+        FROM {schema}.drills WHERE drill = (SELECT max(drill) FROM {schema}.drills WHERE source = %(source)s) AND error IS NOT NULL),
+    'runs', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'run', run, 'outcome', outcome, 'at', extract(epoch FROM started_at)::float8, 'error', error) ORDER BY run DESC), '[]')
+        FROM (SELECT * FROM {schema}.runs WHERE source = %(source)s ORDER BY run DESC LIMIT %(most)s) AS newest)
+)

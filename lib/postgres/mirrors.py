@@ -84,7 +84,11 @@ def _created(snapshot: Snapshot, table: Table, old: str | None, found: Plan, sou
         found.ddl.append(ddl.drop_mirror(old, source.mirror_schema))
     kinds = {column.name: types.mirror_type(snapshot.connection, table, column) for column in table.columns}
     found.ddl.append(ddl.create_mirror(table, kinds, source.mirror_schema))
-    reason = "has another primary key than its mirror, which was made anew" if old else "has no mirror yet, and one was made"
+    reason = (
+        "has another primary key than its mirror, which was made anew, without the views that were on it"
+        if old
+        else "has no mirror yet, and one was made"
+    )
     found.warnings.append(
         f"{source.name}.{table.printable} {reason}. Put into sql/tables/{source.name}.sql:\n{ddl.create_mirror(table, kinds)}"
     )

@@ -5,6 +5,7 @@ usage: python3 tests/bench.py stalls [USERS]      the bot's commits with and wit
        python3 tests/bench.py steps [USERS]       wall time and peak memory of setup, backup and restore
        python3 tests/bench.py distance [USERS]    a backup over a TLS link whose round trip takes 50 ms
        python3 tests/bench.py growth [USERS]      the server's side of twenty ordinary days: bytes, WAL, dead rows, table sizes
+       python3 tests/bench.py peers [USERS]       load, again and restore beside other tools and the raw limits, as a table
 """
 
 import contextlib
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib.postgres import embedded
 from lib.sqlite import sample
-from tests import compare, relay
+from tests import compare, peers, relay
 from tests.bot import URL, Bot
 
 PAUSE = 0.005
@@ -168,5 +169,5 @@ def commits(bot: Bot, with_backups: bool) -> tuple[list[float], int]:
 
 
 if __name__ == "__main__":
-    BENCHES = {"stalls": stalls, "history": history, "steps": steps, "growth": growth, "distance": distance}
+    BENCHES = {"stalls": stalls, "history": history, "steps": steps, "growth": growth, "distance": distance, "peers": peers.run}
     BENCHES[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 1200)

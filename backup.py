@@ -34,11 +34,10 @@ import functools
 import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import cli, config, demo, local_runs, log, schedule
+from lib import cli, config, local_runs, log, schedule
 from lib.postgres import last_run, merge, mirrors, room, runs, security
 from lib.postgres.connection import Target
 from lib.reporting import alerts, preview, status
-from lib.reporting import report as page
 from lib.reporting.outcome import Report
 from lib.reporting.words import seconds
 from lib.sqlite import changes
@@ -47,6 +46,8 @@ from lib.sqlite import snapshot as snapshots
 
 def main(options, console) -> int:
     if options.demo:
+        from lib import demo  # what an ordinary backup does not need is not loaded
+
         return demo.tell(console)
     settings = config.load(options.env_file)
     sources = config.chosen(settings, options.source)
@@ -54,6 +55,8 @@ def main(options, console) -> int:
     if options.status:
         return status.show(settings, sources, options.max_age, console)
     if options.report:
+        from lib.reporting import report as page
+
         return page.write(settings, sources, options.report, console)
     if options.dry_run or options.verify:
         compare = preview.changes if options.dry_run else preview.differences

@@ -20,6 +20,7 @@ NAMES = (
     "TELEGRAM_CHAT_ID",
     "TELEGRAM_API_URL",
 )
+DELIVERY_SECONDS = 20
 ADDRESS = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
 
 

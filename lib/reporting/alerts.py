@@ -6,34 +6,22 @@ is a warning, and is told again by the next run. The same failure is told at onc
 """
 
 import contextlib
-import http.client
 import json
 import platform
 import re
-import smtplib
-import ssl
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
 from pathlib import Path
+from types import ModuleType
 
-from lib import __version__, cli, log, private_file
-from lib.channels import Channels, Mail
+from lib import cli, log, private_file
+from lib.channels import DELIVERY_SECONDS, Channels
 from lib.config import Settings
 from lib.redact import clean
 from lib.reporting.outcome import Attempt
-from lib.targets import is_local
 
-DELIVERY_SECONDS = 20
 REPEAT_SECONDS = 24 * 3600
-# 465 is the standard's port for TLS from the first byte, 2465 Amazon's.
-TLS_PORTS = (465, 2465)
-# Discord takes 2,000 characters, Telegram 4,096.
-MOST_CHARACTERS = 1_800
 MARKS = {"saved": "✅", "incomplete": "⚠️", "failed": "❌"}
 SAID = {"saved": "works again", "incomplete": "incomplete", "failed": "failed"}
 EVERYTHING = "the whole backup"
@@ -52,7 +40,7 @@ class Delivery(threading.Thread):
         try:
             self._send()
         except Exception as error:  # of whatever kind: an alert must not fail a backup
-            self._error = _reason(error)
+            self._error = _delivery().reason(error)
 
     def error(self) -> str:
         """Wait for the end, and return why the message was not delivered."""
@@ -60,9 +48,16 @@ class Delivery(threading.Thread):
         return f"no answer within {DELIVERY_SECONDS} seconds" if self.is_alive() else self._error
 
 
+def _delivery() -> ModuleType:
+    """Load HTTP, mail and TLS when they are first needed: that takes longer than many a backup's own work."""
+    from lib.reporting import delivery
+
+    return delivery
+
+
 def start(channels: Channels) -> Delivery | None:
     """Tell the heartbeat that a backup begins, without waiting for its answer."""
-    return Delivery("heartbeat", lambda: _ping(channels.heartbeat, "/start", "")) if channels.heartbeat else None
+    return Delivery("heartbeat", lambda: _delivery().ping(channels.heartbeat, "/start", "")) if channels.heartbeat else None
 
 
 def tell(settings: Settings, attempts: list[Attempt], status: int, started: Delivery | None) -> list[str]:
@@ -106,11 +101,11 @@ def senders(channels: Channels) -> dict[str, Callable[[str, str], None]]:
     """Return, by name, what sends a subject and a text through each channel that is set."""
     found = {}
     if channels.mail:
-        found["e-mail"] = lambda subject, text: _mail(channels.mail, subject, text)
+        found["e-mail"] = lambda subject, text: _delivery().mail(channels.mail, subject, text)
     if channels.webhook:
-        found["webhook"] = lambda subject, text: _webhook(channels.webhook, subject, text)
+        found["webhook"] = lambda subject, text: _delivery().webhook(channels.webhook, subject, text)
     if channels.telegram:
-        found["Telegram"] = lambda subject, text: _telegram(channels, subject, text)
+        found["Telegram"] = lambda subject, text: _delivery().telegram(channels, subject, text)
     return found
 
 
@@ -123,7 +118,7 @@ def trials(channels: Channels) -> dict[str, Callable[[], Delivery]]:
         for name, send in senders(channels).items()
     }
     if channels.heartbeat:
-        found["heartbeat"] = lambda: Delivery("heartbeat", lambda: _ping(channels.heartbeat, "/log", text))
+        found["heartbeat"] = lambda: Delivery("heartbeat", lambda: _delivery().ping(channels.heartbeat, "/log", text))
     return found
 
 
@@ -184,95 +179,4 @@ def _gist(text: str) -> str:
 
 def _heartbeat(url: str, status: int) -> Delivery:
     body = clean("\n".join([f"exit status {status}", *log.recent()]))
-    return Delivery("heartbeat", lambda: _ping(url, "/fail" if status else "", body))
-
-
-def _ping(url: str, what: str, body: str) -> None:
-    """Source: https://healthchecks.io/docs/http_api/ (/start, /fail, /log; up to 100 kB of text)."""
-    address, _, query = url.partition("?")
-    _post(address + what + ("?" + query if query else ""), body[-50_000:].encode(), "text/plain; charset=utf-8")
-
-
-def _webhook(url: str, subject: str, text: str) -> None:
-    """Slack reads `text`, Discord `content`; neither may take a name in it for a mention."""
-    said = _shortened(f"{subject}\n{text}").replace("<", "‹")
-    _post_json(url, {"text": said, "content": said, "allowed_mentions": {"parse": []}})
-
-
-def _telegram(channels: Channels, subject: str, text: str) -> None:
-    _post_json(channels.telegram, {"chat_id": channels.telegram_chat, "text": _shortened(f"{subject}\n{text}")})
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " …"
-
-
-def _post_json(url: str, found: dict) -> None:
-    _post(url, json.dumps(found).encode(), "application/json")
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """urllib would follow with a GET and lose the message, and take that for success."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
-def _post(url: str, body: bytes, kind: str) -> None:
-    headers = {"Content-Type": kind, "User-Agent": f"hybrid-backup/{__version__}"}
-    request = urllib.request.Request(url, body, headers, method="POST")
-    with urllib.request.build_opener(_NoRedirect).open(request, timeout=DELIVERY_SECONDS) as answer:
-        answer.read(1000)
-
-
-def _mail(mail: Mail, subject: str, text: str) -> None:
-    message = EmailMessage()
-    message["Subject"], message["From"], message["To"] = subject, mail.sender, ", ".join(mail.recipients)
-    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="hybrid-backup.invalid")
-    message.set_content(text)
-    with _smtp(mail) as server:
-        if mail.user:
-            server.login(mail.user, mail.password)
-        refused = server.send_message(message)
-    if refused:
-        raise smtplib.SMTPRecipientsRefused(refused)
-
-
-def _smtp(mail: Mail) -> smtplib.SMTP:
-    """Connect with TLS that verifies the server; only on this machine may it be missing."""
-    context = ssl.create_default_context()
-    if mail.port in TLS_PORTS:
-        return smtplib.SMTP_SSL(mail.host, mail.port, timeout=DELIVERY_SECONDS, context=context)
-    server = smtplib.SMTP(mail.host, mail.port, timeout=DELIVERY_SECONDS)
-    server.ehlo()
-    if server.has_extn("starttls") or not is_local(mail.host):
-        server.starttls(context=context)
-    return server
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return _http_reason(error)
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return "the server refuses " + ", ".join(f"{to} ({_smtp_text(*said)})" for to, said in error.recipients.items())
-    if isinstance(error, smtplib.SMTPResponseException):
-        return f"the server says {_smtp_text(error.smtp_code, error.smtp_error)}"
-    if isinstance(error, urllib.error.URLError):
-        error = error.reason
-    if isinstance(error, http.client.HTTPException):
-        return f"the answer is no HTTP ({type(error).__name__})"
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
-
-
-def _http_reason(error: urllib.error.HTTPError) -> str:
-    if 300 <= error.code < 400:
-        return f"the address has moved (HTTP {error.code}): put the new one into the settings"
-    with contextlib.suppress(Exception):  # what it says besides is welcome, no more
-        said = " ".join(error.read(500).decode("utf-8", "replace").split())[:200].rstrip(".")
-        return f"HTTP {error.code} {error.reason}" + (f": {said}" if said else "")
-    return f"HTTP {error.code}"
-
-
-def _smtp_text(code: int, said: bytes | str) -> str:
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-    return f"{code} {' '.join(text.split())}".rstrip(".")
+    return Delivery("heartbeat", lambda: _delivery().ping(url, "/fail" if status else "", body))

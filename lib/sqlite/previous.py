@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 
 
-def about(place: Path) -> dict:
+def about(place: Path | None) -> dict:
     """Return what was noted about a kept snapshot, or nothing where there is none, or where it is not the file of the note."""
+    if not place:
+        return {}
     try:
         note = json.loads(note_of(place).read_text())
         return note if note["hash"] == file_hash(place) else {}

@@ -92,8 +92,10 @@ def being_checked(source: Path, folder: Path, check: str, kept: Path | None = No
     with contextlib.ExitStack() as stack:
         stack.callback(path.unlink, missing_ok=True)
         with _explained(source):
-            journal_mode = _copy(source, path)
-            found, known = previous.file_hash(path), previous.about(kept) if kept else {}
+            with futures.ThreadPoolExecutor(1) as meanwhile:
+                about = meanwhile.submit(previous.about, kept)
+                journal_mode, found = _copy(source, path), previous.file_hash(path)
+            known = about.result()
             checked = stack.enter_context(
                 contextlib.nullcontext(SOUND) if _is_sound(known, found, check) else check_beside(path, check)
             )

@@ -94,11 +94,8 @@ def _from_url(values: dict, name: str, number: int, folder: Path, problems: list
 
 def _target(name: str, found: dict, values: dict, number: int, folder: Path, problems: list[str]) -> TargetSettings:
     redact.remember(found["PASSWORD"])
-    problems += [
-        f"{name}{part if name.endswith('_') else ''} still holds the sample's text; put your project's value there."
-        for part in ("HOST", "USER", "PASSWORD")
-        if SAMPLE.search(found[part])
-    ]
+    sample = {name + part if name.endswith("_") else name for part in ("HOST", "USER", "PASSWORD") if SAMPLE.search(found[part])}
+    problems += [f"{setting} still holds the sample's text; put your project's value there." for setting in sorted(sample)]
     if not HOST.fullmatch(found["HOST"]):
         problems.append(f"{name}{'HOST' if name.endswith('_') else ''}: the host is not one name or address.")
     port = found["PORT"] or "5432"

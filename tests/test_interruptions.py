@@ -8,12 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent import futures
 
 import psycopg2
 import pytest
 
+from lib.errors import Interrupted
 from lib.postgres import embedded
-from lib.sqlite import sample
+from lib.sqlite import sample, snapshot
 from tests import compare
 from tests.bot import REPOSITORY, environment
 
@@ -237,3 +239,28 @@ def is_running(number):
             return file.read().rsplit(")")[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_the_check_ends_before_its_connection_wherever_a_signal_breaks_in(saved_bot, monkeypatch):
+    """A signal may come when the thread is just being started; to close what the thread works on would crash Python."""
+    seen, submit = [], futures.ThreadPoolExecutor.submit
+
+    def long(connection, _check):
+        with contextlib.suppress(sqlite3.OperationalError):
+            seen.append("begun")
+            connection.execute(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3e7) SELECT max(i) FROM n"
+            )
+        seen.append(connection.execute("SELECT 'open'").fetchone()[0])
+
+    def interrupted(*work):
+        submit(*work)
+        while not seen:
+            pass
+        raise Interrupted(15)
+
+    monkeypatch.setattr(snapshot, "_check", long)
+    monkeypatch.setattr(futures.ThreadPoolExecutor, "submit", interrupted)
+    with pytest.raises(Interrupted), snapshot.check_beside(saved_bot.premium, "full"):
+        pass
+    assert seen == ["begun", "open"]

@@ -116,14 +116,15 @@ def _is_sound(known: dict, hash_: str, check: str) -> bool:
 
 @contextlib.contextmanager
 def check_beside(path: Path, check: str) -> Iterator[futures.Future]:
-    """Check the file in a thread, on a connection of its own; stop when nobody waits for the result any more."""
-    with futures.ThreadPoolExecutor(1) as worker, contextlib.closing(_open(path)) as connection:
-        checked = worker.submit(_check, connection, check)
+    """Check the file in a thread, on a connection of its own; stop when nobody waits for the result any more.
+
+    Wherever a signal breaks in, the thread ends before its connection is closed: SQLite would crash.
+    """
+    with contextlib.closing(_open(path)) as connection, futures.ThreadPoolExecutor(1) as worker:
         try:
-            yield checked
+            yield worker.submit(_check, connection, check)
         finally:
             connection.interrupt()
-            futures.wait([checked])
 
 
 def _read_schema(connection: sqlite3.Connection, checked: futures.Future) -> schemas.Schema:

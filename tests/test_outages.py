@@ -134,6 +134,7 @@ def test_a_refusal_is_never_tried_again(saved_bot, said):
         "remaining connection slots are reserved",
         "(ECHECKOUTTIMEOUT) unable to check out connection",
         "the database system is starting up",
+        "the database system is not yet accepting connections",
         "terminating connection due to administrator command",
     ],
 )

@@ -74,6 +74,7 @@ MAY_PASS = {
     "query_wait_timeout": TAKEN,
     "starting up": ("the server is starting up.", "wait a minute and run this again"),
     "shutting down": ("the server is shutting down.", "wait a minute and run this again"),
+    "not yet accepting connections": ("the server is starting up.", "wait a minute and run this again"),
     "in recovery mode": ("the server is starting up after a crash.", "wait a minute and run this again"),
     "administrator command": CUT,
     "server_login_retry": ("the pooler cannot reach the server.", "wait a minute and run this again"),

@@ -150,7 +150,7 @@ def test_its_password_is_its_own(writer, saved_bot):
 
 def test_a_role_of_somebody_else_is_refused_with_a_remedy(saved_bot, server):
     saved_bot.write_env(BACKUP_SCHEMA="taken")
-    as_admin(server, "CREATE ROLE taken_writer")
+    as_admin(server, "CREATE ROLE taken_writer SUPERUSER")  # until PostgreSQL 15, CREATEROLE may alter any other
     try:
         done = saved_bot.run("setup_supabase.py", "--writer-role").expect(1)
         assert "Writer role: 127.0.0.1: the user has no right to do this." in done.stdout

@@ -38,8 +38,12 @@ def scratch_folder() -> Iterator[tuple[Path, list[str]]]:
     folder.mkdir(mode=0o700)
     try:
         yield folder, abandoned
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        # With the connection the schemas may be out of reach: the empty folder tells the next run to remove them.
+        for content in folder.iterdir():
+            shutil.rmtree(content) if content.is_dir() else content.unlink()
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def scratch_settings(settings: Settings, target: TargetSettings, folder: Path) -> Settings:

@@ -5,6 +5,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
+from lib import leftovers, trial
+from lib.errors import Interrupted
 from tests.bot import copy_checkout, environment
 
 LEFT = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'backup%'"
@@ -68,3 +72,17 @@ def test_without_settings_it_says_so_and_uses_the_embedded_postgres(tmp_path):
 def test_the_demo_ends_with_identical_databases(bot):
     done = bot.run("backup.py", "--demo").expect(0)
     assert "🎉 Both databases are back, identical to the last row." in done.stdout
+
+
+def test_an_interrupted_trial_tells_the_next_one_what_to_remove(tmp_path, monkeypatch):
+    """A signal cuts the connection, and the scratch schemas stay."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(Interrupted), trial.scratch_folder() as (folder, _):
+        (folder / "1").mkdir()
+        (folder / "1" / "copy.db").touch()
+        raise Interrupted(15)
+    assert list(tmp_path.rglob("*")) == [folder]
+    monkeypatch.setattr(leftovers, "_ours", set())  # as in another process
+    with trial.scratch_folder() as (_, abandoned):
+        assert abandoned == [folder.name.partition(".")[0]]
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from lib import redact
-from lib.targets import is_local
+from lib.targets import is_local, is_port
 
 NAMES = (
     "HEARTBEAT_URL",
@@ -101,7 +101,7 @@ def _mail(values: dict[str, str], problems: list[str]) -> Mail | None:
 
 def _port(values: dict[str, str], problems: list[str]) -> int:
     port = values.get("SMTP_PORT", "587")
-    if port.isascii() and port.isdigit() and 0 < int(port) < 65536:
+    if is_port(port):
         return int(port)
     problems.append(f"SMTP_PORT {port!r} is not a number from 1 to 65535.")
     return 587

@@ -3,10 +3,15 @@
 import os
 from pathlib import Path
 
+from lib import leftovers
+
+SUFFIX = "new"
+
 
 def write(path: Path, text: str) -> None:
     """Replace the file in one step, with mode 0600."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    leftovers.remove_abandoned(path.parent, SUFFIX)
+    new = path.with_name(leftovers.owned_name(path.name, SUFFIX))
     try:
         with open(new, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(text)

@@ -99,7 +99,7 @@ def _target(name: str, found: dict, values: dict, number: int, folder: Path, pro
     if not HOST.fullmatch(found["HOST"]):
         problems.append(f"{name}{'HOST' if name.endswith('_') else ''}: the host is not one name or address.")
     port = found["PORT"] or "5432"
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    if not is_port(port):
         problems.append(f"{name}: the port {port!r} is not a number from 1 to 65535.")
         port = "5432"
     sslmode, sslrootcert = _tls(name, found, values, folder, problems)
@@ -133,6 +133,10 @@ def _tls(name: str, found: dict, values: dict, folder: Path, problems: list[str]
     if mode.startswith("verify") and not certificate:
         problems.append(f"{name}: sslmode {mode} needs the server's certificate: set SUPABASE_DB_SSLROOTCERT.")
     return mode or ("verify-full" if certificate else "prefer" if local else "require"), certificate
+
+
+def is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) < 65536
 
 
 def is_local(host: str) -> bool:

@@ -13,6 +13,7 @@ from concurrent import futures
 import psycopg2
 import pytest
 
+from lib import private_file
 from lib.errors import Interrupted
 from lib.postgres import embedded
 from lib.sqlite import sample, snapshot
@@ -264,3 +265,11 @@ def test_the_check_ends_before_its_connection_wherever_a_signal_breaks_in(saved_
     with pytest.raises(Interrupted), snapshot.check_beside(saved_bot.premium, "full"):
         pass
     assert seen == ["begun", "open"]
+
+
+def test_a_small_file_half_written_by_a_killed_script_is_swept_by_the_next_writer(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / f"alerts.json.{dead.pid}.new").write_text("{")
+    private_file.write(tmp_path / "runs.jsonl", "{}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["runs.jsonl"]

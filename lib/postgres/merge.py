@@ -16,7 +16,6 @@ from lib.postgres.connection import Target
 from lib.postgres.statements import digest_line, equal, mirror_of, names, statement
 from lib.reporting import progress
 from lib.sqlite import lines
-from lib.sqlite.lines import Rows
 from lib.sqlite.snapshot import Snapshot
 
 
@@ -66,24 +65,25 @@ def _send(target: Target, source: Source, snapshot: Snapshot, part: Part, place:
         part.result.misfits = part.result.rows
         return Digest()
     started = time.monotonic()
-    found = _copy(target, snapshot, part.table, part.rows, mirror_of(source, part.table) if part.is_first else _staging(place))
+    found = lines.of_mirror(snapshot.connection, part.table, part.rows)
+    total = part.result.rows if part.is_whole else 0  # changed rows are counted while they are sent
+    _copy(target, part.table, found, total, mirror_of(source, part.table) if part.is_first else _staging(place))
     part.result.bytes_sent = found.bytes
     if part.is_whole:
         part.result.misfits = part.result.rows - found.digest.rows
     if part.is_first:
         part.result.inserted = found.digest.rows
     if part.vanished:
-        part.result.bytes_sent += _copy(target, snapshot, part.table.only_key, part.vanished, _gone(place)).bytes
+        keys = lines.of_mirror(snapshot.connection, part.table.only_key, part.vanished)
+        _copy(target, part.table.only_key, keys, 0, _gone(place))
+        part.result.bytes_sent += keys.bytes
     part.result.seconds = round(time.monotonic() - started, 3)
     return part.kept + found.digest
 
 
-def _copy(target: Target, snapshot: Snapshot, table: TablePlan, rows: Rows, place: sql.Identifier) -> lines.Lines:
-    found = lines.of_mirror(snapshot.connection, table, rows)
-    total = lines.rows(snapshot.connection, table) if rows == lines.EVERY_ROW else 0
+def _copy(target: Target, table: TablePlan, found: lines.Lines, total: int, place: sql.Identifier) -> None:
     with progress.of_rows(table.printable, total, found) as file:
         target.copy_in(statement("copy_in", place=place, columns=names(table.mirror_columns)), file)
-    return found
 
 
 def _send_misfits(target: Target, snapshot: Snapshot, parts: list[Part], digests: dict[str, Digest]) -> None:

@@ -15,7 +15,7 @@ from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import leftovers
+from lib import leftovers, private_file
 from lib.errors import Problem, SourceError
 from lib.sqlite import previous, standins
 from lib.sqlite import schema as schemas
@@ -57,12 +57,9 @@ class Snapshot:
     def keep_as(self, place: Path, **about: object) -> list[str]:
         """Make this copy the previous snapshot, in one step; what is told about it stands beside it. Return warnings."""
         self.connection.close()
-        note = previous.note_of(self.path)
         told = {"hash": self.hash, "check": self.check, "journal_mode": self.journal_mode, **about}
         try:
-            with open(note, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-                json.dump(told, file)
-            os.replace(note, previous.note_of(place))
+            private_file.write(previous.note_of(place), json.dumps(told))
             os.replace(self.path, place)
         except OSError as error:  # the run is saved all the same
             return [f"the snapshot cannot be kept as {place}: {error.strerror}. restore.py --local will not have it."]

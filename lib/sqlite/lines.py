@@ -26,14 +26,17 @@ LARGE = 1 << 15
 # A line of COPY and a field may have 1 GB, and a blob is written in hex.
 LARGEST = 500_000_000
 
+# What printf prints of a cell, and how: by %s NULL is nothing. An expression joined by || would be copied at every step.
 CELL = {
-    "bigint": "ifnull({c}, '')",
-    "boolean": "ifnull({c}, '')",
-    "text": """ifnull('"' || replace({c}, '"', '""') || '"', '')""",
-    "bytea": r"""CASE WHEN {c} IS NULL THEN '' ELSE '"\x' || hex({c}) || '"' END""",
-    "double precision": "ifnull(real_text({c}), '')",
+    "bigint": ("%s", "{c}"),
+    "boolean": ("%s", "{c}"),
+    "text": ("%s", """CASE WHEN {c} NOT NULL THEN printf('"%w"', {c}) END"""),
+    "bytea": ("%s", r"""CASE WHEN {c} NOT NULL THEN printf('"\x%s"', hex({c})) END"""),
+    "double precision": ("%s", "real_text({c})"),
 }
-DIGEST_CELL = CELL | {"double precision": "ifnull(real_bits({c}), '')"}
+NEVER_NULL = {"bigint": ("%d", "{c}"), "boolean": ("%d", "{c}"), "text": ('"%w"', "{c}"), "bytea": (r'"\x%s"', "hex({c})")}
+HASHED = {"double precision": ("%s", "real_bits({c})")}
+MOST_ARGUMENTS = 100
 PLAIN = """
     (typeof({c}) = 'text' AND ({c} NOT GLOB '*[^' || char(1) || '-' || char(127) || ']*'
         AND length({c}) = length(CAST({c} AS BLOB)) OR is_plain_text(CAST({c} AS BLOB))))"""
@@ -47,7 +50,7 @@ FITS = {
 HAS_CLASS = {
     "bigint": "typeof({c}) = 'integer'",
     "boolean": "typeof({c}) = 'integer'",
-    "text": "typeof({c}) = 'text'",
+    "text": "typeof({c}) = 'text' AND instr({c}, char(0)) = 0",
     "bytea": "typeof({c}) = 'blob'",
     "double precision": "typeof({c}) = 'real'",
 }
@@ -138,8 +141,7 @@ def of_mirror(connection: sqlite3.Connection, table: TablePlan, rows: Rows = EVE
 
 
 def _mirror_lines(connection: sqlite3.Connection, table: TablePlan, source: str) -> Lines:
-    line = _line([CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
-    digest_line = _line([DIGEST_CELL[column.mirror_type].format(c=quoted(column.name)) for column in table.columns])
+    line, digest_line = _line(table, CELL), _line(table, CELL | HASHED)
     wide = [column for column in table.columns if column.mirror_type in ("text", "bytea")]
     is_small = _is_small("length({c})", wide)
     wanted = ", ".join(f"CASE WHEN {is_small} THEN {text} END" for text in dict.fromkeys((line, digest_line)))
@@ -169,7 +171,7 @@ class Misfits:
 def of_misfits(connection: sqlite3.Connection, table: TablePlan) -> Lines:
     """Return the lines of the rows that are kept whole, each as one CSV field behind the table's label."""
     source = EVERY_ROW.of(table, f"NOT ({_fits(table)})" if table.mirror else "true")
-    line = _line([MISFIT_CELL.format(c=quoted(column.name)) for column in table.columns])
+    line = _printed([("%s", MISFIT_CELL.format(c=quoted(column.name))) for column in table.columns])
     # length() ends at a NUL
     is_small, label = _is_small("length(CAST({c} AS BLOB))", table.columns), csv_field(table.label)
 
@@ -279,13 +281,18 @@ def _or_null(column: PlannedColumn, condition: str) -> str:
     return f"({condition})" if column.not_null else f"({quoted(column.name)} IS NULL OR {condition})"
 
 
-def _line(cells: list[str]) -> str:
-    return f"('' || {_joined(cells)})"
+def _line(table: TablePlan, forms: dict[str, tuple[str, str]]) -> str:
+    cells = []
+    for column in table.columns:
+        shown, value = (forms | NEVER_NULL if column.not_null else forms)[column.mirror_type]
+        cells.append((shown, value.format(c=quoted(column.name))))
+    return _printed(cells)
 
 
-def _joined(expressions: list[str]) -> str:
-    """Join by commas as a balanced tree: SQLite's expressions may be 1,000 deep, its tables 2,000 wide."""
-    if len(expressions) == 1:
-        return expressions[0]
-    half = len(expressions) // 2
-    return f"({_joined(expressions[:half])} || ',' || {_joined(expressions[half:])})"
+def _printed(cells: list[tuple[str, str]]) -> str:
+    """Return the expression that prints the cells, commas between them, as many at a time as a function takes."""
+    parts = []
+    for start in range(0, len(cells), MOST_ARGUMENTS):
+        shown, values = zip(*cells[start : start + MOST_ARGUMENTS], strict=True)
+        parts.append(f"printf('{','.join(shown)}', {', '.join(values)})")
+    return " || ',' || ".join(parts)

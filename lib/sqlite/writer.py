@@ -12,7 +12,6 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 from lib.plan import PlannedColumn, TablePlan
@@ -136,21 +135,21 @@ class MirrorRows:
                 cells = zip(self._kinds, line[:-1].split(b"\t"), strict=True)
                 self._connection.execute(self._insert_one, [self._large(kind, cell) for kind, cell in cells])
             return
-        rows = self._rows(given)
-        many = len(rows) - len(rows) % ROWS_AT_ONCE
-        tens = (list(chain.from_iterable(rows[start : start + ROWS_AT_ONCE])) for start in range(0, many, ROWS_AT_ONCE))
-        self._connection.executemany(self._insert_many, tens)
-        self._connection.executemany(self._insert_one, rows[many:])
+        cells, width = self._cells(given), len(self._kinds)
+        many = len(cells) - len(cells) % (width * ROWS_AT_ONCE)
+        self._connection.executemany(self._insert_many, _parts(cells, 0, many, width * ROWS_AT_ONCE))
+        self._connection.executemany(self._insert_one, _parts(cells, many, len(cells), width))
 
-    def _rows(self, given: list[bytes]) -> list[list]:
-        text = b"".join(given).decode()
-        rows: list[list] = [line.split("\t") for line in text.split("\n")[:-1]]
+    def _cells(self, given: list[bytes]) -> list[str | float | bytes | None]:
+        """Return the cells of all these rows in one list."""
+        text = b"".join(given).decode()[:-1]
+        cells: list = text.replace("\n", "\t").split("\t")
         if "\\" in text:
-            rows = [[_cell(cell) if "\\" in cell else cell for cell in row] for row in rows]
+            cells = [_cell(cell) if "\\" in cell else cell for cell in cells]
         for place, read in self._readers:
-            for row in rows:
-                row[place] = None if row[place] is None else read(row[place])
-        return rows
+            column = slice(place, None, len(self._kinds))
+            cells[column] = [None if cell is None else read(cell) for cell in cells[column]]
+        return cells
 
     def _large(self, kind: str, cell: bytes) -> object:
         """Read one cell of a row with large values, with as few copies of them as can be."""
@@ -228,6 +227,10 @@ def unescaped(line: bytes) -> str:
     """Return a line of COPY's text format without its end and its escapes."""
     text = line.decode()[:-1]
     return ESCAPE.sub(_unescaped, text) if "\\" in text else text
+
+
+def _parts(cells: list, start: int, end: int, size: int) -> Iterator[list]:
+    return (cells[at : at + size] for at in range(start, end, size))
 
 
 def _cell(cell: str) -> str | None:

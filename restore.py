@@ -61,10 +61,10 @@ def main(options, console) -> int:
         installation.require(target)
         if options.list:
             return restoring.list_points(target, sources, console)
-        return restore(target, sources, report, options, console)
+        return restore(target, settings, sources, report, options, console)
 
 
-def restore(target, sources, report, options, console) -> int:
+def restore(target, settings, sources, report, options, console) -> int:
     """Rebuild every file beside its destination, and swap them only when all of them have been checked."""
     places = destinations(sources, options.to)
     with target.transaction("REPEATABLE READ READ ONLY"):
@@ -73,14 +73,14 @@ def restore(target, sources, report, options, console) -> int:
             states = report.with_table(states, options.table)
         report.plan(target, states, places)
         if options.dry_run or options.table:
-            with rebuild.all_rebuilt(target, states, places, console) as files:
+            with rebuild.all_rebuilt(target, states, places, settings, console) as files:
                 report.differences(files, sources, options.table)
                 if options.table and not options.dry_run and agreed(options, console):
                     report.put_in_place(rebuild.with_table(files, sources, options.table), states, places)
             return report.close()
         if not states or not agreed(options, console):
             return report.close()
-        with rebuild.all_rebuilt(target, states, places, console) as files:
+        with rebuild.all_rebuilt(target, states, places, settings, console) as files:
             report.put_in_place(files, states, places)
     if not options.to:
         report.note(target)

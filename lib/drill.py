@@ -1,20 +1,17 @@
 """The drill: rebuild every source in a temporary folder, from the target alone, and say whether it would have saved the day."""
 
-import contextlib
-import sqlite3
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
-from lib import cli, printable, rebuild
+from lib import cli, rebuild
 from lib.config import Settings
 from lib.errors import Problem
 from lib.postgres import installation, saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
 from lib.reporting.words import plural
-from lib.sqlite import difference, previous, schema, snapshot
+from lib.sqlite import previous
 from lib.targets import TargetSettings
 
 
@@ -69,17 +66,5 @@ def _compared(built: Path, kept: Path, state: SavedState) -> str:
     """Compare with the snapshot of the same run, where this machine has it; raise Problem where they differ."""
     if not kept.exists() or previous.file_hash(kept) != state.snapshot_hash:
         return "every row compared with what the run recorded (its snapshot is not on this machine)"
-    for found in difference.between(kept, built):
-        if found.added or found.changed or found.removed:
-            raise Problem(f"{state.source.name}.{printable.name(found.table)} came back changed.", "please report it")
-    with contextlib.closing(snapshot.open_read_only(kept)) as ours, contextlib.closing(snapshot.open_read_only(built)) as theirs:
-        if schema.sorted_objects(ours) != schema.sorted_objects(theirs):
-            raise Problem(f"the schema of {state.source.name} came back changed.", "please report it")
-        if _orphans(ours) != _orphans(theirs):
-            raise Problem(f"the foreign keys of {state.source.name} came back changed.", "please report it")
+    rebuild.refuse_difference(built, kept, state)
     return "identical to the snapshot"
-
-
-def _orphans(connection: sqlite3.Connection) -> Counter:
-    """Return the rows whose foreign key leads nowhere; orphans are normal, as long as they are the same."""
-    return Counter(connection.execute("PRAGMA foreign_key_check").fetchall())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lib import leftovers
 from lib.cli import Console
+from lib.config import Settings
 from lib.digest import Digest
 from lib.errors import Problem, SourceError
 from lib.plan import Source, TablePlan
@@ -19,7 +20,7 @@ from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
 from lib.reporting import progress
-from lib.sqlite import difference, lines, one_table, previous, snapshot, swap, untyped, writer
+from lib.sqlite import alike, difference, lines, one_table, previous, snapshot, swap, untyped, writer
 from lib.sqlite.names import quoted
 
 # What reading a row raises that no run has written.
@@ -35,22 +36,25 @@ class Rebuilt:
 
 
 @contextlib.contextmanager
-def rebuilt(target: Target, state: SavedState, destination: Path) -> Iterator[Rebuilt]:
-    """Build and check a file beside `destination`; whatever is not moved away by the caller is removed."""
+def rebuilt(target: Target, state: SavedState, destination: Path, kept: Path | None = None) -> Iterator[Rebuilt]:
+    """Build and check a file beside `destination`; whatever is not moved away by the caller is removed.
+
+    `kept` is the previous snapshot: where the run that is rebuilt has left it, the file is compared with it.
+    """
     with _beside(destination) as path:
         with _explained(destination):
-            found = _built(target, state, path)
+            found = _built(target, state, path, kept)
         yield found
 
 
-def _built(target: Target, state: SavedState, path: Path) -> Rebuilt:
+def _built(target: Target, state: SavedState, path: Path, kept: Path | None) -> Rebuilt:
     """Build the file; where rows contradict their declaration, build it again, and fill those tables without it."""
     found = Rebuilt(path, [])
     _build(target, state, found, set())
-    if contradicted := _differing(path, state):
+    if contradicted := _differing(path, state, kept):
         path.unlink()
         _build(target, state, found, contradicted)
-        if different := _differing(path, state):
+        if different := _differing(path, state, kept):
             raise Problem(
                 f"{state.source.name}.{min(different)}: the rebuilt table differs from what run {state.run} saved.",
                 "python3 backup.py --verify  shows whether somebody changed the mirror by hand",
@@ -61,14 +65,15 @@ def _built(target: Target, state: SavedState, path: Path) -> Rebuilt:
 
 @contextlib.contextmanager
 def all_rebuilt(
-    target: Target, states: dict[str, SavedState], places: dict[str, Path], console: Console
+    target: Target, states: dict[str, SavedState], places: dict[str, Path], settings: Settings, console: Console
 ) -> Iterator[dict[str, Rebuilt]]:
     """Build and check the files of all sources; they are removed at the end, unless they were put in place."""
     with contextlib.ExitStack() as stack:
         files = {}
         for name, state in states.items():
             console.note(f"rebuilding {name} …")
-            files[name] = stack.enter_context(rebuilt(target, state, places[name]))
+            kept = settings.snapshot_of(name, target.settings.number)
+            files[name] = stack.enter_context(rebuilt(target, state, places[name], kept))
         yield files
 
 
@@ -168,15 +173,31 @@ def _filled(target: Target, state: SavedState, table: TablePlan, connection: sql
     return True
 
 
-def _differing(path: Path, state: SavedState) -> set[str]:
-    """Compare every row with what the run recorded, while SQLite checks the file; return the tables that differ."""
+def _differing(path: Path, state: SavedState, kept: Path | None) -> set[str]:
+    """Compare every row with what the run saved, while SQLite checks the file; return the tables that differ."""
     with (
         snapshot.check_beside(path, "full") as checked,
         contextlib.closing(snapshot.open_read_only(path)) as connection,
     ):
-        found = {table.label for table in state.tables if _digest(connection, table, state) != state.digests[table.label]}
+        same = _same_as_snapshot(connection, state, kept)
+        others = (table for table in state.tables if table.label not in same)
+        found = {table.label for table in others if _digest(connection, table, state) != state.digests[table.label]}
         checked.result()
     return found
+
+
+def _same_as_snapshot(connection: sqlite3.Connection, state: SavedState, kept: Path | None) -> set[str]:
+    """Return the tables that are as in the run's own snapshot, where this machine has it."""
+    note = previous.about(kept)
+    if not note or note["hash"] != state.snapshot_hash:
+        return set()
+    return alike.alike_tables(connection, kept, state.tables, state.misfits)
+
+
+def refuse_difference(built: Path, original: Path, state: SavedState) -> None:
+    """Compare a rebuilt file with the one it comes from: rows, schema and foreign keys; raise Problem."""
+    if found := alike.first_difference(built, original, state.tables, state.misfits):
+        raise Problem(f"{state.source.name} came back changed: {found} differs.", "please report it")
 
 
 def _digest(connection: sqlite3.Connection, table: TablePlan, state: SavedState) -> Digest:

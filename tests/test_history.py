@@ -238,6 +238,13 @@ def test_dry_run_counts_what_would_change(saved_bot):
     assert (saved_bot.premium.stat().st_ino, sorted(saved_bot.data.iterdir())) == before
 
 
+def test_dry_run_says_that_two_encodings_cannot_be_compared(saved_bot):
+    saved_bot.premium.unlink()
+    saved_bot.sqlite(saved_bot.premium, "PRAGMA encoding = 'UTF-16le'; CREATE TABLE refunds (id INTEGER PRIMARY KEY)")
+    said = saved_bot.run("restore.py", "--dry-run", "--database", "premium_system").expect(1).stderr
+    assert "the present file and the rebuilt one cannot be compared: attached databases must use the same text encoding" in said
+
+
 def test_a_restore_says_how_to_undo_it_and_undo_does(saved_bot):
     saved_bot.sqlite(saved_bot.premium, "DELETE FROM refunds")
     before = saved_bot.keep_copies()["premium_system"]

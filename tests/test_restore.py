@@ -5,11 +5,15 @@ import os
 import shutil
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from lib import rebuild
+from lib.errors import Problem
 from tests import compare
 from tests.bot import environment
+from tests.deployment import Deployment
 
 
 def test_both_databases_come_back_identical(saved_bot):
@@ -132,8 +136,66 @@ def test_dry_run_and_list_write_nothing(saved_bot):
 
 def test_a_run_that_was_tampered_with_is_not_restored(saved_bot):
     before = saved_bot.premium.read_bytes()
+    shutil.rmtree(saved_bot.folder / "snapshots")
     saved_bot.query("UPDATE backup.run_tables SET rows = rows + 1 WHERE table_name = 'payment_history'")
     done = saved_bot.run("restore.py", "--yes", "--database", "premium_system").expect(1)
     assert "premium_system.payment_history: the rebuilt table differs from what run 1 saved" in done.stderr
     assert saved_bot.premium.read_bytes() == before
     assert list(saved_bot.data.glob("*restor*")) == []
+
+
+DAMAGES = {
+    "a row is gone": "DELETE FROM t WHERE id = 1",
+    "a row too many": "INSERT INTO t (id, word) VALUES (3, 'new')",
+    "another value": "UPDATE t SET word = 'other' WHERE id = 1",
+    "only the case": "UPDATE t SET word = 'WORD' WHERE id = 1",
+    "another class": "UPDATE t SET anything = 1.0 WHERE id = 1",
+    "another sign of zero": "UPDATE t SET zero = -0.0 WHERE id = 1",
+    "another row of a table without rowid": "UPDATE w SET v = 2",
+    "a row of a table without a key": "UPDATE n SET a = 2",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("has_snapshot", [True, False], ids=["with the snapshot", "by digest"])
+def test_a_rebuilt_file_that_differs_is_never_put_in_place(damage, has_snapshot, tmp_path, database, monkeypatch):
+    deployment = made(tmp_path, database)
+    build = rebuild._build
+
+    def damaged(*arguments):
+        build(*arguments)
+        with contextlib.closing(sqlite3.connect(arguments[2].path)) as file, file:
+            file.execute(DAMAGES[damage])
+
+    monkeypatch.setattr(rebuild, "_build", damaged)
+    with pytest.raises(Problem, match="the rebuilt table differs from what run 1 saved"):
+        deployment.restored(kept=deployment.kept if has_snapshot else None)
+
+
+def test_where_the_runs_own_snapshot_is_here_no_row_is_hashed(tmp_path, database, monkeypatch):
+    deployment = made(tmp_path, database)
+    hashed = []
+    monkeypatch.setattr(rebuild.lines, "read_through", hashed.append)
+    deployment.restored(kept=deployment.kept)
+    assert hashed == []
+
+
+def test_a_snapshot_of_another_run_is_not_compared(tmp_path, database):
+    deployment = made(tmp_path, database)
+    deployment.script("UPDATE t SET word = 'later'")
+    deployment.back_up()
+    with contextlib.closing(sqlite3.connect(deployment.restored(1, deployment.kept))) as restored:
+        assert restored.execute("SELECT word FROM t WHERE id = 1").fetchall() == [("word",)]
+
+
+def made(folder: Path, url: str) -> Deployment:
+    deployment = Deployment(folder, url)
+    deployment.script(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT COLLATE NOCASE, anything, zero);"
+        "INSERT INTO t VALUES (1, 'word', 1, 0.0), (2, 'twò', NULL, x'00');"
+        "CREATE TABLE w (k TEXT PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO w VALUES ('k', 1);"
+        "CREATE TABLE n (a); INSERT INTO n VALUES (1)"
+    )
+    deployment.set_up()
+    deployment.back_up()
+    return deployment

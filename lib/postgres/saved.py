@@ -93,7 +93,8 @@ def _is_whole(definition: dict, planned: list[TablePlan]) -> bool:
     has_objects = all(isinstance(found[part], str) for found in definition["objects"] for part in ("type", "name", "table"))
     has_sql = all(isinstance(found["sql"], str) or found["type"] == "index" for found in definition["objects"])
     has_types = all(column.mirror_type in plans.MIRROR_TYPES for table in planned for column in table.columns)
-    return has_pragmas and has_objects and has_sql and has_types
+    has_columns = all(table.columns for table in planned)
+    return has_pragmas and has_objects and has_sql and has_types and has_columns
 
 
 def _tampered(source: str) -> SourceError:

@@ -5,6 +5,7 @@ anything, be it the class of a value, is sent again, and the digest of the rest 
 """
 
 import sqlite3
+from pathlib import Path
 
 from lib.digest import Digest
 from lib.part import LastRun, Part, TableResult
@@ -12,6 +13,7 @@ from lib.plan import PlannedColumn, TablePlan
 from lib.sqlite import lines
 from lib.sqlite.lines import Rows
 from lib.sqlite.names import quoted
+from lib.sqlite.schema import Schema
 from lib.sqlite.snapshot import Snapshot
 
 # Enough where only text, blobs or NULL can meet, or where SQLite turns every whole number into an integer.
@@ -19,6 +21,8 @@ DIFFERS = "new.{c} IS NOT old.{c} COLLATE BINARY"
 # 1 and 1.0 are equal to IS, and so are 0.0 and -0.0.
 DIFFERS_EXACTLY = f"""({DIFFERS} OR typeof(new.{{c}}) <> typeof(old.{{c}})
     OR typeof(new.{{c}}) = 'real' AND new.{{c}} = 0 AND is_negative_zero(new.{{c}}) <> is_negative_zero(old.{{c}}))"""
+
+GROUP = 100
 
 
 def every_row(snapshot: Snapshot, tables: list[TablePlan]) -> list[Part]:
@@ -29,11 +33,30 @@ def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> list[Pa
     """Return what to send so that mirrors that hold what the last run left hold this snapshot."""
     if last.snapshot_hash == snapshot.hash:
         return [Part(table, last.left[table.label], None) for table in tables]
-    snapshot.connection.execute("ATTACH ? AS previous", [f"{snapshot.previous.absolute().as_uri()}?mode=ro"])
-    declared = {
-        (table.name, column.name): column.declared_type.upper() for table in snapshot.schema.tables for column in table.columns
-    }
+    attach(snapshot.connection, snapshot.previous)
+    declared = declared_types(snapshot.schema)
     return [_part(snapshot, table, number, last.left[table.label], declared) for number, table in enumerate(tables)]
+
+
+def attach(connection: sqlite3.Connection, previous: Path) -> None:
+    connection.execute("ATTACH ? AS previous", [f"{previous.absolute().as_uri()}?mode=ro"])
+
+
+def declared_types(schema: Schema) -> dict[tuple[str, str], str]:
+    return {(table.name, column.name): column.declared_type.upper() for table in schema.tables for column in table.columns}
+
+
+def has_same_rows(connection: sqlite3.Connection, table: TablePlan, misfits: int, declared: dict) -> bool:
+    """Whether the table has exactly the rows of the attached snapshot; never sure of one whose rows cannot be matched."""
+    address, name = _address(table), quoted(table.name)
+    if not address:
+        return False
+    counted = f"(SELECT count(*) FROM main.{name}) = (SELECT count(*) FROM previous.{name})"
+    changed = f"SELECT 1 {_changed_rows(table, address, _differs(table, misfits, declared))}"
+    try:
+        return bool(connection.execute(f"SELECT {counted} AND NOT EXISTS ({changed})").fetchone()[0])
+    except sqlite3.OperationalError:  # the key's collation is known to the bot alone
+        return False
 
 
 def _whole(connection: sqlite3.Connection, table: TablePlan) -> Part:
@@ -54,7 +77,8 @@ def _changed(connection: sqlite3.Connection, table: TablePlan, number: int, left
         return None
     changed, replaced = f"temp.changed_{number}", f"temp.replaced_{number}"
     rows = lines.rows(connection, table)
-    _find_changed(connection, table, address, changed, _differs(table, left, declared))
+    differs = _differs(table, left.misfits, declared)
+    _find_changed(connection, changed, address, _changed_rows(table, address, differs))
     _find_replaced(connection, table, address, changed, replaced, rows - left.rows)
     if not _count(connection, changed) and not _count(connection, replaced):
         return Part(table, left, None)
@@ -72,25 +96,33 @@ def _address(table: TablePlan) -> list[str]:
     return [column.name for column in table.columns if column.is_rowid] or [column.name for column in table.key]
 
 
-def _differs(table: TablePlan, left: TableResult, declared: dict) -> str:
+def _differs(table: TablePlan, misfits: int, declared: dict) -> str:
     conditions = []
     for column in table.columns:
-        is_plain = table.mirror and not left.misfits and _is_plain(column, declared[table.name, column.name])
+        is_plain = table.mirror and not misfits and _is_plain(column, declared[table.name, column.name])
         conditions.append((DIFFERS if is_plain else DIFFERS_EXACTLY).format(c=quoted(column.name)))
-    return " OR ".join(conditions)
+    return any_of(conditions)
+
+
+def any_of(conditions: list[str]) -> str:
+    """Join by OR, in groups: SQLite's expressions may be 1,000 deep, its tables 2,000 wide."""
+    groups = (" OR ".join(conditions[start : start + GROUP]) for start in range(0, len(conditions), GROUP))
+    return " OR ".join(f"({group})" for group in groups)
 
 
 def _is_plain(column: PlannedColumn, declared_type: str) -> bool:
     return column.mirror_type in ("text", "bytea") or (column.mirror_type == "bigint" and "INT" in declared_type)
 
 
-def _find_changed(connection: sqlite3.Connection, table: TablePlan, address: list[str], changed: str, differs: str) -> None:
+def _changed_rows(table: TablePlan, address: list[str], differs: str) -> str:
+    """Return what stands behind SELECT to get the rows that are new or not as they were."""
     name = quoted(table.name)
-    connection.execute(
-        f"""CREATE TABLE {changed} AS SELECT {_numbered(address, "new")} FROM main.{name} AS new
-            LEFT JOIN previous.{name} AS old ON {_same(address, "old", "new")}
-            WHERE old.{quoted(address[0])} IS NULL OR {differs}"""
-    )
+    return f"""FROM main.{name} AS new LEFT JOIN previous.{name} AS old ON {_same(address, "old", "new")}
+        WHERE old.{quoted(address[0])} IS NULL OR {differs}"""
+
+
+def _find_changed(connection: sqlite3.Connection, changed: str, address: list[str], rows: str) -> None:
+    connection.execute(f"CREATE TABLE {changed} AS SELECT {_numbered(address, 'new')} {rows}")
 
 
 def _find_replaced(

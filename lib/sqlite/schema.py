@@ -105,5 +105,6 @@ def _unique(connection: sqlite3.Connection, table: str) -> tuple[tuple[str, ...]
 
 
 def sorted_objects(connection: sqlite3.Connection) -> list[tuple]:
-    """Return every object with its SQL, in an order that does not depend on when it was created."""
-    return connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+    """Return every object with its SQL byte for byte, in an order that does not depend on when it was created."""
+    cells = ", ".join(f"CAST({cell} AS BLOB)" for cell in ("type", "name", "tbl_name", "sql"))
+    return sorted(connection.execute(f"SELECT {cells} FROM sqlite_master").fetchall(), key=repr)

@@ -20,7 +20,7 @@ from lib.sqlite.exact import register
 from lib.sqlite.names import quoted
 
 LARGE_BYTES = 1 << 18
-ROWS_AT_ONCE = 10
+ROWS_AT_ONCE = 50
 # Before the first table; the others may be set at any time.
 EARLY_PRAGMAS = ("page_size", "encoding", "auto_vacuum")
 LATE_PRAGMAS = ("user_version", "application_id")

@@ -25,6 +25,8 @@ from tests import peer_tools
 from tests.bot import REPOSITORY, Bot, environment
 
 ROUNDS = 3
+# `restore` has the run's own snapshot on the machine, `elsewhere` has nothing but the settings.
+STEPS = ("load", "again", "restore", "elsewhere", "identical", "one row", "setup")
 PACKAGES = {
     "duckdb": ["duckdb==1.5.5", "duckdb-extension-sqlite-scanner==1.5.5", "duckdb-extension-postgres-scanner==1.5.5"],
     "adbc": ["adbc-driver-postgresql", "adbc-driver-sqlite", "pyarrow"],
@@ -70,6 +72,7 @@ class Failed(Exception):
 def measure(command: list[str], **variables: str) -> tuple[float, float]:
     """Run a command; return its seconds and the megabytes of its largest process."""
     variables = environment() | {name: str(value) for name, value in variables.items()}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # on the operator's machine the modules are compiled once
     done = subprocess.run([sys.executable, "-c", MEASURE, *map(str, command)], capture_output=True, text=True, env=variables)
     status, seconds, kilobytes = done.stdout.split()
     if status != "0":
@@ -155,9 +158,9 @@ def measured(tool: str, one_round: Callable[[Path], dict]) -> dict[str, list[tup
 
 
 def show(found: dict[str, dict]) -> None:
-    print("\n| | load | again | restore | identical | one row | setup | MB |\n|---|---|---|---|---|---|---|---|")
+    print(f"\n| | {' | '.join(STEPS)} | MB |\n|{'---|' * (len(STEPS) + 2)}")
     for tool, steps in found.items():
-        cells = [median(steps.get(step)) for step in ("load", "again", "restore", "identical", "one row", "setup")]
+        cells = [median(steps.get(step)) for step in STEPS]
         size = max((size for figures in steps.values() for _, size in figures), default=0)
         name = f"{tool} ({NOTES[tool]})" if tool in NOTES else tool
         print(f"| {name} | {' | '.join(cells)} | {size:.0f} |")
@@ -178,6 +181,11 @@ def our_round(server, folder: Path, work: Path) -> Iterator[tuple[str, tuple]]:
     checkpoint(bot.url)
     yield "restore", measure(bot.command("restore.py", "--yes", "--to", str(work / "out")))
     check_files(folder / "after", work / "out", "ours")
+    (bot.folder / "snapshots").rename(work / "kept")
+    yield "elsewhere", measure(bot.command("restore.py", "--yes", "--to", str(work / "elsewhere")))
+    check_files(folder / "after", work / "elsewhere", "ours on a new machine")
+    shutil.rmtree(bot.folder / "snapshots", ignore_errors=True)
+    (work / "kept").rename(bot.folder / "snapshots")
     yield "identical", measure(bot.command("backup.py"))
     bot.sqlite(bot.requests, "UPDATE user_requests SET minute = minute + 1 WHERE rowid = (SELECT max(rowid) FROM user_requests)")
     yield "one row", measure(bot.command("backup.py"))

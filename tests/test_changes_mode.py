@@ -52,6 +52,14 @@ def test_only_the_changed_rows_and_the_vanished_keys_are_sent(saved_bot):
     saved_bot.assert_restorable()
 
 
+def test_without_a_change_the_kept_snapshot_is_not_written_again(saved_bot):
+    kept = saved_bot.folder / "snapshots" / "premium_system.db"
+    before = kept.stat()
+    run = saved_bot.backup()["runs"][0]["run"]
+    assert (kept.stat().st_ino, kept.stat().st_mtime_ns > before.st_mtime_ns) == (before.st_ino, True)
+    assert f"premium_system: the snapshot of run {run}, " in saved_bot.run("restore.py", "--local", "--dry-run").stdout
+
+
 def places(bot):
     """Where every row version of every mirror is: an update moves it."""
     query = "SELECT rowid, ctid::text FROM backup_user_requests.{}"

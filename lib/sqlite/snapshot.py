@@ -23,6 +23,8 @@ from lib.sqlite.exact import register
 
 SUFFIX = "taking"
 COPY_SECONDS = 60
+# The check looks every row up in every index.
+CACHE_KB = 16_000
 MOST_FINDINGS = 1_000_000
 # Not damage: the bot has stored what its own declaration does not allow, and it must come back so.
 CONTRADICTION = re.compile(r"(NULL|NUMERIC|TEXT|non-\w+) value in |CHECK constraint failed in ")
@@ -60,7 +62,10 @@ class Snapshot:
         told = {"hash": self.hash, "check": self.check, "journal_mode": self.journal_mode, **about}
         try:
             private_file.write(previous.note_of(place), json.dumps(told))
-            os.replace(self.path, place)
+            if self.hash == self.previous_hash:
+                os.utime(place)  # the same bytes need not be written again
+            else:
+                os.replace(self.path, place)
         except OSError as error:  # the run is saved all the same
             return [f"the snapshot cannot be kept as {place}: {error.strerror}. restore.py --local will not have it."]
         return []
@@ -91,11 +96,14 @@ def being_checked(source: Path, folder: Path, check: str, kept: Path | None = No
         with _explained(source):
             with futures.ThreadPoolExecutor(1) as meanwhile:
                 about = meanwhile.submit(previous.about, kept)
-                journal_mode, found = _copy(source, path), previous.file_hash(path)
+                journal_mode = _copy(source, path)
+                checking = stack.enter_context(contextlib.ExitStack())
+                checked = checking.enter_context(check_beside(path, check))
+                found = previous.file_hash(path)
             known = about.result()
-            checked = stack.enter_context(
-                contextlib.nullcontext(SOUND) if _is_sound(known, found, check) else check_beside(path, check)
-            )
+            if _is_sound(known, found, check):
+                checking.close()
+                checked = SOUND
             connection = stack.enter_context(contextlib.closing(open_read_only(path)))
             schema = _read_schema(connection, checked)
         snapshot = Snapshot(source, path, connection, schema, journal_mode, found, check, checked, kept, known.get("hash", ""))
@@ -118,6 +126,7 @@ def check_beside(path: Path, check: str) -> Iterator[futures.Future]:
     Wherever a signal breaks in, the thread ends before its connection is closed: SQLite would crash.
     """
     with contextlib.closing(_open(path)) as connection, futures.ThreadPoolExecutor(1) as worker:
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         try:
             yield worker.submit(_check, connection, check)
         finally:

@@ -25,7 +25,7 @@ ROWS_AT_ONCE = 50
 EARLY_PRAGMAS = ("page_size", "encoding", "auto_vacuum")
 LATE_PRAGMAS = ("user_version", "application_id")
 # An index that does not follow the order of the rows is filled all over.
-CACHE_KB = 24_000
+CACHE_KB = 8_000
 TRUST = ("ignore_check_constraints = ON", "trusted_schema = OFF")
 ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 ESCAPE = re.compile(r"\\(.)", re.DOTALL)

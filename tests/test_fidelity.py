@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lib.errors import Problem
-from lib.sqlite import lines
+from lib.sqlite import expressions, lines
 from tests import compare, hostile, random_cases, sequences
 from tests.bot import Bot
 from tests.deployment import Deployment
@@ -134,7 +134,7 @@ def test_a_value_that_postgres_cannot_hold_is_named(tmp_path, database, monkeypa
     )
     deployment.set_up()
     monkeypatch.setattr(lines, "LARGEST", 1000)
-    monkeypatch.setattr(lines, "LARGE", 1000)
+    monkeypatch.setattr(expressions, "LARGE", 1000)
     with pytest.raises(Problem, match=r"t.v holds 2,000 bytes in the row id = 8; Postgres takes 1,000 at most."):
         deployment.back_up()
     deployment.script("DELETE FROM t WHERE id = 8")

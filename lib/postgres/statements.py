@@ -11,7 +11,7 @@ from lib.start import REPOSITORY
 
 SQL = REPOSITORY / "sql"
 
-# How Postgres writes a cell of the digest line; the counterpart of DIGEST_CELL in lib/sqlite/lines.py.
+# How Postgres writes a cell of the digest line; the counterpart of lib/sqlite/expressions.py.
 DIGEST_CELL = {
     "bigint": "coalesce({c}::text, '')",
     "boolean": "coalesce({c}::int::text, '')",

@@ -11,7 +11,7 @@ SLICE_BYTES = 1 << 20
 
 
 def register(connection: sqlite3.Connection) -> None:
-    """Give the connection the functions that the expressions of lib/sqlite/lines.py call."""
+    """Give the connection the functions that lib/sqlite/expressions.py calls."""
     codec = codec_of(connection)
     connection.create_function("real_text", 1, _real_text, deterministic=True)
     connection.create_function("real_bits", 1, _real_bits, deterministic=True)

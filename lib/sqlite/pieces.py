@@ -1,7 +1,7 @@
 """Write rows that hold large values as CSV lines piece by piece.
 
 A line built in one expression would be copied at every `||` and again on its way to the socket: twenty times a value of 64 MB.
-Here SQLite gives the parts of a cell, and they are sent in slices; the line and its hash are the same as in lines.py.
+Here SQLite gives the parts of a cell, and they are sent in slices; the line and its hash are the same as in expressions.py.
 """
 
 import sqlite3

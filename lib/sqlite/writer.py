@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lib.plan import PlannedColumn, TablePlan
-from lib.sqlite import guard, lines, standins
+from lib.sqlite import guard, misfit_cells, standins
 from lib.sqlite.exact import register
 from lib.sqlite.names import quoted
 
@@ -197,9 +197,9 @@ class MisfitRows:
             self.insert(unescaped(line))
 
     def insert(self, line: str) -> None:
-        cells = list(lines.cells(line))
+        cells = list(misfit_cells.read(line))
         # substr gives the bytes the database's encoding; a bound blob would be taken for UTF-8
-        marks = ", ".join("CAST(substr(?, 1) AS TEXT)" if isinstance(cell, lines.BadText) else "?" for cell in cells)
+        marks = ", ".join("CAST(substr(?, 1) AS TEXT)" if isinstance(cell, misfit_cells.BadText) else "?" for cell in cells)
         self._connection.execute(f"INSERT INTO {_with_columns(self._table)} VALUES ({marks})", cells)
 
 

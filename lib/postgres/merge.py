@@ -112,6 +112,7 @@ def _merge(target: Target, source: Source, parts: list[Part]) -> None:
 def _merge_table(source: Source, part: Part, place: int) -> list[sql.Composed]:
     key, columns = _key(part.table), part.table.mirror_columns
     places = {
+        "key": names(key),
         "mirror": mirror_of(source, part.table),
         "staging": _staging(place),
         "label": sql.Literal(part.table.label),
@@ -119,7 +120,6 @@ def _merge_table(source: Source, part: Part, place: int) -> list[sql.Composed]:
     }
     merge_staging = statement(
         "merge_staging",
-        key=names(key),
         columns=names(columns),
         old=names(columns, "mirror"),
         new=names(columns, "excluded"),

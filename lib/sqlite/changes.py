@@ -128,7 +128,10 @@ def _find_changed(connection: sqlite3.Connection, changed: str, address: list[st
 def _find_replaced(
     connection: sqlite3.Connection, table: TablePlan, address: list[str], changed: str, replaced: str, growth: int
 ) -> None:
-    """Note which rows of the previous snapshot are no more as they were; look for deleted ones only if there must be some."""
+    """Note which rows of the previous snapshot are no more as they were; look for deleted ones only if there must be some.
+
+    Both tables are walked in the order of their rows: an index would give the rows of one in another order.
+    """
     name = quoted(table.name)
     connection.execute(
         f"""CREATE TABLE {replaced} AS SELECT {_numbered(address, "old")} FROM {changed} AS new
@@ -136,8 +139,8 @@ def _find_replaced(
     )
     if _count(connection, changed) - _count(connection, replaced) != growth:
         connection.execute(
-            f"""INSERT INTO {replaced} SELECT {_names(address, "old")} FROM previous.{name} AS old
-                WHERE NOT EXISTS (SELECT 1 FROM main.{name} AS new WHERE {_same(address, "new", "old")})"""
+            f"""INSERT INTO {replaced} SELECT {_names(address, "old")} FROM previous.{name} AS old NOT INDEXED
+                LEFT JOIN main.{name} AS new ON {_same(address, "new", "old")} WHERE new.{quoted(address[0])} IS NULL"""
         )
 
 

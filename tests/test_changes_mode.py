@@ -57,7 +57,7 @@ def test_only_the_changed_rows_and_the_vanished_keys_are_sent(saved_bot):
 
 
 def test_keys_that_vanished_are_found_in_one_pass_however_many(saved_bot):
-    """Where a key's columns depend on each other, a Postgres that knows the mirror expects one row, and would pair all with all."""
+    """Where a key's columns depend on each other, Postgres expects one row once it knows the mirror, and pairs all with all."""
     key, mirror = ("user_id", "chat_id", "command_name"), ("backup_user_requests", "command_requests")
     parts = {
         "mirror": sql.Identifier(*mirror),

@@ -115,9 +115,12 @@ def _is_plain(column: PlannedColumn, declared_type: str) -> bool:
 
 
 def _changed_rows(table: TablePlan, address: list[str], differs: str) -> str:
-    """Return what stands behind SELECT to get the rows that are new or not as they were."""
+    """Return what stands behind SELECT to get the rows that are new or not as they were.
+
+    Both tables are walked in the order of their rows: an index would give the rows of one in another order.
+    """
     name = quoted(table.name)
-    return f"""FROM main.{name} AS new LEFT JOIN previous.{name} AS old ON {_same(address, "old", "new")}
+    return f"""FROM main.{name} AS new NOT INDEXED LEFT JOIN previous.{name} AS old ON {_same(address, "old", "new")}
         WHERE old.{quoted(address[0])} IS NULL OR {differs}"""
 
 
@@ -128,10 +131,7 @@ def _find_changed(connection: sqlite3.Connection, changed: str, address: list[st
 def _find_replaced(
     connection: sqlite3.Connection, table: TablePlan, address: list[str], changed: str, replaced: str, growth: int
 ) -> None:
-    """Note which rows of the previous snapshot are no more as they were; look for deleted ones only if there must be some.
-
-    Both tables are walked in the order of their rows: an index would give the rows of one in another order.
-    """
+    """Note which rows of the previous snapshot are no more as they were; look for deleted ones only if there must be some."""
     name = quoted(table.name)
     connection.execute(
         f"""CREATE TABLE {replaced} AS SELECT {_numbered(address, "old")} FROM {changed} AS new

@@ -20,8 +20,9 @@ from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
 from lib.reporting import progress
-from lib.sqlite import alike, difference, lines, one_table, previous, snapshot, swap, untyped, writer
+from lib.sqlite import alike, check, difference, lines, one_table, previous, snapshot, swap, untyped, writer
 from lib.sqlite.names import quoted
+from lib.sqlite.reading import open_read_only
 
 # What reading a row raises that no run has written.
 UNREADABLE = (ValueError, KeyError, IndexError, TypeError, OverflowError, struct.error)
@@ -116,7 +117,7 @@ def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterat
             with _explained(places[name]):
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
                 shutil.copyfile(state.path, path)
-                snapshot.check_file(path)
+                check.of_file(path)
                 writer.set_journal_mode(path, {"pragmas": {"journal_mode": state.journal_mode}})
             files[name] = Rebuilt(path, [])
         yield files
@@ -149,7 +150,7 @@ def with_table(files: dict[str, Rebuilt], present: dict[str, Path], table: str) 
         with snapshot.taken(present[name], built.path.parent, "full") as now:
             now.connection.close()
             one_table.put_back(now.path, built.path, table)
-            snapshot.check_file(now.path)
+            check.of_file(now.path)
             writer.set_journal_mode(now.path, {"pragmas": {"journal_mode": now.journal_mode}})
             now.path.replace(built.path)
     return files
@@ -176,8 +177,8 @@ def _filled(target: Target, state: SavedState, table: TablePlan, connection: sql
 def _differing(path: Path, state: SavedState, kept: Path | None) -> set[str]:
     """Compare every row with what the run saved, while SQLite checks the file; return the tables that differ."""
     with (
-        snapshot.check_beside(path, "full") as checked,
-        contextlib.closing(snapshot.open_read_only(path)) as connection,
+        check.beside(path, "full") as checked,
+        contextlib.closing(open_read_only(path)) as connection,
     ):
         same = _same_as_snapshot(connection, state, kept)
         others = (table for table in state.tables if table.label not in same)

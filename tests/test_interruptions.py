@@ -16,7 +16,7 @@ import pytest
 from lib import private_file
 from lib.errors import Interrupted
 from lib.postgres import embedded
-from lib.sqlite import sample, snapshot
+from lib.sqlite import check, sample
 from tests import compare
 from tests.bot import REPOSITORY, environment
 
@@ -260,9 +260,9 @@ def test_the_check_ends_before_its_connection_wherever_a_signal_breaks_in(saved_
             pass
         raise Interrupted(15)
 
-    monkeypatch.setattr(snapshot, "_check", long)
+    monkeypatch.setattr(check, "_check", long)
     monkeypatch.setattr(futures.ThreadPoolExecutor, "submit", interrupted)
-    with pytest.raises(Interrupted), snapshot.check_beside(saved_bot.premium, "full"):
+    with pytest.raises(Interrupted), check.beside(saved_bot.premium, "full"):
         pass
     assert seen == ["begun", "open"]
 

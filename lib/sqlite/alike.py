@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lib.plan import TablePlan
 from lib.sqlite import changes, lines, schema
-from lib.sqlite.snapshot import open_read_only
+from lib.sqlite.reading import open_read_only
 
 
 def alike_tables(connection: sqlite3.Connection, other: Path, tables: list[TablePlan], misfits: dict[str, int]) -> set[str]:

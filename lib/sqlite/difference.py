@@ -9,8 +9,8 @@ from lib.errors import Problem
 from lib.sqlite import changes
 from lib.sqlite import schema as schemas
 from lib.sqlite.names import quoted
+from lib.sqlite.reading import open_read_only
 from lib.sqlite.schema import Table
-from lib.sqlite.snapshot import open_read_only
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ end; a long read of the live file would block the bot's commits in rollback-jour
 import contextlib
 import json
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,20 +16,15 @@ from pathlib import Path
 
 from lib import leftovers, private_file
 from lib.errors import Problem, SourceError
-from lib.sqlite import previous, standins
+from lib.sqlite import check as checks
+from lib.sqlite import previous
 from lib.sqlite import schema as schemas
-from lib.sqlite.exact import register
+from lib.sqlite.reading import open_read_only
 
 SUFFIX = "taking"
 COPY_SECONDS = 60
-# The check looks every row up in every index.
-CACHE_KB = 16_000
-MOST_FINDINGS = 1_000_000
-# Not damage: the bot has stored what its own declaration does not allow, and it must come back so.
-CONTRADICTION = re.compile(r"(NULL|NUMERIC|TEXT|non-\w+) value in |CHECK constraint failed in ")
 SOUND: futures.Future = futures.Future()
 SOUND.set_result(None)
-CHECKS = {"full": "integrity_check", "quick": "quick_check"}
 
 
 @dataclass
@@ -98,7 +92,7 @@ def being_checked(source: Path, folder: Path, check: str, kept: Path | None = No
                 about = meanwhile.submit(previous.about, kept)
                 journal_mode = _copy(source, path)
                 checking = stack.enter_context(contextlib.ExitStack())
-                checked = checking.enter_context(check_beside(path, check))
+                checked = checking.enter_context(checks.beside(path, check))
                 found = previous.file_hash(path)
             known = about.result()
             if _is_sound(known, found, check):
@@ -119,43 +113,12 @@ def _is_sound(known: dict, hash_: str, check: str) -> bool:
     return known.get("hash") == hash_ and known.get("check") in (check, "full")
 
 
-@contextlib.contextmanager
-def check_beside(path: Path, check: str) -> Iterator[futures.Future]:
-    """Check the file in a thread, on a connection of its own; stop when nobody waits for the result any more.
-
-    Wherever a signal breaks in, the thread ends before its connection is closed: SQLite would crash.
-    """
-    with contextlib.closing(_open(path)) as connection, futures.ThreadPoolExecutor(1) as worker:
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
-        try:
-            yield worker.submit(_check, connection, check)
-        finally:
-            connection.interrupt()
-
-
 def _read_schema(connection: sqlite3.Connection, checked: futures.Future) -> schemas.Schema:
     try:
         return schemas.read(connection)
     except sqlite3.DatabaseError:
         checked.result()
         raise
-
-
-def open_read_only(path: Path) -> sqlite3.Connection:
-    """Open a database file that nobody writes, with stand-ins for what only the bot knows."""
-    connection = _open(path)
-    # Compiling the check, without running it, asks for every collation and function of the schema.
-    standins.tried(connection, lambda: connection.execute("EXPLAIN PRAGMA integrity_check(1)"), [])
-    return connection
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    # The thread that checks the file is not the one that opens it.
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA ignore_check_constraints = ON")
-    register(connection)
-    return connection
 
 
 def _refuse_unusable(source: Path) -> None:
@@ -204,27 +167,6 @@ def _open_live(source: Path) -> sqlite3.Connection:
             raise
         live = sqlite3.connect(f"{uri}?mode=rw", uri=True, timeout=5)
     return live
-
-
-def check_file(path: Path) -> None:
-    """Let SQLite check the whole file; raise DatabaseError for damage, not for rows that break their own declaration."""
-    with contextlib.closing(_open(path)) as connection:
-        _check(connection, "full")
-
-
-def _check(connection: sqlite3.Connection, check: str) -> None:
-    pragma, missing = CHECKS[check], []
-    found = _checked(connection, pragma, missing)
-    if missing:  # with a stand-in for a collation or a function, the indexes cannot be judged
-        found = _checked(connection, "quick_check", missing)
-    damage = [row for row in found if row != "ok" and not CONTRADICTION.match(row)]
-    if damage:
-        raise sqlite3.DatabaseError(f"database disk image is malformed ({pragma}: {'; '.join(damage[:3])})")
-
-
-def _checked(connection: sqlite3.Connection, pragma: str, missing: list[str]) -> list[str]:
-    query = f"PRAGMA {pragma}({MOST_FINDINGS})"
-    return standins.tried(connection, lambda: [row[0] for row in connection.execute(query)], missing)
 
 
 @contextlib.contextmanager

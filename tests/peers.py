@@ -195,7 +195,7 @@ def our_bot(server, folder: Path, work: Path) -> Bot:
     """A bot whose mirrors were made while its tables were empty, and whose full files were never backed up."""
     bot = Bot(work / "bot", fresh_database(server))
     empty(shutil.copytree(folder / "before", bot.data))
-    bot.write_env()
+    bot.write_env(BACKUP_MAX_DATABASE_MB="0")
     bot.run("setup_supabase.py").expect(0)
     put(folder / "before", bot.data)
     bot.query("DELETE FROM backup.loaded_mirrors")
@@ -207,7 +207,7 @@ def our_bot(server, folder: Path, work: Path) -> Bot:
 def setup_round(server, folder: Path, work: Path) -> Iterator[tuple[str, tuple]]:
     bot = Bot(work / "bot", fresh_database(server))
     shutil.copytree(folder / "before", bot.data)
-    bot.write_env()
+    bot.write_env(BACKUP_MAX_DATABASE_MB="0")
     yield "setup", measure(bot.command("setup_supabase.py"))
 
 

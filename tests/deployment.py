@@ -39,10 +39,12 @@ class Deployment:
             database.executescript(text)
 
     def churn(self) -> None:
-        """Delete, renumber and rewrite rows of every table, as far as its schema allows."""
+        """Delete, renumber and rewrite rows of every table, as far as its schema allows, but not a virtual table's own."""
         with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as database:
             database.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0").fetchall():
+            own = """SELECT name FROM sqlite_master AS t WHERE type = 'table' AND rootpage > 0 AND NOT EXISTS (
+                SELECT 1 FROM sqlite_master AS v WHERE v.type = 'table' AND v.rootpage = 0 AND t.name GLOB v.name || '_*')"""
+            for (name,) in database.execute(own).fetchall():
                 for statement in CHURN:
                     with contextlib.suppress(sqlite3.Error, UnicodeEncodeError):
                         columns = [column for _, column, *_ in database.execute(f"PRAGMA table_info({quoted(name)})")]

@@ -73,9 +73,10 @@ def scratch_schemas(target: Target, abandoned: list[str]) -> Iterator[None]:
     try:
         yield
     finally:
-        found = [name for (name,) in target.run("scratch_schemas", {"schemas": [target.schema, *abandoned]})]
-        if found:
-            target.run("drop_schemas", schemas=sql.SQL(", ").join(map(sql.Identifier, found)))
+        with Target(target.settings, target.schema) as anew:  # a signal cuts a connection that is waited for
+            found = [name for (name,) in anew.run("scratch_schemas", {"schemas": [target.schema, *abandoned]})]
+            if found:
+                anew.run("drop_schemas", schemas=sql.SQL(", ").join(map(sql.Identifier, found)))
 
 
 def set_up(target: Target, scratch: Settings) -> None:

@@ -6,8 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lib import leftovers, trial
+from lib import config, leftovers, trial
 from lib.errors import Interrupted
+from lib.postgres.connection import Target
 from tests.bot import copy_checkout, environment
 
 LEFT = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'backup%'"
@@ -41,6 +42,17 @@ def test_it_leaves_nothing_behind_when_interrupted(bot):
     _, stderr = running.communicate(timeout=60)
     assert running.returncode == 128 + 15
     assert stderr == "Stopped by SIGTERM; what was not finished was rolled back.\n"
+    assert bot.query(LEFT) == []
+
+
+def test_it_leaves_nothing_behind_when_its_connection_is_cut(bot):
+    """A signal that comes while the server is waited for cuts the connection."""
+    settings = config.load(str(bot.folder / ".env")).targets[0]
+    name = "backup_test_1700000000_cafe"
+    with contextlib.suppress(Interrupted), Target(settings, name) as target, trial.scratch_schemas(target, []):
+        target.rows(f"CREATE SCHEMA {name}; COMMENT ON SCHEMA {name} IS 'Hybrid backup: bookkeeping, BACKUP_SCHEMA {name}'")
+        target._shut_down()
+        raise Interrupted(15)
     assert bot.query(LEFT) == []
 
 

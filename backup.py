@@ -109,7 +109,7 @@ def back_up_source(target, settings, name, path, options, report):
             must_send_all = options.full or edits or plan.ddl
             last = None if must_send_all else last_run.left(target, source, snapshot, plan, report.note)
             parts = changes.since(last, snapshot, plan.tables) if last else changes.every_row(snapshot, plan.tables)
-            run.tables = merge.merge(target, source, snapshot, parts)
+            run.tables = merge.merge(target, source, snapshot, plan.tables, parts)
             snapshot.finish_check()
             runs.save(target, run, snapshot, plan, settings.keep_days)
         kept = snapshot.keep_as(place, run=run.run, rows=run.rows)

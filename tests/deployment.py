@@ -51,6 +51,11 @@ class Deployment:
                         names = {"t": quoted(name), "first": quoted(columns[0]), "last": quoted(columns[-1])}
                         database.execute(statement.format(**names))
 
+    def rows(self, query: str) -> list[tuple]:
+        """Ask Postgres."""
+        with Target(self.settings.targets[0], self.settings.schema) as target:
+            return target.rows(query)
+
     def set_up(self) -> None:
         with Target(self.settings.targets[0], self.settings.schema) as target:
             trial.set_up(target, self.settings)

@@ -4,12 +4,16 @@ import contextlib
 import csv
 import io
 import shutil
+import threading
 
 import psycopg2
 import pytest
 from psycopg2 import sql
 
+from lib.errors import Problem
+from lib.postgres import merge
 from lib.postgres.statements import equal, names, statement
+from lib.sqlite import changes
 from tests import hostile
 from tests.deployment import Deployment
 
@@ -79,6 +83,52 @@ def test_keys_that_vanished_are_found_in_one_pass_however_many(saved_bot):
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "SetOp Except" in plan
     assert "Anti Join" not in plan
+
+
+@pytest.fixture
+def two_tables(tmp_path, database, monkeypatch):
+    """Two saved tables in which every row has changed since, as if that were much."""
+    monkeypatch.setattr(merge, "MERGED_BYTES", 1)
+    deployment = Deployment(tmp_path, database)
+    deployment.script(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, v); INSERT INTO a VALUES (1, 'old'), (2, 'old');"
+        "CREATE TABLE b (id INTEGER PRIMARY KEY, v); INSERT INTO b SELECT * FROM a"
+    )
+    deployment.set_up()
+    deployment.back_up()
+    deployment.script("UPDATE a SET v = 'new'; UPDATE b SET v = 'new'")
+    return deployment
+
+
+def test_postgres_merges_a_large_table_while_the_next_one_is_looked_through(two_tables, monkeypatch):
+    begun, look_for = threading.Event(), changes.since
+
+    def looking(*arguments):
+        parts = look_for(*arguments)
+        yield next(parts)
+        assert begun.wait(30), "the merge of the first table waits for the second"
+        yield from parts
+
+    def merging(*arguments, merge_it=merge._merge):
+        begun.set()
+        merge_it(*arguments)
+
+    monkeypatch.setattr(changes, "since", looking)
+    monkeypatch.setattr(merge, "_merge", merging)
+    assert two_tables.back_up() == {"a": (0, 2, 0), "b": (0, 2, 0)}
+    two_tables.assert_round_trip()
+
+
+def test_a_merge_that_fails_beside_leaves_everything_as_it_was(two_tables):
+    two_tables.rows(
+        "CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'not today'; END$$;"
+        "CREATE TRIGGER no BEFORE UPDATE ON backup_source.a FOR EACH ROW EXECUTE FUNCTION public.no()"
+    )
+    with pytest.raises(Problem, match="not today"):
+        two_tables.back_up()
+    assert two_tables.rows("SELECT v FROM backup_source.a UNION ALL SELECT v FROM backup_source.b") == [("old",)] * 4
+    two_tables.rows("DROP FUNCTION public.no CASCADE")
+    assert two_tables.back_up() == {"a": (0, 2, 0), "b": (0, 2, 0)}
 
 
 def test_without_a_change_the_kept_snapshot_is_not_written_again(saved_bot):
@@ -230,7 +280,8 @@ def test_whatever_changes_in_a_row_is_sent(tmp_path, database, schema, change):
 
 
 @pytest.mark.parametrize("family", hostile.FAMILIES)
-def test_a_hostile_database_may_change(family, tmp_path, database):
+def test_a_hostile_database_may_change(family, tmp_path, database, monkeypatch):
+    monkeypatch.setattr(merge, "MERGED_BYTES", 1)  # as if every table were large
     deployment = Deployment(tmp_path, database)
     hostile.build(family, deployment.path)
     deployment.set_up()

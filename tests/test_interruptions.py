@@ -123,6 +123,20 @@ def test_a_signal_stops_a_statement_that_runs_on_the_server(saved_bot):
     saved_bot.assert_restorable()
 
 
+def test_a_signal_stops_a_merge_that_runs_while_the_next_table_is_looked_through(saved_bot):
+    saved_bot.sqlite(
+        saved_bot.requests,
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+        "INSERT INTO user_requests (user_id, chat_id, gift_name, minute) SELECT i, i, 'a gift of many', i FROM n; "
+        "UPDATE message_owners SET timestamp = 0",
+    )
+    saved_bot.query(SLOW.format(event="INSERT", table="user_requests").replace("premium_system", "user_requests"))
+    running = saved_bot.start("backup.py", "user_requests")
+    wait_until(lambda: saved_bot.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), running)
+    stopped(running)
+    nothing_is_left(saved_bot)
+
+
 def test_a_signal_stops_the_waiting_for_a_lock_on_a_mirror(saved_bot):
     changed(saved_bot)
     with contextlib.closing(psycopg2.connect(saved_bot.url)) as holder:

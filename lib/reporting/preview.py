@@ -47,7 +47,7 @@ def _of_source(target: Target, settings: Settings, name: str, path: Path, compar
 def changes(target: Target, source: Source, snapshot: Snapshot, tables: list[TablePlan]) -> list[dict]:
     """Say what a backup would do to each table."""
     parts = sent.every_row(snapshot, tables)
-    return [_change(source, done) for done in merge.merge(target, source, snapshot, parts)]
+    return [_change(source, done) for done in merge.merge(target, source, snapshot, tables, parts)]
 
 
 def _change(source: Source, done: TableResult) -> dict:

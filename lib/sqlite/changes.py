@@ -5,6 +5,7 @@ anything, be it the class of a value, is sent again, and the digest of the rest 
 """
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from lib.digest import Digest
@@ -29,13 +30,15 @@ def every_row(snapshot: Snapshot, tables: list[TablePlan]) -> list[Part]:
     return [_whole(snapshot.connection, table) for table in tables]
 
 
-def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> list[Part]:
-    """Return what to send so that mirrors that hold what the last run left hold this snapshot."""
+def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterator[Part]:
+    """Yield what to send so that mirrors that hold what the last run left hold this snapshot."""
     if last.snapshot_hash == snapshot.hash:
-        return [Part(table, last.left[table.label], None) for table in tables]
+        yield from (Part(table, last.left[table.label], None) for table in tables)
+        return
     attach(snapshot.connection, snapshot.previous)
     declared = declared_types(snapshot.schema)
-    return [_part(snapshot, table, number, last.left[table.label], declared) for number, table in enumerate(tables)]
+    for number, table in enumerate(tables):
+        yield _part(snapshot, table, number, last.left[table.label], declared)
 
 
 def attach(connection: sqlite3.Connection, previous: Path) -> None:

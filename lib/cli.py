@@ -91,7 +91,7 @@ def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> N
     except Interrupted as interruption:
         stopping.leave(interruption.number)
     stopping.forget_signals()
-    sys.exit(status)
+    stopping.end(status)
 
 
 def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> int:

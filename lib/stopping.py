@@ -67,10 +67,16 @@ def forget_signals() -> None:
 
 
 def leave(number: int) -> NoReturn:
-    """End without the interpreter's own cleaning up, which may wait for threads that are in the middle of something."""
     say_goodbye(number)
-    sys.stdout.flush()
-    os._exit(128 + number)
+    end(128 + number)
+
+
+def end(status: int) -> NoReturn:
+    """End without the interpreter's own cleaning up: it takes its time, and may wait for threads in the middle of something."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads it any more
+            stream.flush()
+    os._exit(status)
 
 
 def _ask(number: int, _frame: object) -> None:

@@ -1,5 +1,6 @@
 """Every failure says what happened, what was not touched and what to do; no traceback, no secret."""
 
+import importlib
 import os
 import shutil
 import socket
@@ -119,6 +120,7 @@ def test_no_permission_is_said(saved_bot):
             folder.chmod(0o755)
     (saved_bot.folder / "mine").mkdir(mode=0o777)
     (saved_bot.folder / "mine").chmod(0o777)
+    importlib.import_module("concurrent.futures.thread")  # loaded when first used, from a folder that may be root's alone
     child = os.fork()
     if not child:
         os.setuid(65534)

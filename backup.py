@@ -107,9 +107,7 @@ def back_up_source(target, settings, name, path, options, report):
                 runs.apply_brake(target, source, snapshot, plan, settings.max_shrink)
             mirrors.mend(target, plan, source)
             must_send_all = options.full or edits or plan.ddl
-            last = None if must_send_all else last_run.left(target, source, snapshot, plan, report.note)
-            parts = changes.since(last, snapshot, plan.tables) if last else changes.every_row(snapshot, plan.tables)
-            run.tables = merge.merge(target, source, snapshot, plan.tables, parts)
+            run.tables = bring_rows(target, source, snapshot, plan, must_send_all, report)
             snapshot.finish_check()
             runs.save(target, run, snapshot, plan, settings.keep_days)
         kept = snapshot.keep_as(place, run=run.run, rows=run.rows)
@@ -117,6 +115,18 @@ def back_up_source(target, settings, name, path, options, report):
     for warning in [*warnings, *exposed, *edits, *plan.warnings, *kept]:
         report.warn(warning)
     return run
+
+
+def bring_rows(target, source, snapshot, plan, must_send_all, report):
+    """Send what differs from the last run, or every row where that cannot be relied on."""
+    if not must_send_all:
+        try:
+            last = last_run.left(target, source, snapshot, plan)
+            confirm = functools.partial(last_run.confirm, target, source, plan.tables, last)
+            return merge.merge(target, source, snapshot, plan.tables, changes.since(last, snapshot, plan.tables), confirm)
+        except last_run.Doubt as doubt:
+            report.note(f"{source.name}: every row is sent, because {doubt}.")
+    return merge.merge(target, source, snapshot, plan.tables, changes.every_row(snapshot, plan.tables))
 
 
 def flags() -> cli.Parser:

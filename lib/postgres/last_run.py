@@ -1,7 +1,5 @@
 """What the last saved run left in the mirrors, where that can be relied on: then only what differs from it must be sent."""
 
-from collections.abc import Callable
-
 from psycopg2 import sql
 
 from lib.part import LastRun, TableResult
@@ -12,25 +10,31 @@ from lib.postgres.statements import mirror_of, statement
 from lib.sqlite.snapshot import Snapshot
 
 
-def left(target: Target, source: Source, snapshot: Snapshot, plan: Plan, note: Callable[[str], None]) -> LastRun | None:
-    """Return what the last run left, or None where every row must be sent; then say why.
+class Doubt(Exception):
+    """Why the mirrors may not hold what the last run left."""
 
-    The caller has made sure that nobody has changed the mirrors' rows since: the undo log would have it. Rows that went with a
-    dropped table are not in the log, hence the count.
+
+def left(target: Target, source: Source, snapshot: Snapshot, plan: Plan) -> LastRun:
+    """Return what the last run left; raise Doubt where every row must be sent.
+
+    The caller has made sure that nobody has changed the mirrors' rows since: the undo log would have it.
     """
     found = target.run("last_left", {"source": source.name, "definition": runs.definition(snapshot, plan)})
     doubt = _doubt(found, snapshot, plan)
-    if not doubt and _counted(target, source, plan.tables) != {label: rows for _, _, label, rows, *_ in found}:
-        doubt = "the mirrors no longer hold what the last run left"
     if doubt:
-        note(f"{source.name}: every row is sent, because {doubt}.")
-        return None
+        raise Doubt(doubt)
     printable = {table.label: table.printable for table in plan.tables}
     results = {
         label: TableResult(label, printable[label], rows, misfits, digest=int(digest))
         for _, _, label, rows, misfits, digest in found
     }
     return LastRun(found[0][0], results)
+
+
+def confirm(target: Target, source: Source, tables: list[TablePlan], last: LastRun) -> None:
+    """Raise Doubt where the numbers of rows are not as they were left: what went with a dropped table is not in the undo log."""
+    if _counted(target, source, tables) != {label: result.rows for label, result in last.left.items()}:
+        raise Doubt("the mirrors no longer hold what the last run left")
 
 
 def _doubt(found: list[tuple], snapshot: Snapshot, plan: Plan) -> str:

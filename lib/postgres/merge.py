@@ -4,7 +4,7 @@ Statements that belong together travel together: the link to the cloud takes 20 
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent import futures
 from dataclasses import dataclass, field
 
@@ -42,17 +42,23 @@ class Sent:
 
 
 def merge(
-    target: Target, source: Source, snapshot: Snapshot, tables: list[TablePlan], parts: Iterable[Part]
+    target: Target,
+    source: Source,
+    snapshot: Snapshot,
+    tables: list[TablePlan],
+    parts: Iterable[Part],
+    confirm: Callable[[], None] = lambda: None,
 ) -> list[TableResult]:
     """Make the mirrors and the kept rows equal to the snapshot, and prove it by count and digest.
 
-    `parts` are found one by one: while SQLite looks for the next one, Postgres merges those before it, in a thread.
+    `parts` are found one by one: while SQLite looks for the next one, Postgres merges those before it, in a thread; and
+    before anything is sent, `confirm` may ask it whether they are to be relied on.
     """
     results: list[TableResult] = []
     waiting: list[Sent] = []
     empty: set[str] | None = None
     with futures.ThreadPoolExecutor(1) as beside:
-        merged = beside.submit(int)
+        merged = beside.submit(confirm)
         for place, part in enumerate(parts):
             results.append(part.result)
             if not part.is_sent:

@@ -54,13 +54,13 @@ def merge(
     `parts` are found one by one: while SQLite looks for the next one, Postgres merges those before it, in a thread; and
     before anything is sent, `confirm` may ask it whether they are to be relied on.
     """
-    results: list[TableResult] = []
+    results: dict[str, TableResult] = {}
     waiting: list[Sent] = []
     empty: set[str] | None = None
     with futures.ThreadPoolExecutor(1) as beside:
         merged = beside.submit(confirm)
         for place, part in enumerate(parts):
-            results.append(part.result)
+            results[part.table.label] = part.result
             if not part.is_sent:
                 continue
             merged.result()
@@ -74,7 +74,7 @@ def merge(
     if waiting:
         _send_misfits(target, snapshot, waiting)
         _merge(target, source, waiting)
-    return results
+    return [results[table.label] for table in tables]
 
 
 def _is_much(waiting: list[Sent]) -> bool:

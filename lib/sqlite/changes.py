@@ -37,7 +37,8 @@ def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterato
         return
     attach(snapshot.connection, snapshot.previous)
     declared = declared_types(snapshot.schema)
-    for number, table in enumerate(tables):
+    # The largest first: Postgres is busy with it while SQLite looks through the others.
+    for number, table in enumerate(sorted(tables, key=lambda table: -last.left[table.label].rows)):
         yield _part(snapshot, table, number, last.left[table.label], declared)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from lib.digest import Digest
 from lib.part import LastRun, Part, TableResult
 from lib.plan import PlannedColumn, TablePlan
-from lib.sqlite import lines
+from lib.sqlite import expressions, lines
 from lib.sqlite.lines import Rows
 from lib.sqlite.names import quoted
 from lib.sqlite.schema import Schema
@@ -76,20 +76,19 @@ def _part(snapshot: Snapshot, table: TablePlan, number: int, left: TableResult, 
 
 def _changed(connection: sqlite3.Connection, table: TablePlan, number: int, left: TableResult, declared: dict) -> Part | None:
     """Return the table's part, or None where its rows cannot be matched, or are not all in its mirror."""
-    address = _address(table)
+    address, found = _address(table), f"temp.found_{number}"
     if not address:
         return None
-    changed, replaced = f"temp.changed_{number}", f"temp.replaced_{number}"
     rows = lines.rows(connection, table)
-    differs = _differs(table, left.misfits, declared)
-    _find_changed(connection, changed, address, _changed_rows(table, address, differs))
-    _find_replaced(connection, table, address, changed, replaced, rows - left.rows)
-    if not _count(connection, changed) and not _count(connection, replaced):
+    changed, matched, misfits = _find_changed(connection, table, address, found, _differs(table, left.misfits, declared))
+    if changed - matched != rows - left.rows:
+        _find_deleted(connection, table, address, found)
+    elif not changed:
         return Part(table, left, None)
-    new = Rows("main", f"({_names(address)}) IN (SELECT * FROM {changed})")
-    if not table.mirror or left.misfits or lines.misfits(connection, table, new):
+    if not table.mirror or left.misfits or misfits:
         return None
-    old = Rows("previous", f"({_names(address)}) IN (SELECT * FROM {replaced})")
+    new = Rows("main", f"({_names(address)}) IN (SELECT {_numbered('new', address)} FROM {found} WHERE fits)")
+    old = Rows("previous", f"({_names(address)}) IN (SELECT {_numbered('old', address)} FROM {found} WHERE old_0 NOT NULL)")
     old_lines = lines.of_mirror(connection, table, old)
     kept = Digest(left.rows, left.digest) - lines.read_through(old_lines)
     return Part(table, TableResult(table.label, table.printable, rows, 0), new, _vanished(table, address, old), kept)
@@ -128,24 +127,28 @@ def _changed_rows(table: TablePlan, address: list[str], differs: str) -> str:
         WHERE old.{quoted(address[0])} IS NULL OR {differs}"""
 
 
-def _find_changed(connection: sqlite3.Connection, changed: str, address: list[str], rows: str) -> None:
-    connection.execute(f"CREATE TABLE {changed} AS SELECT {_numbered(address, 'new')} {rows}")
+def _find_changed(
+    connection: sqlite3.Connection, table: TablePlan, address: list[str], found: str, differs: str
+) -> tuple[int, int, int]:
+    """Note each row that is new or not as it was, and the one that it was; count them, the latter, and those that do not fit.
+
+    A temporary table's column may not be called rowid, hence the numbers.
+    """
+    fits = expressions.fits(table, "new.") if table.mirror else "false"
+    noted = [f"{file}.{quoted(column)} AS {file}_{place}" for file in ("new", "old") for place, column in enumerate(address)]
+    rows = _changed_rows(table, address, differs)
+    connection.execute(f"CREATE TABLE {found} AS SELECT {', '.join(noted)}, {fits} AS fits {rows}")
+    return connection.execute(f"SELECT count(*), count(old_0), coalesce(sum(fits IS NOT 1), 0) FROM {found}").fetchone()
 
 
-def _find_replaced(
-    connection: sqlite3.Connection, table: TablePlan, address: list[str], changed: str, replaced: str, growth: int
-) -> None:
-    """Note which rows of the previous snapshot are no more as they were; look for deleted ones only if there must be some."""
+def _find_deleted(connection: sqlite3.Connection, table: TablePlan, address: list[str], found: str) -> None:
+    """Note the rows of the previous snapshot that are no more."""
     name = quoted(table.name)
     connection.execute(
-        f"""CREATE TABLE {replaced} AS SELECT {_numbered(address, "old")} FROM {changed} AS new
-            CROSS JOIN previous.{name} AS old ON {_same_as_numbered(address, "old", "new")}"""
+        f"""INSERT INTO {found} ({_numbered("old", address)}) SELECT {_names(address, "old")}
+            FROM previous.{name} AS old NOT INDEXED LEFT JOIN main.{name} AS new ON {_same(address, "new", "old")}
+            WHERE new.{quoted(address[0])} IS NULL"""
     )
-    if _count(connection, changed) - _count(connection, replaced) != growth:
-        connection.execute(
-            f"""INSERT INTO {replaced} SELECT {_names(address, "old")} FROM previous.{name} AS old NOT INDEXED
-                LEFT JOIN main.{name} AS new ON {_same(address, "new", "old")} WHERE new.{quoted(address[0])} IS NULL"""
-        )
 
 
 def _vanished(table: TablePlan, address: list[str], old: Rows) -> Rows:
@@ -160,18 +163,9 @@ def _names(columns: list[str], file: str = "") -> str:
     return ", ".join(f"{file}.{quoted(column)}" if file else quoted(column) for column in columns)
 
 
-def _numbered(columns: list[str], file: str) -> str:
-    """Name the columns a0, a1, …: a temporary table's column may not be called rowid."""
-    return ", ".join(f"{file}.{quoted(column)} AS a{number}" for number, column in enumerate(columns))
-
-
-def _same_as_numbered(columns: list[str], left: str, right: str) -> str:
-    return " AND ".join(f"{left}.{quoted(column)} = {right}.a{number}" for number, column in enumerate(columns))
+def _numbered(file: str, address: list[str]) -> str:
+    return ", ".join(f"{file}_{place}" for place in range(len(address)))
 
 
 def _same(columns: list[str], left: str, right: str) -> str:
     return " AND ".join(f"{left}.{quoted(column)} = {right}.{quoted(column)}" for column in columns)
-
-
-def _count(connection: sqlite3.Connection, table: str) -> int:
-    return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]

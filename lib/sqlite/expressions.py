@@ -66,12 +66,12 @@ def misfit_line(table: TablePlan) -> str:
     return _printed([("%s", MISFIT_CELL.format(c=quoted(column.name))) for column in table.columns])
 
 
-def fits(table: TablePlan) -> str:
-    """Return the condition under which the mirror's columns hold a row exactly."""
-    conditions = [_all_columns(table, FITS)]
+def fits(table: TablePlan, row: str = "") -> str:
+    """Return the condition under which the mirror's columns hold a row exactly; `row` is `new.` where there are others."""
+    conditions = [_all_columns(table, FITS, row)]
     wide = [column for column in table.columns if column.is_indexed and column.mirror_type in ("text", "bytea")]
     if wide:
-        lengths = [f"length(CAST({quoted(column.name)} AS BLOB))" for column in wide]
+        lengths = [f"length(CAST({row}{quoted(column.name)} AS BLOB))" for column in wide]
         conditions.append(f"{' + '.join(f'ifnull({length}, 0)' for length in lengths)} <= {KEY_BYTES}")
     return " AND ".join(conditions)
 
@@ -99,12 +99,13 @@ def _is_small(length: str, columns: Collection[PlannedColumn]) -> str:
     return f"({' + '.join(lengths)} <= {LARGE})"
 
 
-def _all_columns(table: TablePlan, forms: dict[str, str]) -> str:
-    return " AND ".join(_or_null(column, forms[column.mirror_type].format(c=quoted(column.name))) for column in table.columns)
+def _all_columns(table: TablePlan, forms: dict[str, str], row: str = "") -> str:
+    return " AND ".join(_or_null(column, forms[column.mirror_type], f"{row}{quoted(column.name)}") for column in table.columns)
 
 
-def _or_null(column: PlannedColumn, condition: str) -> str:
-    return f"({condition})" if column.not_null else f"({quoted(column.name)} IS NULL OR {condition})"
+def _or_null(column: PlannedColumn, form: str, cell: str) -> str:
+    condition = form.format(c=cell)
+    return f"({condition})" if column.not_null else f"({cell} IS NULL OR {condition})"
 
 
 def _line(table: TablePlan, forms: dict[str, tuple[str, str]]) -> str:

@@ -137,11 +137,6 @@ def rows(connection: sqlite3.Connection, table: TablePlan) -> int:
     return connection.execute(f"SELECT count(*) FROM main.{quoted(table.name)}").fetchone()[0]
 
 
-def misfits(connection: sqlite3.Connection, table: TablePlan, rows: Rows) -> int:
-    """Return how many of these rows the mirror cannot hold."""
-    return connection.execute(f"SELECT count(*) FROM {rows.of(table, f'NOT ({expressions.fits(table)})')}").fetchone()[0]
-
-
 def _refuse_too_large(connection: sqlite3.Connection, table: TablePlan) -> None:
     for column in table.columns[:MOST_COLUMNS]:
         length = f"length(CAST({quoted(column.name)} AS BLOB))"

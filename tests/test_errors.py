@@ -8,11 +8,12 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
-from lib.sqlite import sample
+from lib.sqlite import check, sample
 from tests.bot import REPOSITORY, copy_checkout, environment
 
 EXPECTED = {
@@ -144,6 +145,17 @@ def test_a_damaged_index_is_found(saved_bot):
     assert (
         "Error: premium_system.db: database disk image is malformed (integrity_check: row 1 missing from index idx_owner" in said
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux a thread has a niceness of its own")
+def test_the_check_gives_way_to_everybody_else(tmp_path, monkeypatch):
+    path = tmp_path / "source.db"
+    path.touch()
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    monkeypatch.setattr(check, "_check", lambda *_: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    with check.beside(path, "full") as checked:
+        assert checked.result() == min(ours + check.NICE, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == ours
 
 
 def test_setup_has_not_been_run(bot):

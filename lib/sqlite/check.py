@@ -5,7 +5,6 @@ import os
 import re
 import sqlite3
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
@@ -37,9 +36,9 @@ def beside(path: Path, check: str) -> Iterator[futures.Future]:
 
 
 def _give_way() -> None:
-    """Let everybody else go first: the check has until the end of the run. Only on Linux a thread has a priority of its own."""
+    """Let everybody else go first: the check has until the end of the run. Only on Linux a thread has a niceness of its own."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        os.nice(NICE)
 
 
 def of_file(path: Path) -> None:

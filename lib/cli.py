@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -83,6 +84,7 @@ class Console:
 
 def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> NoReturn:
     """Run a script's main function and end with its exit status; no traceback reaches the operator."""
+    _replace_closed_streams()
     try:
         stopping.on_signals()
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a restore
@@ -92,6 +94,13 @@ def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> N
         stopping.leave(interruption.number)
     stopping.forget_signals()
     stopping.end(status)
+
+
+def _replace_closed_streams() -> None:
+    """Where a script is started with `>&-`, Python has no stream at all, and everything that prints would fail."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
 
 
 def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> int:

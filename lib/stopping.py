@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NoReturn, Protocol
 
 from lib.errors import Interrupted
@@ -46,6 +46,8 @@ def on_signals() -> None:
     _sockets.append(wakes)
     for number in SIGNALS:
         signal.signal(number, _ask)
+    sys.excepthook = _quiet(sys.excepthook, lambda kind, *_: kind)
+    sys.unraisablehook = _quiet(sys.unraisablehook, lambda unraisable: unraisable.exc_type)
     threading.Thread(target=_watch, args=(woken,), daemon=True).start()
 
 
@@ -101,6 +103,16 @@ def undisturbed() -> Iterator[None]:
     finally:
         _held.pop()
     check()
+
+
+def _quiet(hook: Callable, kind_of: Callable) -> Callable:
+    """Print nothing of an interruption that C code has swallowed, as psycopg2 may; `_end` ends the script then."""
+
+    def print_others(*raised: object) -> None:
+        if kind_of(*raised) is not Interrupted:
+            hook(*raised)
+
+    return print_others
 
 
 def _watch(woken: socket.socket) -> None:

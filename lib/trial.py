@@ -15,7 +15,7 @@ from psycopg2 import sql
 from lib import leftovers, rebuild
 from lib.cli import Console
 from lib.config import Settings
-from lib.errors import Problem
+from lib.errors import Interrupted, Problem
 from lib.postgres import installation, saved
 from lib.postgres.connection import Target
 from lib.reporting.outcome import Report
@@ -70,13 +70,16 @@ def copy_sources(settings: Settings, scratch: Settings) -> str:
 @contextlib.contextmanager
 def scratch_schemas(target: Target, abandoned: list[str]) -> Iterator[None]:
     """Remove the scratch schemas at the end, also when interrupted, and those that killed runs left behind."""
+    cleaning = target
     try:
         yield
+    except Interrupted:
+        cleaning = Target(target.settings, target.schema)  # a signal cuts a connection that is waited for
+        raise
     finally:
-        with Target(target.settings, target.schema) as anew:  # a signal cuts a connection that is waited for
-            found = [name for (name,) in anew.run("scratch_schemas", {"schemas": [target.schema, *abandoned]})]
-            if found:
-                anew.run("drop_schemas", schemas=sql.SQL(", ").join(map(sql.Identifier, found)))
+        found = [name for (name,) in cleaning.run("scratch_schemas", {"schemas": [target.schema, *abandoned]})]
+        if found:
+            cleaning.run("drop_schemas", schemas=sql.SQL(", ").join(map(sql.Identifier, found)))
 
 
 def set_up(target: Target, scratch: Settings) -> None:

@@ -1,6 +1,7 @@
 """A backup mirrors the source: all of it, nothing more, and never half."""
 
 import contextlib
+import os
 import shutil
 import subprocess
 
@@ -8,7 +9,7 @@ import psycopg2
 import pytest
 
 from lib.sqlite import sample
-from tests.bot import BOT_TABLES
+from tests.bot import BOT_TABLES, environment
 
 
 def counts(path, bot):
@@ -239,3 +240,14 @@ def test_a_snapshot_that_cannot_be_kept_is_a_warning(saved_bot):
 def test_a_log_that_cannot_be_written_is_named(saved_bot):
     saved_bot.write_env(BACKUP_LOG="nowhere/log")
     assert "nowhere/log cannot be written: No such file or directory." in saved_bot.run("backup.py").expect(2).stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_changes_nothing(saved_bot, closed):
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *saved_bot.command("backup.py")]
+    assert subprocess.run(command, capture_output=True, env=environment(), timeout=60).returncode == 0
+    missing = [*command[:-1], str(saved_bot.folder / "missing.env")]
+    assert subprocess.run(missing, capture_output=True, env=environment(), timeout=60).returncode == 2
+    ((runs,),) = saved_bot.query("SELECT count(*) FROM backup.runs WHERE outcome = 'saved' AND source = 'premium_system'")
+    assert runs == 2

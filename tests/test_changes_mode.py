@@ -111,12 +111,31 @@ def test_postgres_merges_a_large_table_while_the_next_one_is_looked_through(two_
 
     def merging(*arguments, merge_it=merge._merge):
         begun.set()
-        merge_it(*arguments)
+        return merge_it(*arguments)
 
     monkeypatch.setattr(changes, "since", looking)
     monkeypatch.setattr(merge, "_merge", merging)
     assert two_tables.back_up() == {"a": (0, 2, 0), "b": (0, 2, 0)}
     two_tables.assert_round_trip()
+
+
+def test_a_mirror_that_a_later_merge_changes_is_not_proven(two_tables):
+    """A trigger or a foreign key of the operator's may do so."""
+    two_tables.rows(
+        "CREATE FUNCTION public.also() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN UPDATE backup_source.a SET v = 'wrong' WHERE id = 1; RETURN NULL; END$$;"
+        "CREATE TRIGGER also AFTER UPDATE ON backup_source.b FOR EACH STATEMENT EXECUTE FUNCTION public.also()"
+    )
+    with pytest.raises(Problem, match="does not hold what the snapshot holds"):
+        two_tables.back_up()
+    assert two_tables.rows("SELECT v FROM backup_source.a UNION ALL SELECT v FROM backup_source.b") == [("old",)] * 4
+
+
+def test_a_mirror_that_has_nothing_to_be_sent_is_not_waited_for(saved_bot):
+    saved_bot.sqlite(saved_bot.requests, "UPDATE user_requests SET minute = minute + 1")
+    with contextlib.closing(psycopg2.connect(saved_bot.url)) as somebody:
+        somebody.cursor().execute("UPDATE backup_user_requests.message_owners SET user_id = user_id WHERE false")
+        assert set(tables_sent(saved_bot.backup())) == {"user_requests"}
 
 
 def test_a_merge_that_fails_beside_leaves_everything_as_it_was(two_tables):

@@ -137,6 +137,25 @@ def test_a_signal_stops_a_merge_that_runs_while_the_next_table_is_looked_through
     nothing_is_left(saved_bot)
 
 
+def test_nothing_is_printed_of_an_interruption_that_c_code_has_swallowed():
+    """Where a signal's handler breaks into a call from C to Python, C prints what was raised, and goes on."""
+    script = """
+import sys
+from lib import stopping
+from lib.errors import Interrupted
+class Ends:
+    def __del__(self):
+        raise error
+stopping.on_signals()
+for error in (Interrupted(15), ValueError("printed")):
+    sys.excepthook(type(error), error, None)
+    Ends()
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr.count("ValueError: printed")) == (0, "", 2)
+    assert "Interrupted" not in done.stderr
+
+
 def test_a_signal_stops_the_waiting_for_a_lock_on_a_mirror(saved_bot):
     changed(saved_bot)
     with contextlib.closing(psycopg2.connect(saved_bot.url)) as holder:

@@ -55,8 +55,8 @@ def merge(
     before anything is sent, `confirm` may ask it whether they are to be relied on.
     """
     results: dict[str, TableResult] = {}
+    sent: list[Sent] = []
     waiting: list[Sent] = []
-    empty: set[str] | None = None
     with futures.ThreadPoolExecutor(1) as beside:
         merged = beside.submit(confirm)
         for place, part in enumerate(parts):
@@ -64,16 +64,17 @@ def merge(
             if not part.is_sent:
                 continue
             merged.result()
-            if empty is None:
+            if not sent:
                 empty = _begin(target, source, tables)
             part.is_first = part.is_whole and part.table.label in empty
-            waiting.append(_send(target, source, snapshot, Sent(part, place)))
+            sent.append(_send(target, source, snapshot, Sent(part, place)))
+            waiting.append(sent[-1])
             if _is_much(waiting):
                 merged, waiting = beside.submit(_merge, target, source, waiting), []
         merged.result()
-    if waiting:
+    if sent:
         _send_misfits(target, snapshot, waiting)
-        _merge(target, source, waiting)
+        _prove(source, sent, _merge(target, source, waiting, sent))
     return [results[table.label] for table in tables]
 
 
@@ -84,12 +85,11 @@ def _is_much(waiting: list[Sent]) -> bool:
 
 
 def _begin(target: Target, source: Source, tables: list[TablePlan]) -> set[str]:
-    """Lock the mirrors, make what every merge needs, and return the labels of the mirrors that are empty."""
-    mirrors = {table.label: mirror_of(source, table) for table in tables if table.mirror}
+    """Make what every merge needs, and return the labels of the mirrors that are empty."""
     script = [statement("create_run_staging")]
+    mirrors = {table.label: mirror_of(source, table) for table in tables if table.mirror}
     if mirrors:
         queries = [statement("is_empty", label=sql.Literal(label), mirror=mirror) for label, mirror in mirrors.items()]
-        script.append(statement("lock_mirrors", mirrors=sql.SQL(", ").join(mirrors.values())))
         script.append(sql.SQL("\nUNION ALL\n").join(queries))
     return {label for (label,) in target.rows(sql.SQL("\n").join(script))}
 
@@ -103,7 +103,9 @@ def _send(target: Target, source: Source, snapshot: Snapshot, sent: Sent) -> Sen
     started, mirror = time.monotonic(), mirror_of(source, part.table)
     found = lines.of_mirror(snapshot.connection, part.table, part.rows)
     total = result.rows if part.is_whole else 0  # changed rows are counted while they are sent
-    _copy(target, part.table, found, total, mirror, None if part.is_first else sent.staging)
+    place = mirror if part.is_first else sent.staging
+    staging = [] if part.is_first else [_new_staging(sent.staging, mirror, part.table)]
+    _copy(target, part.table, found, total, place, [statement("lock_mirror", mirror=mirror), *staging])
     sent.digest = part.kept + found.digest
     result.bytes_sent = found.bytes
     if part.is_whole:
@@ -112,19 +114,21 @@ def _send(target: Target, source: Source, snapshot: Snapshot, sent: Sent) -> Sen
         result.inserted = found.digest.rows
     if part.vanished:
         keys = lines.of_mirror(snapshot.connection, part.table.only_key, part.vanished)
-        _copy(target, part.table.only_key, keys, 0, mirror, sent.gone)
+        _copy(target, part.table.only_key, keys, 0, sent.gone, [_new_staging(sent.gone, mirror, part.table.only_key)])
         result.bytes_sent += keys.bytes
     result.seconds = round(time.monotonic() - started, 3)
     return sent
 
 
+def _new_staging(staging: sql.Identifier, mirror: sql.Identifier, table: TablePlan) -> sql.Composed:
+    return statement("create_staging", staging=staging, mirror=mirror, columns=names(table.mirror_columns))
+
+
 def _copy(
-    target: Target, table: TablePlan, found: lines.Lines, total: int, mirror: sql.Identifier, staging: sql.Identifier | None
+    target: Target, table: TablePlan, found: lines.Lines, total: int, place: sql.Identifier, before: list[sql.Composed]
 ) -> None:
-    """Copy into a new staging table with the mirror's columns, or, without one, into the mirror itself."""
-    columns = names(table.mirror_columns)
-    script = [statement("create_staging", staging=staging, mirror=mirror, columns=columns)] if staging else []
-    script.append(statement("copy_in", place=staging or mirror, columns=columns))
+    """Copy the lines to their place; the statements before COPY travel with it."""
+    script = [*before, statement("copy_in", place=place, columns=names(table.mirror_columns))]
     with progress.of_rows(table.printable, total, found) as file:
         target.copy_in(sql.SQL("\n").join(script), file)
 
@@ -141,22 +145,23 @@ def _send_misfits(target: Target, snapshot: Snapshot, sent: list[Sent]) -> None:
         with_misfits[label].part.result.bytes_sent += misfits.bytes
 
 
-def _merge(target: Target, source: Source, sent: list[Sent]) -> None:
-    """Merge what was sent, and compare what Postgres holds then with what was read, in one round trip.
+def _merge(target: Target, source: Source, waiting: list[Sent], proven: Iterable[Sent] = ()) -> list[tuple]:
+    """Merge what was sent; return what was done to the tables that are to be proven, and what Postgres holds of them then.
 
-    Raise Problem, which rolls the run back, where they differ.
+    They are proven when all are merged: a trigger or a foreign key on one mirror may change another.
     """
-    script = [step for one in sent if one.part.table.mirror and not one.part.is_first for step in _merge_table(source, one)]
-    whole = [one.part.table.label for one in sent if one.part.is_whole]
+    script = [
+        step for sent in waiting if sent.part.table.mirror and not sent.part.is_first for step in _merge_table(source, sent)
+    ]
+    whole = [sent.part.table.label for sent in waiting if sent.part.is_whole]
     if whole:
         places = {"schema": sql.Identifier(target.schema), "source": sql.Literal(source.name)}
         script.append(statement("merge_misfits", labels=sql.Literal(whole), **places))
-    queries = [_digest(source, one) for one in sent if one.part.table.mirror]
-    labels = sql.Literal([one.part.table.label for one in sent])
-    script.append(statement("prove", held=_held(target, source, queries), labels=labels))
-    found = {label: counts for label, *counts in target.rows(sql.SQL("\n").join(script))}
-    for one in sent:
-        _prove(source, one, *found.get(one.part.table.label, (0, 0, 0, 0, 0)))
+    if proven:
+        queries = [_digest(source, sent) for sent in proven if sent.part.table.mirror]
+        labels = sql.Literal([sent.part.table.label for sent in proven])
+        script.append(statement("prove", held=_held(target, source, queries), labels=labels))
+    return target.rows(sql.SQL("\n").join(script))
 
 
 def _merge_table(source: Source, sent: Sent) -> list[sql.Composed]:
@@ -181,8 +186,14 @@ def _merge_table(source: Source, sent: Sent) -> list[sql.Composed]:
     return [statement("delete_gone", gone=sent.gone, is_gone=equal(key, "mirror", "gone"), **places), merge_staging]
 
 
-def _prove(source: Source, sent: Sent, rows: int, total: int, inserted: int, updated: int, deleted: int) -> None:
-    """Note what the merge did, and refuse a mirror that does not hold what the snapshot holds."""
+def _prove(source: Source, sent: list[Sent], found: list[tuple]) -> None:
+    """Note what the merges did, and refuse a mirror that does not hold what the snapshot holds, which rolls the run back."""
+    counts = {label: counts for label, *counts in found}
+    for one in sent:
+        _prove_table(source, one, *counts.get(one.part.table.label, (0, 0, 0, 0, 0)))
+
+
+def _prove_table(source: Source, sent: Sent, rows: int, total: int, inserted: int, updated: int, deleted: int) -> None:
     result, ours = sent.part.result, sent.digest
     theirs = Digest(rows, int(total) + sent.part.kept.total)
     result.inserted += inserted

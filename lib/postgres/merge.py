@@ -4,7 +4,7 @@ Statements that belong together travel together: the link to the cloud takes 20 
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent import futures
 from dataclasses import dataclass, field
 
@@ -145,7 +145,7 @@ def _send_misfits(target: Target, snapshot: Snapshot, sent: list[Sent]) -> None:
         with_misfits[label].part.result.bytes_sent += misfits.bytes
 
 
-def _merge(target: Target, source: Source, waiting: list[Sent], proven: Iterable[Sent] = ()) -> list[tuple]:
+def _merge(target: Target, source: Source, waiting: list[Sent], proven: Collection[Sent] = ()) -> list[tuple]:
     """Merge what was sent; return what was done to the tables that are to be proven, and what Postgres holds of them then.
 
     They are proven when all are merged: a trigger or a foreign key on one mirror may change another.

@@ -19,14 +19,15 @@ def left(target: Target, source: Source, snapshot: Snapshot, plan: Plan) -> Last
 
     The caller has made sure that nobody has changed the mirrors' rows since: the undo log would have it.
     """
-    found = target.run("last_left", {"source": source.name, "definition": runs.definition(snapshot, plan)})
+    values = {"source": source.name, "mirror_schema": source.mirror_schema, "definition": runs.definition(snapshot, plan)}
+    found = target.run("last_left", values)
     doubt = _doubt(found, snapshot, plan)
     if doubt:
         raise Doubt(doubt)
     printable = {table.label: table.printable for table in plan.tables}
     results = {
         label: TableResult(label, printable[label], rows, misfits, digest=int(digest))
-        for _, _, label, rows, misfits, digest in found
+        for *_, label, rows, misfits, digest in found
     }
     return LastRun(found[0][0], results)
 
@@ -40,13 +41,15 @@ def confirm(target: Target, source: Source, tables: list[TablePlan], last: LastR
 def _doubt(found: list[tuple], snapshot: Snapshot, plan: Plan) -> str:
     if not found:
         return "this is the first run"
-    snapshot_hash, is_same_definition = found[0][:2]
+    snapshot_hash, is_same_definition, others_act = found[0][:3]
     if snapshot_hash not in (snapshot.hash, snapshot.previous_hash):
         if not snapshot.previous.exists():
             return "there is no previous snapshot on this machine"
         return "the previous snapshot is damaged" if not snapshot.previous_hash else "the previous snapshot is not the last run's"
-    if not is_same_definition or {label for _, _, label, *_ in found} != {table.label for table in plan.tables}:
+    if not is_same_definition or {label for _, _, _, label, *_ in found} != {table.label for table in plan.tables}:
         return "the schema has changed"
+    if others_act:
+        return "the mirrors have triggers or foreign keys that are not ours, which may change what is merged"
     return ""
 
 

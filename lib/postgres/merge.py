@@ -15,7 +15,7 @@ from lib.errors import Problem
 from lib.part import Part, TableResult
 from lib.plan import Source, TablePlan
 from lib.postgres.connection import Target
-from lib.postgres.statements import digest_line, equal, mirror_of, names, statement
+from lib.postgres.statements import digest_line, equal, mirror_of, names, row_hash, statement
 from lib.reporting import progress
 from lib.sqlite import lines
 from lib.sqlite.snapshot import Snapshot
@@ -173,6 +173,7 @@ def _merge_table(source: Source, sent: Sent) -> list[sql.Composed]:
         "staging": sent.staging,
         "label": sql.Literal(table.label),
         "same_key": equal(key, "mirror", "staging"),
+        "hash": sql.Literal(0) if sent.part.is_whole else row_hash(digest_line(table)),  # a whole table is read in the end
     }
     merge_staging = statement(
         "merge_staging",
@@ -213,12 +214,12 @@ def _digest(source: Source, sent: Sent) -> sql.Composed:
     table = sent.part.table
     if sent.part.is_whole:
         return _digest_mirror(source, table)
-    places = {"mirror": mirror_of(source, table), "key": names(_key(table)), "staging": sent.staging}
-    return statement("digest_merged", label=sql.Literal(table.label), line=digest_line(table), **places)
+    return statement("digest_merged", label=sql.Literal(table.label), mirror=mirror_of(source, table))
 
 
 def _digest_mirror(source: Source, table: TablePlan) -> sql.Composed:
-    return statement("digest_mirror", label=sql.Literal(table.label), line=digest_line(table), mirror=mirror_of(source, table))
+    places = {"label": sql.Literal(table.label), "mirror": mirror_of(source, table)}
+    return statement("digest_mirror", hash=row_hash(digest_line(table)), **places)
 
 
 def held_digests(target: Target, source: Source, tables: list[TablePlan]) -> dict[str, Digest]:
@@ -233,7 +234,8 @@ def held_digests(target: Target, source: Source, tables: list[TablePlan]) -> dic
 
 def _held(target: Target, source: Source, queries: list[sql.Composed]) -> sql.Composed:
     """Return the query of some mirrors' digests and of those of the source's kept rows, by label; a label may come twice."""
-    misfits = statement("digest_misfits", schema=sql.Identifier(target.schema), source=sql.Literal(source.name))
+    places = {"schema": sql.Identifier(target.schema), "source": sql.Literal(source.name)}
+    misfits = statement("digest_misfits", hash=row_hash(sql.SQL("line")), **places)
     return sql.SQL("\nUNION ALL\n").join([misfits, *queries])
 
 

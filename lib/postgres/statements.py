@@ -63,6 +63,10 @@ def digest_line(table: TablePlan) -> sql.Composed:
     return sql.SQL(" || ',' || ").join(_cells(table, DIGEST_CELL))
 
 
+def row_hash(line: sql.Composable) -> sql.Composed:
+    return statement("row_hash", line=line)
+
+
 def read_cells(table: TablePlan) -> sql.Composed:
     return sql.SQL(", ").join(_cells(table, READ_CELL))
 

@@ -1,3 +1,3 @@
 -- What a run needs besides the staging tables: a place for the misfits of all tables, and one for what the merges count.
 CREATE TEMPORARY TABLE misfits (table_name text COLLATE "C" NOT NULL, line text NOT NULL) ON COMMIT DROP;
-CREATE TEMPORARY TABLE merged (table_name text, inserted bigint, updated bigint, deleted bigint) ON COMMIT DROP;
+CREATE TEMPORARY TABLE merged (table_name text, inserted bigint, updated bigint, deleted bigint, total numeric) ON COMMIT DROP;

@@ -1,3 +1,2 @@
--- Counts a mirror's rows, and computes the digest of those that were merged, as the mirror now holds them.
-SELECT {label}, (SELECT count(*) FROM {mirror}), coalesce(sum(('x' || left(md5({line}), 16))::bit(64)::bigint), 0)
-FROM {mirror} WHERE ({key}) IN (SELECT {key} FROM {staging})
+-- Counts a mirror's rows; those that were written were hashed while they were merged.
+SELECT {label}, count(*), (SELECT coalesce(sum(total), 0) FROM pg_temp.merged WHERE table_name = {label}) FROM {mirror}

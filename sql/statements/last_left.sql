@@ -1,5 +1,12 @@
 -- What the last saved run left in each table, from which snapshot, and whether its schema and plan were the same as now.
-SELECT snapshot_hash, definition_hash = md5(%(definition)s), table_name, run_tables.rows, misfits, digest::text
+-- Says too whether somebody else's triggers, or foreign keys, are on the mirrors: they may change rows that a merge has written.
+SELECT snapshot_hash, definition_hash = md5(%(definition)s), EXISTS (
+        SELECT FROM pg_catalog.pg_trigger
+        JOIN pg_catalog.pg_class ON pg_class.oid = tgrelid
+        JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+        JOIN pg_catalog.pg_proc ON pg_proc.oid = tgfoid
+        WHERE nspname = %(mirror_schema)s AND proname NOT IN ('log_undo', 'unique_key_recheck')
+    ), table_name, run_tables.rows, misfits, digest::text
 FROM {schema}.run_tables
 JOIN {schema}.runs USING (run)
 JOIN {schema}.source_schemas USING (source_schema)

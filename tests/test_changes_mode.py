@@ -11,6 +11,7 @@ import pytest
 from psycopg2 import sql
 
 from lib.errors import Problem
+from lib.part import Part
 from lib.postgres import last_run, merge
 from lib.postgres.statements import equal, names, statement
 from lib.sqlite import changes
@@ -105,8 +106,13 @@ def test_postgres_merges_a_large_table_while_the_next_one_is_looked_through(two_
 
     def looking(*arguments):
         parts = look_for(*arguments)
-        yield next(parts)
-        assert begun.wait(30), "the merge of the first table waits for the second"
+        first = next(parts)
+        yield first
+        for _ in range(3000):  # until Postgres is free to begin
+            yield Part(first.table, first.result, None)
+            if begun.wait(0.01):
+                break
+        assert begun.is_set(), "the merge of the first table waits for the second"
         yield from parts
 
     def merging(*arguments, merge_it=merge._merge):
@@ -115,6 +121,23 @@ def test_postgres_merges_a_large_table_while_the_next_one_is_looked_through(two_
 
     monkeypatch.setattr(changes, "since", looking)
     monkeypatch.setattr(merge, "_merge", merging)
+    assert two_tables.back_up() == {"a": (0, 2, 0), "b": (0, 2, 0)}
+    two_tables.assert_round_trip()
+
+
+def test_while_postgres_is_busy_the_next_tables_are_looked_through(two_tables, monkeypatch):
+    looked, look_for = threading.Event(), changes.since
+
+    def looking(*arguments):
+        yield from look_for(*arguments)
+        looked.set()
+
+    def confirming(*arguments, confirm=last_run.confirm):
+        assert looked.wait(30), "the second table waits for Postgres"
+        confirm(*arguments)
+
+    monkeypatch.setattr(changes, "since", looking)
+    monkeypatch.setattr(last_run, "confirm", confirming)
     assert two_tables.back_up() == {"a": (0, 2, 0), "b": (0, 2, 0)}
     two_tables.assert_round_trip()
 

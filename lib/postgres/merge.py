@@ -25,8 +25,8 @@ MERGED_BYTES = 100_000
 
 
 @dataclass
-class Sent:
-    """A part that Postgres has: in staging tables, or straight in the mirror; `digest` is what the table must have in the end."""
+class Sending:
+    """A part on its way: into staging tables, or straight into the mirror; `digest` is what the table must have in the end."""
 
     part: Part
     place: int
@@ -51,37 +51,64 @@ def merge(
 ) -> list[TableResult]:
     """Make the mirrors and the kept rows equal to the snapshot, and prove it by count and digest.
 
-    `parts` are found one by one: while SQLite looks for the next one, Postgres merges those before it, in a thread; and
-    before anything is sent, `confirm` may ask it whether they are to be relied on.
+    `parts` are found one by one: while SQLite looks for the next ones, Postgres merges those before them, in a thread; and
+    before anything is sent, `confirm` asks it whether they are to be relied on.
     """
-    results: dict[str, TableResult] = {}
-    sent: list[Sent] = []
-    waiting: list[Sent] = []
+    results, work = {}, _Work(target, source, snapshot, tables)
     with futures.ThreadPoolExecutor(1) as beside:
-        merged = beside.submit(confirm)
+        busy = beside.submit(confirm)
         for place, part in enumerate(parts):
             results[part.table.label] = part.result
-            if not part.is_sent:
-                continue
-            merged.result()
-            if not sent:
-                empty = _begin(target, source, tables)
-            part.is_first = part.is_whole and part.table.label in empty
-            sent.append(_send(target, source, snapshot, Sent(part, place)))
-            waiting.append(sent[-1])
-            if _is_much(waiting):
-                merged, waiting = beside.submit(_merge, target, source, waiting), []
-        merged.result()
-    if sent:
-        _send_misfits(target, snapshot, waiting)
-        _prove(source, sent, _merge(target, source, waiting, sent))
+            if part.is_sent:
+                work.found.append(Sending(part, place))
+            if busy.done():
+                busy.result()
+                work.send()
+                if work.is_much:
+                    busy = beside.submit(work.merge)
+        busy.result()
+    work.send()
+    work.finish()
     return [results[table.label] for table in tables]
 
 
-def _is_much(waiting: list[Sent]) -> bool:
-    """Whether it pays to merge these now; whole tables wait for their misfits, which all tables send together."""
-    size = sum(sent.part.result.bytes_sent for sent in waiting)
-    return size >= MERGED_BYTES and not any(sent.part.is_whole for sent in waiting)
+@dataclass
+class _Work:
+    """What has been found but not sent, what Postgres has not merged yet, and all that it was sent."""
+
+    target: Target
+    source: Source
+    snapshot: Snapshot
+    tables: list[TablePlan]
+    found: list[Sending] = field(default_factory=list)
+    waiting: list[Sending] = field(default_factory=list)
+    sent: list[Sending] = field(default_factory=list)
+    empty: set[str] = field(default_factory=set)
+
+    def send(self) -> None:
+        if self.found and not self.sent:
+            self.empty = _begin(self.target, self.source, self.tables)
+        for one in self.found:
+            one.part.is_first = one.part.is_whole and one.part.table.label in self.empty
+            _send(self.target, self.source, self.snapshot, one)
+        self.waiting += self.found
+        self.sent += self.found
+        self.found = []
+
+    @property
+    def is_much(self) -> bool:
+        """Whether it pays to merge now; whole tables wait for their misfits, which all tables send together."""
+        size = sum(one.part.result.bytes_sent for one in self.waiting)
+        return size >= MERGED_BYTES and not any(one.part.is_whole for one in self.waiting)
+
+    def merge(self) -> None:
+        _merge(self.target, self.source, self.waiting)
+        self.waiting = []
+
+    def finish(self) -> None:
+        if self.sent:
+            _send_misfits(self.target, self.snapshot, self.waiting)
+            _prove(self.source, self.sent, _merge(self.target, self.source, self.waiting, self.sent))
 
 
 def _begin(target: Target, source: Source, tables: list[TablePlan]) -> set[str]:
@@ -94,12 +121,12 @@ def _begin(target: Target, source: Source, tables: list[TablePlan]) -> set[str]:
     return {label for (label,) in target.rows(sql.SQL("\n").join(script))}
 
 
-def _send(target: Target, source: Source, snapshot: Snapshot, sent: Sent) -> Sent:
+def _send(target: Target, source: Source, snapshot: Snapshot, sent: Sending) -> None:
     """Copy the rows, and the keys that vanished; note the digest that the table will have without its misfits."""
     part, result = sent.part, sent.part.result
     if not part.table.mirror:
         result.misfits = result.rows
-        return sent
+        return
     started, mirror = time.monotonic(), mirror_of(source, part.table)
     found = lines.of_mirror(snapshot.connection, part.table, part.rows)
     total = result.rows if part.is_whole else 0  # changed rows are counted while they are sent
@@ -117,7 +144,6 @@ def _send(target: Target, source: Source, snapshot: Snapshot, sent: Sent) -> Sen
         _copy(target, part.table.only_key, keys, 0, sent.gone, [_new_staging(sent.gone, mirror, part.table.only_key)])
         result.bytes_sent += keys.bytes
     result.seconds = round(time.monotonic() - started, 3)
-    return sent
 
 
 def _new_staging(staging: sql.Identifier, mirror: sql.Identifier, table: TablePlan) -> sql.Composed:
@@ -133,7 +159,7 @@ def _copy(
         target.copy_in(sql.SQL("\n").join(script), file)
 
 
-def _send_misfits(target: Target, snapshot: Snapshot, sent: list[Sent]) -> None:
+def _send_misfits(target: Target, snapshot: Snapshot, sent: list[Sending]) -> None:
     with_misfits = {one.part.table.label: one for one in sent if one.part.result.misfits}
     if not with_misfits:
         return
@@ -145,7 +171,7 @@ def _send_misfits(target: Target, snapshot: Snapshot, sent: list[Sent]) -> None:
         with_misfits[label].part.result.bytes_sent += misfits.bytes
 
 
-def _merge(target: Target, source: Source, waiting: list[Sent], proven: Collection[Sent] = ()) -> list[tuple]:
+def _merge(target: Target, source: Source, waiting: list[Sending], proven: Collection[Sending] = ()) -> list[tuple]:
     """Merge what was sent; return what was done to the tables that are to be proven, and what Postgres holds of them then.
 
     They are proven when all are merged: a trigger or a foreign key on one mirror may change another.
@@ -164,7 +190,7 @@ def _merge(target: Target, source: Source, waiting: list[Sent], proven: Collecti
     return target.rows(sql.SQL("\n").join(script))
 
 
-def _merge_table(source: Source, sent: Sent) -> list[sql.Composed]:
+def _merge_table(source: Source, sent: Sending) -> list[sql.Composed]:
     table = sent.part.table
     key, columns = _key(table), table.mirror_columns
     places = {
@@ -187,14 +213,14 @@ def _merge_table(source: Source, sent: Sent) -> list[sql.Composed]:
     return [statement("delete_gone", gone=sent.gone, is_gone=equal(key, "mirror", "gone"), **places), merge_staging]
 
 
-def _prove(source: Source, sent: list[Sent], found: list[tuple]) -> None:
+def _prove(source: Source, sent: list[Sending], found: list[tuple]) -> None:
     """Note what the merges did, and refuse a mirror that does not hold what the snapshot holds, which rolls the run back."""
     counts = {label: counts for label, *counts in found}
     for one in sent:
         _prove_table(source, one, *counts.get(one.part.table.label, (0, 0, 0, 0, 0)))
 
 
-def _prove_table(source: Source, sent: Sent, rows: int, total: int, inserted: int, updated: int, deleted: int) -> None:
+def _prove_table(source: Source, sent: Sending, rows: int, total: int, inserted: int, updated: int, deleted: int) -> None:
     result, ours = sent.part.result, sent.digest
     theirs = Digest(rows, int(total) + sent.part.kept.total)
     result.inserted += inserted
@@ -210,7 +236,7 @@ def _prove_table(source: Source, sent: Sent, rows: int, total: int, inserted: in
         )
 
 
-def _digest(source: Source, sent: Sent) -> sql.Composed:
+def _digest(source: Source, sent: Sending) -> sql.Composed:
     table = sent.part.table
     if sent.part.is_whole:
         return _digest_mirror(source, table)

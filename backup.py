@@ -40,7 +40,7 @@ from lib.postgres.connection import Target
 from lib.reporting import alerts, preview, status
 from lib.reporting.outcome import Report
 from lib.reporting.words import seconds
-from lib.sqlite import changes
+from lib.sqlite import changes, copies
 from lib.sqlite import snapshot as snapshots
 
 
@@ -83,19 +83,29 @@ def back_up_all(settings, sources, options, console) -> Report:
     for warning in settings.warnings:
         report.warn(warning)
     for target_settings in settings.targets:
-        with report.attempted(target_settings, *sources), Target(target_settings, settings.schema) as target:
-            for name, path in sources.items():
+        with (
+            report.attempted(target_settings, *sources),
+            copying(settings, sources, target_settings) as ahead,
+            Target(target_settings, settings.schema) as target,
+        ):
+            for name in sources:
                 with report.attempted(target_settings, name):
-                    attempt = functools.partial(back_up_source, target, settings, name, path, options, report)
+                    attempt = functools.partial(back_up_source, target, settings, name, ahead, options, report)
                     report.add(target_settings, target.again(attempt))
     return report
 
 
-def back_up_source(target, settings, name, path, options, report):
+def copying(settings, sources, target_settings) -> copies.Ahead:
+    """Copy the sources one by one, also while the target is being connected to."""
+    places = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
+    one = functools.partial(copies.copy, folder=settings.snapshots)
+    return copies.Ahead({name: functools.partial(one, path, kept=places[name]) for name, path in sources.items()})
+
+
+def back_up_source(target, settings, name, ahead, options, report):
     """Snapshot, plan, merge, verify, commit: all of it or nothing."""
     run, source = runs.open_run(target, name)
-    place = settings.snapshot_of(name, target.settings.number)
-    with runs.closed(target, run), snapshots.being_checked(path, settings.snapshots, settings.check, place) as snapshot:
+    with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name), settings.check) as snapshot:
         warnings = room.look(target, run, snapshot, settings.max_database_mb)
         with target.transaction():
             openings = runs.lock_source(target, run, source)
@@ -110,7 +120,7 @@ def back_up_source(target, settings, name, path, options, report):
             run.tables = bring_rows(target, source, snapshot, plan, must_send_all, report)
             snapshot.finish_check()
             runs.save(target, run, snapshot, plan, settings.keep_days)
-        kept = snapshot.keep_as(place, run=run.run, rows=run.rows)
+        kept = snapshot.keep_as(snapshot.copy.previous, run=run.run, rows=run.rows)
     exposed = [security.as_sentence(openings)] if openings else []
     for warning in [*warnings, *exposed, *edits, *plan.warnings, *kept]:
         report.warn(warning)

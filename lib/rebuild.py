@@ -141,7 +141,7 @@ def differences(built: Rebuilt, present: Path) -> list[difference.Difference]:
     if not present.exists():
         return difference.between(None, built.path)
     with snapshot.taken(present, built.path.parent, "quick") as now:
-        return difference.between(now.path, built.path)
+        return difference.between(now.copy.path, built.path)
 
 
 def with_table(files: dict[str, Rebuilt], present: dict[str, Path], table: str) -> dict[str, Rebuilt]:
@@ -149,10 +149,10 @@ def with_table(files: dict[str, Rebuilt], present: dict[str, Path], table: str) 
     for name, built in files.items():
         with snapshot.taken(present[name], built.path.parent, "full") as now:
             now.connection.close()
-            one_table.put_back(now.path, built.path, table)
-            check.of_file(now.path)
-            writer.set_journal_mode(now.path, {"pragmas": {"journal_mode": now.journal_mode}})
-            now.path.replace(built.path)
+            one_table.put_back(now.copy.path, built.path, table)
+            check.of_file(now.copy.path)
+            writer.set_journal_mode(now.copy.path, {"pragmas": {"journal_mode": now.copy.journal_mode}})
+            now.copy.path.replace(built.path)
     return files
 
 

@@ -12,7 +12,7 @@ WARN_PERCENT = 80
 
 def look(target: Target, run: Run, snapshot: Snapshot, limit_mb: int) -> list[str]:
     """Return a warning where the database is nearly full; raise Problem where this snapshot cannot fit. No limit is 0."""
-    limit, file_bytes = limit_mb * MEGABYTE, snapshot.path.stat().st_size
+    limit, file_bytes = limit_mb * MEGABYTE, snapshot.copy.path.stat().st_size
     if not limit or (run.database_bytes + file_bytes) * 100 < limit * WARN_PERCENT:
         return []
     last_bytes, daily = target.run("growth", {"source": run.source})[0]

@@ -96,7 +96,7 @@ def apply_brake(target: Target, source: Source, snapshot: Snapshot, planned: Pla
 def definition(snapshot: Snapshot, planned: Plan) -> str:
     """Return, as JSON, all that a restore needs to know besides the rows."""
     found = {
-        "pragmas": snapshot.schema.pragmas | {"journal_mode": snapshot.journal_mode},
+        "pragmas": snapshot.schema.pragmas | {"journal_mode": snapshot.copy.journal_mode},
         "objects": snapshot.schema.objects,
         "tables": planned.as_json(),
     }
@@ -105,7 +105,7 @@ def definition(snapshot: Snapshot, planned: Plan) -> str:
 
 def save(target: Target, run: Run, snapshot: Snapshot, planned: Plan, keep_days: int) -> None:
     """Record what the run did, in the transaction that did it."""
-    found = {"snapshot_hash": snapshot.hash, "snapshot_bytes": snapshot.path.stat().st_size, "rows": run.rows}
+    found = {"snapshot_hash": snapshot.copy.hash, "snapshot_bytes": snapshot.copy.path.stat().st_size, "rows": run.rows}
     found["bytes_sent"] = sum(table.bytes_sent for table in run.tables)
     values = {"run": run.run, "source": run.source, "definition": definition(snapshot, planned), "keep_days": keep_days}
     values |= {"found": json.dumps(found), "tables": json.dumps([asdict(table) for table in run.tables])}

@@ -32,10 +32,10 @@ def every_row(snapshot: Snapshot, tables: list[TablePlan]) -> list[Part]:
 
 def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterator[Part]:
     """Yield what to send so that mirrors that hold what the last run left hold this snapshot."""
-    if last.snapshot_hash == snapshot.hash:
+    if last.snapshot_hash == snapshot.copy.hash:
         yield from (Part(table, last.left[table.label], None) for table in tables)
         return
-    attach(snapshot.connection, snapshot.previous)
+    attach(snapshot.connection, snapshot.copy.previous)
     declared = declared_types(snapshot.schema)
     # The largest first: Postgres is busy with it while SQLite looks through the others.
     for number, table in enumerate(sorted(tables, key=lambda table: -last.left[table.label].rows)):

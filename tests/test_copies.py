@@ -1,0 +1,94 @@
+"""While one source is backed up, the next one is copied."""
+
+import os
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lib.errors import SourceError
+from lib.sqlite import copies, sample
+
+
+@pytest.fixture
+def sources(tmp_path):
+    return {path.stem: path for path in sample.make(tmp_path / "data", 10)}
+
+
+@pytest.fixture
+def ahead(sources, tmp_path):
+    with copies.Ahead({name: partial(copies.copy, path, tmp_path / "snapshots") for name, path in sources.items()}) as ahead:
+        yield ahead
+
+
+def in_folder(tmp_path):
+    return sorted(path.name for path in (tmp_path / "snapshots").iterdir())
+
+
+def test_the_next_source_is_copied_while_the_first_one_is_backed_up():
+    begun = threading.Event()
+    made = copies.Copy(None, None, "delete", "", None, {})
+    with copies.Ahead({"first": lambda: made, "second": lambda: (begun.set(), made)[1]}) as ahead:
+        assert ahead.copy_of("first") is made
+        assert begun.wait(30)
+        assert ahead.copy_of("second") is made
+
+
+def test_no_more_than_one_is_copied_ahead():
+    begun = []
+
+    def copy(name):
+        begun.append(name)
+        return copies.Copy(None, Path(name), "delete", "", None, {})
+
+    names = ("first", "second", "third")
+    with copies.Ahead({name: partial(copy, name) for name in names}) as ahead:
+        ahead.copy_of("first")
+    assert "first" in begun
+    assert "third" not in begun
+
+
+def test_another_attempt_gets_another_copy(sources, ahead):
+    name = next(iter(sources))
+    one = ahead.copy_of(name)
+    one.path.unlink()
+    other = ahead.copy_of(name)
+    assert other.path.exists()
+    assert other.hash == one.hash
+
+
+def test_a_copy_that_nobody_wanted_is_removed(sources, tmp_path):
+    with copies.Ahead({name: partial(copies.copy, path, tmp_path / "snapshots") for name, path in sources.items()}) as ahead:
+        ahead.copy_of(next(iter(sources))).path.unlink()
+    assert in_folder(tmp_path) == []
+
+
+def test_a_source_that_cannot_be_copied_stops_no_other(sources, tmp_path):
+    first, second = sources
+    sources[first].write_bytes(b"")
+    with copies.Ahead({name: partial(copies.copy, path, tmp_path / "snapshots") for name, path in sources.items()}) as ahead:
+        with pytest.raises(SourceError, match="is empty"):
+            ahead.copy_of(first)
+        assert ahead.copy_of(second).path.exists()
+    assert in_folder(tmp_path) == [ahead_name(second)]
+
+
+def ahead_name(source):
+    return f"{source}.db.{os.getpid()}.taking"
+
+
+def test_a_copy_that_will_be_kept_is_written_through_to_the_disk(saved_bot, monkeypatch):
+    kept, written = saved_bot.folder / "snapshots" / sample.PREMIUM, []
+    monkeypatch.setattr(os, "fsync", lambda file: written.append(os.fstat(file).st_ino))
+
+    def copied():
+        with copies.Ahead({"premium": partial(copies.copy, saved_bot.premium, saved_bot.folder / "mine", kept)}) as ahead:
+            made = ahead.copy_of("premium").path
+        return made.stat().st_ino
+
+    copied()
+    assert written == []  # it is the same as the one that is kept
+    saved_bot.sqlite(saved_bot.premium, "UPDATE refunds SET stars_amount = stars_amount + 1")
+    (saved_bot.folder / "mine" / ahead_name("premium_system")).unlink()
+    assert [copied()] == written

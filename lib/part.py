@@ -41,7 +41,7 @@ class Part:
     """The rows of a table that are sent, the keys that vanished, and the digest of the rows that stay as they are.
 
     `rows` is None where nothing is sent. `vanished` is None where the whole table is: then Postgres finds what vanished.
-    `is_first` where the mirror is empty: then the rows go straight into it.
+    `before` is how many rows the last run left. `is_first` where the mirror is empty: then the rows go straight into it.
     """
 
     table: TablePlan
@@ -49,6 +49,7 @@ class Part:
     rows: Rows | None = EVERY_ROW
     vanished: Rows | None = None
     kept: Digest = field(default_factory=Digest)
+    before: int = 0
     is_first: bool = False
 
     @property

@@ -167,6 +167,20 @@ def test_a_row_that_the_server_changes_while_it_is_merged_is_not_proven(two_tabl
     assert two_tables.rows("SELECT v FROM backup_source.a UNION ALL SELECT v FROM backup_source.b") == [("old",)] * 4
 
 
+def test_what_somebody_changes_while_a_run_works_is_found_by_the_next_one(two_tables, monkeypatch):
+    two_tables.script("UPDATE b SET v = 'old'")
+
+    def confirming(*arguments, confirm=last_run.confirm):
+        confirm(*arguments)
+        two_tables.rows("UPDATE backup_source.b SET v = 'by hand' WHERE id = 2")
+
+    monkeypatch.setattr(last_run, "confirm", confirming)
+    assert two_tables.back_up() == {"a": (0, 2, 0)}
+    monkeypatch.undo()
+    assert two_tables.back_up() == {"b": (0, 1, 0)}
+    assert two_tables.back_up() == {}
+
+
 def test_a_mirror_that_has_nothing_to_be_sent_is_not_waited_for(saved_bot):
     saved_bot.sqlite(saved_bot.requests, "UPDATE user_requests SET minute = minute + 1")
     with contextlib.closing(psycopg2.connect(saved_bot.url)) as somebody:

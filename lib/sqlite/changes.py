@@ -91,7 +91,8 @@ def _changed(connection: sqlite3.Connection, table: TablePlan, number: int, left
     old = Rows("previous", f"({_names(address)}) IN (SELECT {_numbered('old', address)} FROM {found} WHERE old_0 NOT NULL)")
     old_lines = lines.of_mirror(connection, table, old)
     kept = Digest(left.rows, left.digest) - lines.read_through(old_lines)
-    return Part(table, TableResult(table.label, table.printable, rows, 0), new, _vanished(table, address, old), kept)
+    result = TableResult(table.label, table.printable, rows, 0)
+    return Part(table, result, new, _vanished(table, address, old), kept, left.rows)
 
 
 def _address(table: TablePlan) -> list[str]:

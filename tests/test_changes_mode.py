@@ -338,6 +338,22 @@ def test_a_new_column_sends_every_row(saved_bot):
         ),
         ("CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)", "UPDATE t SET v = NULL WHERE v = 1"),
         ("CREATE TABLE t (rowid); INSERT INTO t VALUES (NULL)", "INSERT INTO t VALUES (NULL)"),
+        ("CREATE TABLE t (v BOOLEAN); INSERT INTO t VALUES (1), (0), (NULL)", "UPDATE t SET v = 0 WHERE v = 1"),
+        ("CREATE TABLE t (v BOOLEAN); INSERT INTO t VALUES (1), (0), (NULL)", "UPDATE t SET v = 0.5 WHERE v = 1"),
+        ("CREATE TABLE t (v BOOLEAN); INSERT INTO t VALUES (1), (0), (NULL)", "UPDATE t SET v = '' WHERE v = 0"),
+        (
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1), (5, 5)",
+            "INSERT INTO t VALUES (3, 3), (9, 9); DELETE FROM t WHERE id = 1",
+        ),
+        (
+            "CREATE TABLE t (k TEXT PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO t VALUES ('b', 1), ('d', 1)",
+            "INSERT INTO t VALUES ('a', 1), ('c', 1), ('e', 1); DELETE FROM t WHERE k = 'd'",
+        ),
+        (
+            "CREATE TABLE t (a TEXT, b, PRIMARY KEY (a, b)) WITHOUT ROWID; INSERT INTO t VALUES ('a', 1), ('b', 1)",
+            "INSERT INTO t VALUES ('a', 2), ('c', 1); DELETE FROM t WHERE a = 'b'",
+        ),
+        ("CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)", "DELETE FROM t; INSERT INTO t VALUES (3), (4), (5)"),
     ],
 )  # fmt: skip
 def test_whatever_changes_in_a_row_is_sent(tmp_path, database, schema, change):

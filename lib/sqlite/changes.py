@@ -56,7 +56,7 @@ def has_same_rows(connection: sqlite3.Connection, table: TablePlan, misfits: int
     if not address:
         return False
     counted = f"(SELECT count(*) FROM main.{name}) = (SELECT count(*) FROM previous.{name})"
-    changed = f"SELECT 1 {_changed_rows(table, address, _differs(table, misfits, declared))}"
+    changed = f"SELECT 1 {_replaced_rows(table, address, _differs(table, misfits, declared))}"
     try:
         return bool(connection.execute(f"SELECT {counted} AND NOT EXISTS ({changed})").fetchone()[0])
     except sqlite3.OperationalError:  # the key's collation is known to the bot alone
@@ -80,12 +80,13 @@ def _changed(connection: sqlite3.Connection, table: TablePlan, number: int, left
     if not address:
         return None
     rows = lines.rows(connection, table)
-    changed, matched, misfits = _find_changed(connection, table, address, found, _differs(table, left.misfits, declared))
-    if changed - matched != rows - left.rows:
-        _find_deleted(connection, table, address, found)
-    elif not changed:
+    replaced, deleted = _find_replaced(connection, table, address, found, _differs(table, left.misfits, declared))
+    inserted = rows - (left.rows - deleted)
+    if inserted:
+        _find_inserted(connection, table, address, found, inserted)
+    elif not replaced:
         return Part(table, left, None)
-    if not table.mirror or left.misfits or misfits:
+    if not table.mirror or left.misfits or _has_misfits(connection, found):
         return None
     new = Rows("main", f"({_names(address)}) IN (SELECT {_numbered('new', address)} FROM {found} WHERE fits)")
     old = Rows("previous", f"({_names(address)}) IN (SELECT {_numbered('old', address)} FROM {found} WHERE old_0 NOT NULL)")
@@ -115,41 +116,50 @@ def any_of(conditions: list[str]) -> str:
 
 
 def _is_plain(column: PlannedColumn, declared_type: str) -> bool:
-    return column.mirror_type in ("text", "bytea") or (column.mirror_type == "bigint" and "INT" in declared_type)
+    makes_integers = "INT" in declared_type or declared_type in ("BOOL", "BOOLEAN")
+    return column.mirror_type in ("text", "bytea") or (column.mirror_type in ("bigint", "boolean") and makes_integers)
 
 
-def _changed_rows(table: TablePlan, address: list[str], differs: str) -> str:
-    """Return what stands behind SELECT to get the rows that are new or not as they were.
+def _replaced_rows(table: TablePlan, address: list[str], differs: str) -> str:
+    """Return what stands behind SELECT to get the rows of the previous snapshot that are gone or not as they were.
 
     Both tables are walked in the order of their rows: an index would give the rows of one in another order.
     """
     name = quoted(table.name)
-    return f"""FROM main.{name} AS new NOT INDEXED LEFT JOIN previous.{name} AS old ON {_same(address, "old", "new")}
-        WHERE old.{quoted(address[0])} IS NULL OR {differs}"""
+    return f"""FROM previous.{name} AS old NOT INDEXED LEFT JOIN main.{name} AS new ON {_same(address, "new", "old")}
+        WHERE new.{quoted(address[0])} IS NULL OR {differs}"""
 
 
-def _find_changed(
+def _find_replaced(
     connection: sqlite3.Connection, table: TablePlan, address: list[str], found: str, differs: str
-) -> tuple[int, int, int]:
-    """Note each row that is new or not as it was, and the one that it was; count them, the latter, and those that do not fit.
+) -> tuple[int, int]:
+    """Note each row that is gone or not as it was, and what it is now; count them, and those that are gone.
 
     A temporary table's column may not be called rowid, hence the numbers.
     """
-    fits = expressions.fits(table, "new.") if table.mirror else "false"
     noted = [f"{file}.{quoted(column)} AS {file}_{place}" for file in ("new", "old") for place, column in enumerate(address)]
-    rows = _changed_rows(table, address, differs)
-    connection.execute(f"CREATE TABLE {found} AS SELECT {', '.join(noted)}, {fits} AS fits {rows}")
-    return connection.execute(f"SELECT count(*), count(old_0), coalesce(sum(fits IS NOT 1), 0) FROM {found}").fetchone()
+    rows = _replaced_rows(table, address, differs)
+    connection.execute(f"CREATE TABLE {found} AS SELECT {', '.join(noted)}, {_fits(table)} AS fits {rows}")
+    return connection.execute(f"SELECT count(*), count(*) - count(new_0) FROM {found}").fetchone()
 
 
-def _find_deleted(connection: sqlite3.Connection, table: TablePlan, address: list[str], found: str) -> None:
-    """Note the rows of the previous snapshot that are no more."""
-    name = quoted(table.name)
-    connection.execute(
-        f"""INSERT INTO {found} ({_numbered("old", address)}) SELECT {_names(address, "old")}
-            FROM previous.{name} AS old NOT INDEXED LEFT JOIN main.{name} AS new ON {_same(address, "new", "old")}
-            WHERE new.{quoted(address[0])} IS NULL"""
-    )
+def _find_inserted(connection: sqlite3.Connection, table: TablePlan, address: list[str], found: str, inserted: int) -> None:
+    """Note the rows that are new: as a rule they follow all others; where they do not, every row is looked for."""
+    name, first = quoted(table.name), quoted(address[0])
+    rows = f"FROM main.{name} AS new WHERE new.{first} > (SELECT max({first}) FROM previous.{name})"
+    if len(address) > 1 or connection.execute(f"SELECT count(*) {rows}").fetchone()[0] != inserted:
+        rows = f"""FROM main.{name} AS new NOT INDEXED LEFT JOIN previous.{name} AS old ON {_same(address, "old", "new")}
+            WHERE old.{first} IS NULL"""
+    columns = f"{_numbered('new', address)}, fits"
+    connection.execute(f"INSERT INTO {found} ({columns}) SELECT {_names(address, 'new')}, {_fits(table)} {rows}")
+
+
+def _fits(table: TablePlan) -> str:
+    return expressions.fits(table, "new.") if table.mirror else "false"
+
+
+def _has_misfits(connection: sqlite3.Connection, found: str) -> bool:
+    return connection.execute(f"SELECT EXISTS (SELECT 1 FROM {found} WHERE new_0 NOT NULL AND fits IS NOT 1)").fetchone()[0]
 
 
 def _vanished(table: TablePlan, address: list[str], old: Rows) -> Rows:

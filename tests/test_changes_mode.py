@@ -61,6 +61,13 @@ def test_only_the_changed_rows_and_the_vanished_keys_are_sent(saved_bot):
     saved_bot.assert_restorable()
 
 
+def test_counters_that_did_not_move_are_not_sent(saved_bot):
+    saved_bot.sqlite(saved_bot.premium, "UPDATE refunds SET stars_amount = stars_amount + 1 WHERE id = 3")
+    found = saved_bot.backup()
+    assert set(tables_sent(found)) == {"refunds"}
+    assert any(table["table"] == "sqlite_sequence" for run in found["runs"] for table in run["tables"])
+
+
 def test_keys_that_vanished_are_found_in_one_pass_however_many(saved_bot):
     """Where a key's columns depend on each other, Postgres expects one row once it knows the mirror, and pairs all with all."""
     key, mirror = ("user_id", "chat_id", "command_name"), ("backup_user_requests", "command_requests")

@@ -89,11 +89,12 @@ def _changed(connection: sqlite3.Connection, table: TablePlan, number: int, left
     if not table.mirror or left.misfits or _has_misfits(connection, found):
         return None
     new = Rows("main", f"({_names(address)}) IN (SELECT {_numbered('new', address)} FROM {found} WHERE fits)")
-    old = Rows("previous", f"({_names(address)}) IN (SELECT {_numbered('old', address)} FROM {found} WHERE old_0 NOT NULL)")
+    was = f"({_names(address)}) IN (SELECT {_numbered('old', address)} FROM {found} WHERE old_0 NOT NULL"
+    old, vanished = Rows("previous", f"{was})"), Rows("previous", f"{was} AND NOT has_same_key)")
     old_lines = lines.of_mirror(connection, table, old)
     kept = Digest(left.rows, left.digest) - lines.read_through(old_lines)
     result = TableResult(table.label, table.printable, rows, 0)
-    return Part(table, result, new, _vanished(table, address, old), kept, left.rows)
+    return Part(table, result, new, vanished, kept, left.rows)
 
 
 def _address(table: TablePlan) -> list[str]:
@@ -135,11 +136,13 @@ def _find_replaced(
 ) -> tuple[int, int]:
     """Note each row that is gone or not as it was, and what it is now; count them, and those that are gone.
 
-    A temporary table's column may not be called rowid, hence the numbers.
+    A temporary table's column may not be called rowid, hence the numbers. `has_same_key` as the mirror has it.
     """
     noted = [f"{file}.{quoted(column)} AS {file}_{place}" for file in ("new", "old") for place, column in enumerate(address)]
+    same = " AND ".join(f"new.{quoted(key.name)} IS old.{quoted(key.name)} COLLATE BINARY" for key in table.key) or "true"
     rows = _replaced_rows(table, address, differs)
-    connection.execute(f"CREATE TABLE {found} AS SELECT {', '.join(noted)}, {_fits(table)} AS fits {rows}")
+    columns = f"{', '.join(noted)}, {_fits(table)} AS fits, {same} AS has_same_key"
+    connection.execute(f"CREATE TABLE {found} AS SELECT {columns} {rows}")
     return connection.execute(f"SELECT count(*), count(*) - count(new_0) FROM {found}").fetchone()
 
 
@@ -160,14 +163,6 @@ def _fits(table: TablePlan) -> str:
 
 def _has_misfits(connection: sqlite3.Connection, found: str) -> bool:
     return connection.execute(f"SELECT EXISTS (SELECT 1 FROM {found} WHERE new_0 NOT NULL AND fits IS NOT 1)").fetchone()[0]
-
-
-def _vanished(table: TablePlan, address: list[str], old: Rows) -> Rows:
-    """Return the replaced rows whose key, as the mirror has it, is no longer that of the same row."""
-    name = quoted(table.name)
-    keys = " AND ".join(f"new.{quoted(key.name)} IS previous.{name}.{quoted(key.name)} COLLATE BINARY" for key in table.key)
-    same = f"SELECT 1 FROM main.{name} AS new WHERE {_same(address, 'new', f'previous.{name}')} AND {keys}"
-    return Rows("previous", f"{old.where} AND NOT EXISTS ({same})")
 
 
 def _names(columns: list[str], file: str = "") -> str:

@@ -8,7 +8,7 @@ from lib.config import Settings
 from lib.digest import Digest
 from lib.part import TableResult
 from lib.plan import Source, TablePlan
-from lib.postgres import merge, mirrors, runs
+from lib.postgres import merge, mirrors, proof, runs
 from lib.postgres.connection import Target
 from lib.reporting.outcome import Report
 from lib.sqlite import changes as sent
@@ -58,7 +58,7 @@ def _change(source: Source, done: TableResult) -> dict:
 
 def differences(target: Target, source: Source, snapshot: Snapshot, tables: list[TablePlan]) -> list[dict]:
     """Compare each table's content with what the target holds, by digest."""
-    held = merge.held_digests(target, source, tables)
+    held = proof.held_digests(target, source, tables)
     return [_difference(target, source, table, lines.digest(snapshot.connection, table), held[table.label]) for table in tables]
 
 

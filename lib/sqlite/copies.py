@@ -89,7 +89,7 @@ class Ahead:
 
 
 def _write_through(copying: futures.Future) -> None:
-    """Bring a copy that will be kept to the disk, so that it is whole after a power cut; nobody waits for it."""
+    """Bring a copy that will be kept to the disk meanwhile: at the end of the run it would be waited for."""
     copy = copying.result()
     if copy.hash != copy.previous_hash:
         with contextlib.suppress(OSError), open(copy.path, "r+b") as file:  # the next run notices what was lost

@@ -105,7 +105,8 @@ def benches(server, folder: Path) -> dict[str, Callable[[Path], dict]]:
 
     peers = {tool: one(peer_round, tool, python) for tool, python in available().items()}
     raw = {"one SELECT of every row": one(read_round), "psql \\copy of ready CSV": one(copy_round)}
-    return {"ours": one(our_round), "ours: setup_supabase.py": one(setup_round), **raw, **peers}
+    ours = {"ours": one(our_round), "ours: BACKUP_CHECK=quick": one(quick_round), "ours: setup_supabase.py": one(setup_round)}
+    return {**ours, **raw, **peers}
 
 
 def available() -> dict[str, Path]:
@@ -191,11 +192,20 @@ def our_round(server, folder: Path, work: Path) -> Iterator[tuple[str, tuple]]:
     yield "one row", measure(bot.command("backup.py"))
 
 
-def our_bot(server, folder: Path, work: Path) -> Bot:
+def quick_round(server, folder: Path, work: Path) -> Iterator[tuple[str, tuple]]:
+    bot = our_bot(server, folder, work, BACKUP_CHECK="quick")
+    yield "load", measure(bot.command("backup.py", "--accept-shrink"))
+    put(folder / "after", bot.data)
+    checkpoint(bot.url)
+    yield "again", measure(bot.command("backup.py"))
+    check(bot.url, "backup_", folder / "after", "ours, quick, after again")
+
+
+def our_bot(server, folder: Path, work: Path, **settings: str) -> Bot:
     """A bot whose mirrors were made while its tables were empty, and whose full files were never backed up."""
     bot = Bot(work / "bot", fresh_database(server))
     empty(shutil.copytree(folder / "before", bot.data))
-    bot.write_env(BACKUP_MAX_DATABASE_MB="0")
+    bot.write_env(BACKUP_MAX_DATABASE_MB="0", **settings)
     bot.run("setup_supabase.py").expect(0)
     put(folder / "before", bot.data)
     bot.query("DELETE FROM backup.loaded_mirrors")

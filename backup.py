@@ -109,6 +109,7 @@ def back_up_source(target, settings, name, ahead, options, report):
         warnings = room.look(target, run, snapshot, settings.max_database_mb)
         with target.transaction():
             openings = runs.lock_source(target, run, source)
+            runs.refuse_outrun(snapshot, name)
             if not options.accept_exposure:
                 security.refuse_exposure(openings, name)
             edits = runs.hand_edits(target, name)

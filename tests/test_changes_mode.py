@@ -15,7 +15,7 @@ from lib.part import Part
 from lib.postgres import last_run, merge
 from lib.postgres.statements import equal, names, statement
 from lib.sqlite import changes
-from tests import hostile
+from tests import compare, hostile
 from tests.deployment import Deployment
 
 LIVE = """
@@ -361,6 +361,14 @@ def test_a_new_column_sends_every_row(saved_bot):
             "INSERT INTO t VALUES ('a', 2), ('c', 1); DELETE FROM t WHERE a = 'b'",
         ),
         ("CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)", "DELETE FROM t; INSERT INTO t VALUES (3), (4), (5)"),
+        (
+            "CREATE TABLE t (rowid, oid, _rowid_, k TEXT PRIMARY KEY); INSERT INTO t VALUES (1, 1, 1, 'a')",
+            "INSERT INTO t VALUES (1, 1, 1, NULL)",
+        ),
+        (
+            "CREATE TABLE t (rowid, oid, _rowid_, k TEXT PRIMARY KEY); INSERT INTO t VALUES (1, 1, 1, 'a')",
+            "UPDATE t SET k = NULL",
+        ),
     ],
 )  # fmt: skip
 def test_whatever_changes_in_a_row_is_sent(tmp_path, database, schema, change):
@@ -371,6 +379,24 @@ def test_whatever_changes_in_a_row_is_sent(tmp_path, database, schema, change):
     deployment.script(change)
     assert deployment.back_up() != {}
     deployment.assert_round_trip()
+
+
+@pytest.mark.parametrize(
+    "change", ["INSERT INTO t VALUES ('A', 1)", "UPDATE t SET v = 9 WHERE k = 'b'", "DELETE FROM t WHERE k COLLATE BINARY = 'B'"]
+)
+def test_where_changed_rows_are_not_enough_every_row_is_sent(tmp_path, database, change):
+    """A key that tells apart what its column's collation does not: rows that the mirror has already are sent too."""
+    deployment = Deployment(tmp_path, database)
+    deployment.script(
+        "CREATE TABLE t (k TEXT COLLATE NOCASE, v, PRIMARY KEY (k COLLATE BINARY)) WITHOUT ROWID;"
+        "INSERT INTO t VALUES ('a', 1), ('b', 2), ('B', 3)"
+    )
+    deployment.set_up()
+    deployment.back_up()
+    deployment.script(change)
+    assert deployment.back_up() != {}
+    assert deployment.back_up(full=True) == {}
+    assert compare.differences(deployment.path, deployment.restored()) == []
 
 
 @pytest.mark.parametrize("family", hostile.FAMILIES)

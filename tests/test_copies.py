@@ -2,12 +2,16 @@
 
 import os
 import threading
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from backup import back_up_all
+from lib import config, trial
 from lib.errors import SourceError
+from lib.postgres import runs
 from lib.sqlite import copies, sample
 
 
@@ -28,7 +32,7 @@ def in_folder(tmp_path):
 
 def test_the_next_source_is_copied_while_the_first_one_is_backed_up():
     begun = threading.Event()
-    made = copies.Copy(None, None, "delete", "", None, {})
+    made = copies.Copy(None, None, "delete", "", None, "", {})
     with copies.Ahead({"first": lambda: made, "second": lambda: (begun.set(), made)[1]}) as ahead:
         assert ahead.copy_of("first") is made
         assert begun.wait(30)
@@ -40,7 +44,7 @@ def test_no_more_than_one_is_copied_ahead():
 
     def copy(name):
         begun.append(name)
-        return copies.Copy(None, Path(name), "delete", "", None, {})
+        return copies.Copy(None, Path(name), "delete", "", None, "", {})
 
     names = ("first", "second", "third")
     with copies.Ahead({name: partial(copy, name) for name in names}) as ahead:
@@ -92,3 +96,21 @@ def test_a_copy_that_will_be_kept_is_written_through_to_the_disk(saved_bot, monk
     saved_bot.sqlite(saved_bot.premium, "UPDATE refunds SET stars_amount = stars_amount + 1")
     (saved_bot.folder / "mine" / ahead_name("premium_system")).unlink()
     assert [copied()] == written
+
+
+def test_an_older_copy_is_not_saved_over_a_newer_one(saved_bot, monkeypatch):
+    """Another run saves the source while this one waits for its turn; then a new copy is taken."""
+    settings = config.load(saved_bot.folder / ".env")
+    sources, options = {"user_requests": saved_bot.requests}, Namespace(accept_shrink=False, accept_exposure=False, full=False)
+    lock, others = runs.lock_source, []
+
+    def outrun(*arguments):
+        if not others:
+            saved_bot.sqlite(saved_bot.requests, "INSERT INTO user_requests VALUES (1, -1, 'newer', 5)")
+            others.append(saved_bot.backup("user_requests"))
+        return lock(*arguments)
+
+    monkeypatch.setattr(runs, "lock_source", outrun)
+    report = back_up_all(settings, sources, options, trial.silent())
+    assert [run.outcome for run in report.runs] == ["saved"]
+    assert saved_bot.query("SELECT count(*) FROM backup_user_requests.user_requests WHERE gift_name = 'newer'") == [(1,)]

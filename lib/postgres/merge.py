@@ -13,6 +13,7 @@ from lib.part import Part, TableResult
 from lib.plan import Source, TablePlan
 from lib.postgres import proof, sending
 from lib.postgres.connection import Target
+from lib.postgres.last_run import Doubt
 from lib.postgres.sending import Sending
 from lib.postgres.statements import digest_line, equal, mirror_of, names, row_hash, statement
 from lib.sqlite.snapshot import Snapshot
@@ -32,7 +33,8 @@ def merge(
     """Make the mirrors and the kept rows equal to the snapshot, and prove it by count and digest.
 
     `parts` are found one by one: while SQLite looks for the next ones, Postgres merges those before them, in a thread; and
-    before anything is sent, `confirm` asks it whether they are to be relied on.
+    before anything is sent, `confirm` asks it whether they are to be relied on. Where they are not enough, raise Doubt, and
+    everything is as it was.
     """
     results, work = {}, _Work(target, source, snapshot, tables)
     with futures.ThreadPoolExecutor(1) as beside:
@@ -89,7 +91,11 @@ class _Work:
         if self.sent:
             sending.send_misfits(self.target, self.snapshot, self.waiting)
             found = _merge(self.target, self.source, self.waiting, proof.query(self.target, self.source, self.sent))
-            proof.prove(self.source, self.sent, found)
+            try:
+                proof.prove(self.source, self.sent, found)
+            except Doubt:
+                self.target.run("undo_merge")
+                raise
 
 
 def _merge(target: Target, source: Source, waiting: list[Sending], *queries: sql.Composed) -> list[tuple]:

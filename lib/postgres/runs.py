@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from lib import __version__, brake
-from lib.errors import Interrupted, Locked, Problem
+from lib.errors import Interrupted, Locked, MayPass, Problem
 from lib.part import TableResult
 from lib.plan import Plan, Source
 from lib.postgres import release
@@ -84,6 +84,12 @@ def lock_source(target: Target, run: Run, source: Source) -> list[str]:
         raise Locked(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
     target.run("close_dead_runs", {"source": run.source, "run": run.run})
     return openings
+
+
+def refuse_outrun(snapshot: Snapshot, source: str) -> None:
+    """Raise MayPass where another run has saved this source since the copy was begun; the next attempt takes a new copy."""
+    if snapshot.copy.is_outrun:
+        raise MayPass(f"{source} was backed up by another run in the meantime.", "wait until it has ended")
 
 
 def apply_brake(target: Target, source: Source, snapshot: Snapshot, planned: Plan, max_shrink: int) -> None:

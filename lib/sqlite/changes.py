@@ -162,7 +162,9 @@ def _fits(table: TablePlan) -> str:
 
 
 def _has_misfits(connection: sqlite3.Connection, found: str) -> bool:
-    return connection.execute(f"SELECT EXISTS (SELECT 1 FROM {found} WHERE new_0 NOT NULL AND fits IS NOT 1)").fetchone()[0]
+    """Whether a row that is there does not fit; one that was inserted may have NULL for its key."""
+    is_there = "(new_0 NOT NULL OR old_0 IS NULL)"
+    return connection.execute(f"SELECT EXISTS (SELECT 1 FROM {found} WHERE {is_there} AND fits IS NOT 1)").fetchone()[0]
 
 
 def _names(columns: list[str], file: str = "") -> str:

@@ -25,7 +25,8 @@ COPY_SECONDS = 60
 class Copy:
     """A copy of a source; `hash` is the SHA-256 of the file.
 
-    `previous` is where the last run's snapshot is kept; `known` is what was noted about it, nothing where it is not as it was.
+    `previous` is where the last run's snapshot is kept, `note` the text of its note when this copy was begun; `known` is what
+    the note says, nothing where the snapshot is not as it was.
     """
 
     source: Path
@@ -33,11 +34,17 @@ class Copy:
     journal_mode: str
     hash: str
     previous: Path | None
+    note: str
     known: dict
 
     @property
     def previous_hash(self) -> str:
         return self.known.get("hash", "")
+
+    @property
+    def is_outrun(self) -> bool:
+        """Whether another run has kept a snapshot since this copy was begun: then that one may be newer."""
+        return previous.note_text(self.previous) != self.note
 
 
 def copy(source: Path, folder: Path, kept: Path | None = None) -> Copy:
@@ -48,10 +55,11 @@ def copy(source: Path, folder: Path, kept: Path | None = None) -> Copy:
     path = folder / leftovers.owned_name(source.name, SUFFIX)
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
+        note = previous.note_text(kept)
         with explained(source), futures.ThreadPoolExecutor(1) as meanwhile:
             known = meanwhile.submit(previous.about, kept)
             journal_mode = _copy(source, path)
-            return Copy(source, path, journal_mode, previous.file_hash(path), kept, known.result())
+            return Copy(source, path, journal_mode, previous.file_hash(path), kept, note, known.result())
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -132,7 +140,7 @@ def _copy(source: Path, path: Path) -> str:
 def _open_live(source: Path) -> sqlite3.Connection:
     """Open the bot's file read only; where a crash has left a journal, let SQLite roll it back, as the bot's next query would."""
     uri = source.absolute().as_uri()
-    live = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=1)
+    live = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=0.2)  # a signal waits as long
     try:
         live.execute("SELECT 1 FROM sqlite_master")
     except sqlite3.OperationalError as error:

@@ -16,6 +16,13 @@ def about(place: Path | None) -> dict:
         return {}
 
 
+def note_text(place: Path | None) -> str:
+    try:
+        return note_of(place).read_text() if place else ""
+    except (OSError, ValueError):
+        return ""
+
+
 def note_of(place: Path) -> Path:
     return place.with_name(f"{place.name}.json")
 

@@ -97,9 +97,10 @@ def back_up_all(settings, sources, options, console) -> Report:
 
 def copying(settings, sources, target_settings) -> copies.Ahead:
     """Copy the sources one by one, also while the target is being connected to."""
-    places = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
-    one = functools.partial(copies.copy, folder=settings.snapshots)
-    return copies.Ahead({name: functools.partial(one, path, kept=places[name]) for name, path in sources.items()})
+    kept = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
+    return copies.Ahead(
+        {name: functools.partial(copies.copy, path, settings.snapshots, kept[name]) for name, path in sources.items()}
+    )
 
 
 def back_up_source(target, settings, name, ahead, options, report):

@@ -20,10 +20,12 @@ def sources(tmp_path):
     return {path.stem: path for path in sample.make(tmp_path / "data", 10)}
 
 
-@pytest.fixture
-def ahead(sources, tmp_path):
-    with copies.Ahead({name: partial(copies.copy, path, tmp_path / "snapshots") for name, path in sources.items()}) as ahead:
-        yield ahead
+def all_ahead(sources, tmp_path):
+    return copies.Ahead({name: partial(copies.copy, path, tmp_path / "snapshots") for name, path in sources.items()})
+
+
+def made_up(name):
+    return copies.Copy(Path(name), Path(name), "delete", "", None, "", {})
 
 
 def in_folder(tmp_path):
@@ -32,7 +34,7 @@ def in_folder(tmp_path):
 
 def test_the_next_source_is_copied_while_the_first_one_is_backed_up():
     begun = threading.Event()
-    made = copies.Copy(None, None, "delete", "", None, "", {})
+    made = made_up("neither")
     with copies.Ahead({"first": lambda: made, "second": lambda: (begun.set(), made)[1]}) as ahead:
         assert ahead.copy_of("first") is made
         assert begun.wait(30)
@@ -44,7 +46,7 @@ def test_no_more_than_one_is_copied_ahead():
 
     def copy(name):
         begun.append(name)
-        return copies.Copy(None, Path(name), "delete", "", None, "", {})
+        return made_up(name)
 
     names = ("first", "second", "third")
     with copies.Ahead({name: partial(copy, name) for name in names}) as ahead:
@@ -53,17 +55,18 @@ def test_no_more_than_one_is_copied_ahead():
     assert "third" not in begun
 
 
-def test_another_attempt_gets_another_copy(sources, ahead):
+def test_another_attempt_gets_another_copy(sources, tmp_path):
     name = next(iter(sources))
-    one = ahead.copy_of(name)
-    one.path.unlink()
-    other = ahead.copy_of(name)
+    with all_ahead(sources, tmp_path) as ahead:
+        one = ahead.copy_of(name)
+        one.path.unlink()
+        other = ahead.copy_of(name)
     assert other.path.exists()
     assert other.hash == one.hash
 
 
 def test_a_copy_that_nobody_wanted_is_removed(sources, tmp_path):
-    with copies.Ahead({name: partial(copies.copy, path, tmp_path / "snapshots") for name, path in sources.items()}) as ahead:
+    with all_ahead(sources, tmp_path) as ahead:
         ahead.copy_of(next(iter(sources))).path.unlink()
     assert in_folder(tmp_path) == []
 
@@ -71,7 +74,7 @@ def test_a_copy_that_nobody_wanted_is_removed(sources, tmp_path):
 def test_a_source_that_cannot_be_copied_stops_no_other(sources, tmp_path):
     first, second = sources
     sources[first].write_bytes(b"")
-    with copies.Ahead({name: partial(copies.copy, path, tmp_path / "snapshots") for name, path in sources.items()}) as ahead:
+    with all_ahead(sources, tmp_path) as ahead:
         with pytest.raises(SourceError, match="is empty"):
             ahead.copy_of(first)
         assert ahead.copy_of(second).path.exists()
@@ -87,8 +90,10 @@ def test_a_copy_that_will_be_kept_is_written_through_to_the_disk(saved_bot, monk
     monkeypatch.setattr(os, "fsync", lambda file: written.append(os.fstat(file).st_ino))
 
     def copied():
-        with copies.Ahead({"premium": partial(copies.copy, saved_bot.premium, saved_bot.folder / "mine", kept)}) as ahead:
+        one = partial(copies.copy, saved_bot.premium, saved_bot.folder / "mine", kept)
+        with copies.Ahead({"premium": one, "behind": partial(made_up, "behind")}) as ahead:
             made = ahead.copy_of("premium").path
+            ahead.copy_of("behind")  # its turn comes when the first one is on the disk
         return made.stat().st_ino
 
     copied()

@@ -41,15 +41,11 @@ def confirm(target: Target, source: Source, tables: list[TablePlan], last: LastR
 def _doubt(found: list[tuple], snapshot: Snapshot, plan: Plan) -> str:
     if not found:
         return "this is the first run"
-    snapshot_hash, is_same_definition, others_act = found[0][:3]
-    if snapshot_hash not in (snapshot.copy.hash, snapshot.copy.previous_hash):
-        if not snapshot.copy.previous.exists():
+    copy, (snapshot_hash, is_same_definition, others_act) = snapshot.copy, found[0][:3]
+    if snapshot_hash not in (copy.hash, copy.previous_hash):
+        if not copy.previous.exists():
             return "there is no previous snapshot on this machine"
-        return (
-            "the previous snapshot is damaged"
-            if not snapshot.copy.previous_hash
-            else "the previous snapshot is not the last run's"
-        )
+        return "the previous snapshot is damaged" if not copy.previous_hash else "the previous snapshot is not the last run's"
     if not is_same_definition or {label for _, _, _, label, *_ in found} != {table.label for table in plan.tables}:
         return "the schema has changed"
     if others_act:

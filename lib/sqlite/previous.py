@@ -7,16 +7,15 @@ from pathlib import Path
 
 def about(place: Path | None) -> dict:
     """Return what was noted about a kept snapshot, or nothing where there is none, or where it is not the file of the note."""
-    if not place:
-        return {}
     try:
-        note = json.loads(note_of(place).read_text())
+        note = json.loads(note_text(place))
         return note if note["hash"] == file_hash(place) else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
 def note_text(place: Path | None) -> str:
+    """Return the note word for word, or nothing where there is none."""
     try:
         return note_of(place).read_text() if place else ""
     except (OSError, ValueError):

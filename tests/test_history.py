@@ -5,6 +5,7 @@ import random
 import shutil
 import sqlite3
 
+import psycopg2
 import pytest
 
 from lib.sqlite import sample
@@ -128,6 +129,24 @@ def test_what_people_change_by_hand_is_reported_kept_and_undone(saved_bot):
     assert saved_bot.run("backup.py", "--verify").status == 0
     assert saved_bot.backup()["warnings"] == []
     saved_bot.assert_restorable("--at", "2")
+
+
+def test_a_change_by_hand_counts_from_its_commit(saved_bot):
+    """Its transaction is open while a run sends nothing to that mirror, and is saved."""
+    with contextlib.closing(psycopg2.connect(saved_bot.url)) as somebody:
+        somebody.cursor().execute("UPDATE backup_premium_system.refunds SET status = 'by hand' WHERE id = 1")
+        saved_bot.sqlite(saved_bot.premium, "UPDATE payment_history SET stars_amount = 7 WHERE id = 1")
+        kept = saved_bot.keep_copies()
+        run = saved_bot.backup("premium_system")["runs"][0]["run"]
+        somebody.commit()
+    for when in ([], ["--at", str(run)]):
+        saved_bot.run("restore.py", "--yes", "--to", str(saved_bot.folder / "out"), *when).expect(0)
+        assert compare.differences(kept["premium_system"], saved_bot.folder / "out" / sample.PREMIUM) == []
+        shutil.rmtree(saved_bot.folder / "out")
+    (warning,) = saved_bot.backup()["warnings"]
+    assert "premium_system.refunds: somebody changed the mirror by hand (update of 1 row: id = 1)." in warning
+    assert saved_bot.run("backup.py", "--verify").status == 0
+    assert saved_bot.backup()["warnings"] == []
 
 
 def test_a_truncate_by_hand_is_undone(saved_bot):

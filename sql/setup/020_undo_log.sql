@@ -1,7 +1,7 @@
 -- The undo log: what each run, and everybody else, changed in the mirrors, so that an earlier state can be rebuilt.
 --
 -- A record holds up to a thousand rows as JSON lines, which TOAST compresses: old rows for updates and deletes, only the keys
--- for inserts. A record without a run was made by hand. To see a state as of an earlier mark, take for each key the oldest
+-- for inserts. A record without a run was made by hand, and gets its number when its transaction commits. To see a state as of an earlier mark, take for each key the oldest
 -- record after that mark: an insert means that the row was not there, anything else holds the row as it was; keys without
 -- a record are as the mirror has them.
 
@@ -96,6 +96,24 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+
+-- A change by hand is numbered when it commits, and none commits while a run has the source. So every number up to a run's mark is
+-- of a change that the run could see, and every later one of a change that the run's state does not have, however long the
+-- transaction had been open. It does not wait: the run may be waiting for the very row.
+CREATE OR REPLACE FUNCTION {schema}.number_hand_edit() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock_shared(hashtextextended({schema_name} || '.' || NEW.source, 0)) THEN
+        RAISE EXCEPTION '% is being backed up; nothing was changed', NEW.source
+        USING ERRCODE = 'lock_not_available', HINT = 'Do it again when the backup has ended.';
+    END IF;
+    UPDATE {schema}.undo_log SET record = DEFAULT, changed_at = clock_timestamp() WHERE record = NEW.record;
+    RETURN NULL;
+END;
+$$;
+DROP TRIGGER IF EXISTS number_hand_edits ON {schema}.undo_log;
+CREATE CONSTRAINT TRIGGER number_hand_edits AFTER INSERT ON {schema}.undo_log DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.run IS NULL) EXECUTE FUNCTION {schema}.number_hand_edit();
 
 -- Puts the triggers on a mirror, with its present key. Called when a mirror is made or mended.
 CREATE OR REPLACE FUNCTION {schema}.watch(source text, schema_name text, mirror text) RETURNS void

@@ -342,6 +342,15 @@ def test_a_new_column_sends_every_row(saved_bot):
         ),
         ("CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)", "UPDATE t SET v = NULL WHERE v = 1"),
         ("CREATE TABLE t (rowid); INSERT INTO t VALUES (NULL)", "INSERT INTO t VALUES (NULL)"),
+        (
+            "CREATE TABLE t (v INTEGER); INSERT INTO t VALUES (-9223372036854775808), (2)",
+            "UPDATE t SET v = -9223372036854775808.0 WHERE v < 2",
+        ),
+        (
+            "CREATE TABLE t (k INT, v, PRIMARY KEY (k, v)) WITHOUT ROWID;"
+            "INSERT INTO t VALUES (-9223372036854775808, 'a'), (2, 'b')",
+            "UPDATE t SET k = -9223372036854775808.0 WHERE k < 2",
+        ),
         ("CREATE TABLE t (v BOOLEAN); INSERT INTO t VALUES (1), (0), (NULL)", "UPDATE t SET v = 0 WHERE v = 1"),
         ("CREATE TABLE t (v BOOLEAN); INSERT INTO t VALUES (1), (0), (NULL)", "UPDATE t SET v = 0.5 WHERE v = 1"),
         ("CREATE TABLE t (v BOOLEAN); INSERT INTO t VALUES (1), (0), (NULL)", "UPDATE t SET v = '' WHERE v = 0"),

@@ -291,6 +291,12 @@ def test_a_snapshot_that_cannot_be_relied_on_is_not_used(saved_bot, what, reason
             "ALTER TABLE backup_user_requests.message_owners ADD FOREIGN KEY (user_id) REFERENCES public.other NOT VALID",
             "every row is sent, because the mirrors have triggers or foreign keys that are not ours",
         ),
+        (
+            "CREATE FUNCTION public.log_undo() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+            "CREATE TRIGGER other BEFORE UPDATE ON backup_user_requests.message_owners"
+            " FOR EACH ROW EXECUTE FUNCTION public.log_undo()",
+            "every row is sent, because the mirrors have triggers or foreign keys that are not ours",
+        ),
     ],
 )
 def test_a_mirror_that_somebody_changed_gets_every_row(saved_bot, edit, reason):

@@ -19,8 +19,8 @@ def left(target: Target, source: Source, snapshot: Snapshot, plan: Plan) -> Last
 
     The caller has made sure that nobody has changed the mirrors' rows since: the undo log would have it.
     """
-    values = {"source": source.name, "mirror_schema": source.mirror_schema, "definition": runs.definition(snapshot, plan)}
-    found = target.run("last_left", values)
+    values = {"source": source.name, "schema": target.schema, "mirror_schema": source.mirror_schema}
+    found = target.run("last_left", values | {"definition": runs.definition(snapshot, plan)})
     doubt = _doubt(found, snapshot, plan)
     if doubt:
         raise Doubt(doubt)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lib.digest import Digest
 from lib.part import LastRun, Part, TableResult
-from lib.plan import PlannedColumn, TablePlan
+from lib.plan import PlannedColumn, TablePlan, folded
 from lib.sqlite import expressions, lines
 from lib.sqlite.lines import Rows
 from lib.sqlite.names import quoted
@@ -47,7 +47,7 @@ def attach(connection: sqlite3.Connection, previous: Path) -> None:
 
 
 def declared_types(schema: Schema) -> dict[tuple[str, str], str]:
-    return {(table.name, column.name): column.declared_type.upper() for table in schema.tables for column in table.columns}
+    return {(table.name, column.name): folded(column.declared_type) for table in schema.tables for column in table.columns}
 
 
 def has_same_rows(connection: sqlite3.Connection, table: TablePlan, misfits: int, declared: dict) -> bool:
@@ -117,7 +117,7 @@ def any_of(conditions: list[str]) -> str:
 
 
 def _is_plain(column: PlannedColumn, declared_type: str) -> bool:
-    makes_integers = "INT" in declared_type or declared_type in ("BOOL", "BOOLEAN")
+    makes_integers = "int" in declared_type or declared_type in ("bool", "boolean")
     return column.mirror_type in ("text", "bytea") or (column.mirror_type in ("bigint", "boolean") and makes_integers)
 
 

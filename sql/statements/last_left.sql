@@ -4,8 +4,8 @@ SELECT snapshot_hash, definition_hash = md5(%(definition)s), EXISTS (
         SELECT FROM pg_catalog.pg_trigger
         JOIN pg_catalog.pg_class ON pg_class.oid = tgrelid
         JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
-        JOIN pg_catalog.pg_proc ON pg_proc.oid = tgfoid
-        WHERE nspname = %(mirror_schema)s AND proname NOT IN ('log_undo', 'unique_key_recheck')
+        WHERE nspname = %(mirror_schema)s
+            AND tgfoid NOT IN (to_regprocedure(quote_ident(%(schema)s) || '.log_undo()'), 'unique_key_recheck()'::regprocedure)
     ), table_name, run_tables.rows, misfits, digest::text
 FROM {schema}.run_tables
 JOIN {schema}.runs USING (run)

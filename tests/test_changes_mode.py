@@ -14,7 +14,7 @@ from lib.errors import Problem
 from lib.part import Part
 from lib.postgres import last_run, merge
 from lib.postgres.statements import equal, names, statement
-from lib.sqlite import changes
+from lib.sqlite import changes, lines
 from tests import compare, hostile
 from tests.deployment import Deployment
 
@@ -132,7 +132,11 @@ def test_postgres_merges_a_large_table_while_the_next_one_is_looked_through(two_
     two_tables.assert_round_trip()
 
 
-def test_while_postgres_is_busy_the_next_tables_are_looked_through(two_tables, monkeypatch):
+@pytest.mark.parametrize("ahead", [0, 10, 1_000_000])
+def test_while_postgres_is_busy_the_next_tables_are_looked_through(two_tables, monkeypatch, ahead):
+    """And their lines are read, or some of them."""
+    monkeypatch.setattr(merge, "AHEAD_BYTES", ahead)
+    monkeypatch.setattr(lines, "ROWS_AT_ONCE", 1)
     looked, look_for = threading.Event(), changes.since
 
     def looking(*arguments):
@@ -143,9 +147,16 @@ def test_while_postgres_is_busy_the_next_tables_are_looked_through(two_tables, m
         assert looked.wait(30), "the second table waits for Postgres"
         confirm(*arguments)
 
+    def reading_ahead(*arguments, read_ahead=lines.Lines.read_ahead):
+        read.append(read_ahead(*arguments))
+        return read[-1]
+
+    read = []
+    monkeypatch.setattr(lines.Lines, "read_ahead", reading_ahead)
     monkeypatch.setattr(changes, "since", looking)
     monkeypatch.setattr(last_run, "confirm", confirming)
     assert two_tables.back_up() == {"a": (0, 2, 0), "b": (0, 2, 0)}
+    assert read == {0: [], 10: [16], 1_000_000: [16, 16]}[ahead]
     two_tables.assert_round_trip()
 
 

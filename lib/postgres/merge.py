@@ -20,6 +20,8 @@ from lib.sqlite.snapshot import Snapshot
 
 # From so many bytes on, Postgres merges what it has while the next table is looked through.
 MERGED_BYTES = 100_000
+# So many bytes of lines are kept in memory for when Postgres is not busy any more.
+AHEAD_BYTES = 1_000_000
 
 
 def merge(
@@ -42,12 +44,14 @@ def merge(
         for place, part in enumerate(parts):
             results[part.table.label] = part.result
             if part.is_sent:
-                work.found.append(Sending(part, place))
+                work.found.append(sending.of_part(snapshot, part, place))
             if busy.done():
                 busy.result()
                 work.send()
                 if work.is_much:
                     busy = beside.submit(work.merge)
+            elif part.is_sent:
+                work.read_ahead()
         busy.result()
     work.send()
     work.finish()
@@ -66,6 +70,13 @@ class _Work:
     waiting: list[Sending] = field(default_factory=list)
     sent: list[Sending] = field(default_factory=list)
     empty: set[str] = field(default_factory=set)
+    ahead: int = 0
+
+    def read_ahead(self) -> None:
+        """Read of what was found last while Postgres is busy, but keep little of all that in memory."""
+        rows = self.found[-1].rows
+        if rows and self.ahead < AHEAD_BYTES:
+            self.ahead += rows.read_ahead(AHEAD_BYTES - self.ahead)
 
     def send(self) -> None:
         if self.found and not self.sent:
@@ -75,7 +86,7 @@ class _Work:
             sending.send(self.target, self.source, self.snapshot, one)
         self.waiting += self.found
         self.sent += self.found
-        self.found = []
+        self.found, self.ahead = [], 0
 
     @property
     def is_much(self) -> bool:

@@ -14,7 +14,6 @@ from lib.plan import Plan, Source
 from lib.postgres import release
 from lib.postgres.connection import Target
 from lib.redact import clean
-from lib.sqlite import lines
 from lib.sqlite.snapshot import Snapshot
 
 
@@ -95,7 +94,7 @@ def refuse_outrun(snapshot: Snapshot, source: str) -> None:
 def apply_brake(target: Target, source: Source, snapshot: Snapshot, planned: Plan, max_shrink: int) -> None:
     """Refuse a source that has suddenly lost most of its rows since it was last known to be good."""
     before = dict(target.run("rows_before", {"source": source.name}))
-    now = {table.label: lines.rows(snapshot.connection, table) for table in planned.tables if not table.is_internal}
+    now = {table.label: snapshot.rows(table) for table in planned.tables if not table.is_internal}
     brake.refuse_sudden_loss(source.name, brake.Rows(before, now), max_shrink)
 
 

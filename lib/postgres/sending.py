@@ -21,6 +21,7 @@ class Sending:
 
     part: Part
     place: int
+    rows: lines.Lines | None
     digest: Digest = field(default_factory=Digest)
 
     @property
@@ -30,6 +31,11 @@ class Sending:
     @property
     def gone(self) -> sql.Identifier:
         return sql.Identifier("pg_temp", f"gone_{self.place}")
+
+
+def of_part(snapshot: Snapshot, part: Part, place: int) -> Sending:
+    rows = lines.of_mirror(snapshot.connection, part.table, part.rows) if part.table.mirror else None
+    return Sending(part, place, rows)
 
 
 def begin(target: Target, source: Source, tables: list[TablePlan]) -> set[str]:
@@ -44,12 +50,11 @@ def begin(target: Target, source: Source, tables: list[TablePlan]) -> set[str]:
 
 def send(target: Target, source: Source, snapshot: Snapshot, sent: Sending) -> None:
     """Copy the rows, and the keys that vanished; note the digest that the table will have without its misfits."""
-    part, result = sent.part, sent.part.result
-    if not part.table.mirror:
+    part, result, found = sent.part, sent.part.result, sent.rows
+    if not found:
         result.misfits = result.rows
         return
     started, mirror = time.monotonic(), mirror_of(source, part.table)
-    found = lines.of_mirror(snapshot.connection, part.table, part.rows)
     total = result.rows if part.is_whole else 0  # changed rows are counted while they are sent
     place = mirror if part.is_first else sent.staging
     staging = [] if part.is_first else [_new_staging(sent.staging, mirror, part.table)]

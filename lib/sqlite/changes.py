@@ -27,7 +27,7 @@ GROUP = 100
 
 
 def every_row(snapshot: Snapshot, tables: list[TablePlan]) -> list[Part]:
-    return [_whole(snapshot.connection, table) for table in tables]
+    return [_whole(snapshot, table) for table in tables]
 
 
 def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterator[Part]:
@@ -63,23 +63,23 @@ def has_same_rows(connection: sqlite3.Connection, table: TablePlan, misfits: int
         return False
 
 
-def _whole(connection: sqlite3.Connection, table: TablePlan) -> Part:
-    return Part(table, TableResult(table.label, table.printable, lines.rows(connection, table), 0))
+def _whole(snapshot: Snapshot, table: TablePlan) -> Part:
+    return Part(table, TableResult(table.label, table.printable, snapshot.rows(table), 0))
 
 
 def _part(snapshot: Snapshot, table: TablePlan, number: int, left: TableResult, declared: dict) -> Part:
     try:
-        return _changed(snapshot.connection, table, number, left, declared) or _whole(snapshot.connection, table)
+        return _changed(snapshot, table, number, left, declared) or _whole(snapshot, table)
     except sqlite3.OperationalError:  # the key's collation is known to the bot alone
-        return _whole(snapshot.connection, table)
+        return _whole(snapshot, table)
 
 
-def _changed(connection: sqlite3.Connection, table: TablePlan, number: int, left: TableResult, declared: dict) -> Part | None:
+def _changed(snapshot: Snapshot, table: TablePlan, number: int, left: TableResult, declared: dict) -> Part | None:
     """Return the table's part, or None where its rows cannot be matched, or are not all in its mirror."""
     address, found = _address(table), f"temp.found_{number}"
     if not address:
         return None
-    rows = lines.rows(connection, table)
+    connection, rows = snapshot.connection, snapshot.rows(table)
     replaced, deleted = _find_replaced(connection, table, address, found, _differs(table, left.misfits, declared))
     inserted = rows - (left.rows - deleted)
     if inserted:

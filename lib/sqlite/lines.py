@@ -1,5 +1,6 @@
 """Write rows as CSV lines, by the expressions of lib/sqlite/expressions.py, which SQLite evaluates; Python only joins them."""
 
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,6 +33,15 @@ class Lines:
         chunk = next(self._chunks, b"")
         self.bytes += len(chunk)
         return chunk
+
+    def read_ahead(self, size: int) -> int:
+        """Read about so many bytes before anybody takes them; return how many."""
+        ahead, length = [], 0
+        while length < size and (chunk := next(self._chunks, b"")):
+            ahead.append(chunk)
+            length += len(chunk)
+        self._chunks = itertools.chain(ahead, self._chunks)
+        return length
 
     def _small_then(self, large: Callable, connection: sqlite3.Connection, rows: sqlite3.Cursor) -> Iterator[bytes]:
         """Yield some lines at a time; the query gives NULL for a large row's line."""

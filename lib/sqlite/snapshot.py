@@ -6,12 +6,13 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from concurrent import futures
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib import private_file
+from lib.plan import TablePlan
 from lib.sqlite import check as checks
-from lib.sqlite import copies, previous
+from lib.sqlite import copies, lines, previous
 from lib.sqlite import schema as schemas
 from lib.sqlite.copies import Copy, explained
 from lib.sqlite.reading import open_read_only
@@ -29,6 +30,13 @@ class Snapshot:
     schema: schemas.Schema
     check: str
     checked: futures.Future
+    counted: dict[str, int] = field(default_factory=dict)
+
+    def rows(self, table: TablePlan) -> int:
+        """Return how many rows a table has; SQLite walks through all of it, so it is asked once."""
+        if table.label not in self.counted:
+            self.counted[table.label] = lines.rows(self.connection, table)
+        return self.counted[table.label]
 
     def finish_check(self) -> None:
         """Wait until SQLite has checked the copy; raise SourceError where it is damaged."""

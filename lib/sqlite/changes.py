@@ -103,8 +103,11 @@ def _address(table: TablePlan) -> list[str]:
 
 
 def _differs(table: TablePlan, misfits: int, declared: dict) -> str:
-    conditions = []
+    """Return the condition that two rows of one address are not the same."""
+    conditions = ["false"]
     for column in table.columns:
+        if column.is_rowid:
+            continue
         is_plain = table.mirror and not misfits and _is_plain(column, declared[table.name, column.name])
         conditions.append((DIFFERS if is_plain else DIFFERS_EXACTLY).format(c=quoted(column.name)))
     return any_of(conditions)

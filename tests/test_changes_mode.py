@@ -425,6 +425,7 @@ def test_where_changed_rows_are_not_enough_every_row_is_sent(tmp_path, database,
 @pytest.mark.parametrize("family", hostile.FAMILIES)
 def test_a_hostile_database_may_change(family, tmp_path, database, monkeypatch):
     monkeypatch.setattr(merge, "MERGED_BYTES", 1)  # as if every table were large
+    monkeypatch.setattr(lines, "ROWS_AT_ONCE", 2)
     deployment = Deployment(tmp_path, database)
     hostile.build(family, deployment.path)
     deployment.set_up()

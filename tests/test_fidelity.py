@@ -60,6 +60,27 @@ def test_the_bots_typed_tables_keep_odd_values(saved_bot):
     assert saved_bot.changes() == {}
 
 
+@pytest.mark.parametrize("rows_at_once", [1, 2, 3, 7, 8])
+@pytest.mark.parametrize("columns", ["n INTEGER, v", "r REAL", "v"])
+def test_rows_come_together_whatever_their_number_and_their_rowids(rows_at_once, columns, tmp_path, database, monkeypatch):
+    """Misfits, large rows, and rows whose line is empty among them."""
+    monkeypatch.setattr(lines, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(expressions, "LARGE", 50)
+    deployment = Deployment(tmp_path, database)
+    column = columns.split()[0]
+    values = ["NULL", "1", "'a'", "printf('%.*c', 90, 'x')", "1.5", "char(1)", "x'01'", "NULL"]
+    rowids = [-(2**63), -5, 0, 1, 2, 3, 10**12, 2**63 - 1]
+    rows = ", ".join(f"({rowid}, {value})" for rowid, value in zip(rowids, values, strict=True))
+    deployment.script(
+        f"CREATE TABLE t ({columns}); CREATE TABLE empty ({columns}); INSERT INTO t (rowid, {column}) VALUES {rows};"
+        f"CREATE TABLE two ({columns}); INSERT INTO two ({column}) VALUES (NULL), (NULL)"
+    )
+    deployment.set_up()
+    deployment.back_up()
+    assert deployment.back_up(full=True) == {}
+    deployment.assert_round_trip()
+
+
 @pytest.mark.parametrize("name", ["a?b.db", "a#b.db", "100%41.db", "with space.db", "ü🎁.db", "a;b'c.db"])
 def test_odd_characters_in_the_path(name, tmp_path, database):
     deployment = Deployment(tmp_path, database, name=name)

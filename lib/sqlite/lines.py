@@ -12,22 +12,26 @@ from lib.sqlite import expressions, pieces
 from lib.sqlite.exact import as_bytes
 from lib.sqlite.names import quoted
 
-ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 200
+FIRST_ROWID, LAST_ROWID = "-9223372036854775808", "9223372036854775807"
 # A line of COPY and a field may have 1 GB, and a blob is written in hex.
 LARGEST = 500_000_000
+# Lines come many at a time, with NUL between them, which no line has. This one says that a row is large.
+LARGE_ROW = b"\x01"
 
 
 class Lines:
     """The lines of some rows, as a file that COPY reads; `digest` grows as they are read. Large rows come last, in pieces.
 
+    `texts` has some rows at a time, and of each row as many texts as `kinds`: its line, and what is hashed where that is
+    something else.
+
     Source: psycopg2's copy_expert calls `read` until it returns nothing; it takes more bytes than it asked for.
     """
 
-    def __init__(self, connection: sqlite3.Connection, query: str, large: Callable[[Digest], Iterator[bytes]]):
+    def __init__(self, texts: Iterator[bytes], kinds: int, large: Callable[[Digest], Iterator[bytes]]):
         self.digest, self.bytes = Digest(), 0
-        with as_bytes(connection):
-            rows = connection.execute(query)
-        self._chunks = self._small_then(large, connection, rows)
+        self._chunks = self._small_then(large, texts, kinds)
 
     def read(self, _size: int) -> bytes:
         chunk = next(self._chunks, b"")
@@ -43,25 +47,33 @@ class Lines:
         self._chunks = itertools.chain(ahead, self._chunks)
         return length
 
-    def _small_then(self, large: Callable, connection: sqlite3.Connection, rows: sqlite3.Cursor) -> Iterator[bytes]:
-        """Yield some lines at a time; the query gives NULL for a large row's line."""
+    def _small_then(self, large: Callable, texts: Iterator[bytes], kinds: int) -> Iterator[bytes]:
         has_large = False
-        while found := _some(connection, rows):
-            lines = [row[0] for row in found]
-            if None in lines:
+        for text in texts:
+            lines = text.split(b"\0")
+            if LARGE_ROW in text and LARGE_ROW in lines:
                 has_large = True
-                found = [row for row in found if row[0] is not None]
-                lines = [row[0] for row in found]
-            self.digest.add([row[-1] for row in found])
+                lines = [line for line in lines if line != LARGE_ROW]
+            self.digest.add(lines[kinds - 1 :: kinds])
             if lines:
-                yield b"\n".join([*lines, b""])
+                yield b"\n".join([*lines[::kinds], b""])
         if has_large:
             yield from large(self.digest)
 
 
-def _some(connection: sqlite3.Connection, rows: sqlite3.Cursor) -> list[tuple]:
+def _texts(connection: sqlite3.Connection, query: str, rows_at_once: int) -> Iterator[bytes]:
+    """Yield what a query finds, so many of its rows at once, NUL between them."""
     with as_bytes(connection):
-        return rows.fetchmany(ROWS_AT_ONCE)
+        rows = connection.execute(query)
+    while found := _some(connection, rows, rows_at_once):
+        texts = [text for (text,) in found if text is not None]
+        if texts:
+            yield b"\0".join(texts)
+
+
+def _some(connection: sqlite3.Connection, rows: sqlite3.Cursor, many: int) -> list[tuple]:
+    with as_bytes(connection):
+        return rows.fetchmany(many)
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,7 @@ def digest(connection: sqlite3.Connection, table: TablePlan) -> Digest:
 
 def digest_without_misfits(connection: sqlite3.Connection, table: TablePlan) -> Digest:
     """Return the digest of a table that should have no misfits: whatever else a row may be, its line tells."""
-    return read_through(_mirror_lines(connection, table, EVERY_ROW.of(table, expressions.has_classes(table))))
+    return read_through(_mirror_lines(connection, table, EVERY_ROW, expressions.has_classes(table)))
 
 
 def read_through(part: Lines) -> Digest:
@@ -99,19 +111,42 @@ def read_through(part: Lines) -> Digest:
 
 def of_mirror(connection: sqlite3.Connection, table: TablePlan, rows: Rows = EVERY_ROW) -> Lines:
     """Return the lines of the rows that the mirror can hold."""
-    return _mirror_lines(connection, table, rows.of(table, expressions.fits(table)))
+    return _mirror_lines(connection, table, rows, expressions.fits(table))
 
 
-def _mirror_lines(connection: sqlite3.Connection, table: TablePlan, source: str) -> Lines:
-    is_small = expressions.is_small_line(table)
-    kinds = dict.fromkeys((expressions.mirror_line(table), expressions.digest_line(table)))
-    wanted = ", ".join(f"CASE WHEN {is_small} THEN {line} END" for line in kinds)
+def _mirror_lines(connection: sqlite3.Connection, table: TablePlan, rows: Rows, condition: str) -> Lines:
+    is_small, source = expressions.is_small_line(table), rows.of(table, condition)
+    kinds = list(dict.fromkeys((expressions.mirror_line(table), expressions.digest_line(table))))
+    line = f"CASE WHEN {is_small} THEN {_with_nul(kinds)} ELSE {_with_nul(['char(1)'] * len(kinds))} END"
+    rowid = next((quoted(column.name) for column in table.columns if column.is_rowid), None)
 
     def large(digest: Digest) -> Iterator[bytes]:
         _refuse_too_large(connection, table)
         return pieces.of_mirror(connection, table, f"{source} AND NOT {is_small}", digest)
 
-    return Lines(connection, f"SELECT {wanted} FROM {source}", large)
+    if rows == EVERY_ROW and rowid:
+        texts = _texts(connection, _in_groups(line, quoted(table.name), rowid, condition), 1)
+    else:
+        texts = _texts(connection, f"SELECT {line} FROM {source}", ROWS_AT_ONCE)
+    return Lines(texts, len(kinds), large)
+
+
+def _in_groups(line: str, name: str, rowid: str, condition: str) -> str:
+    """Return the query of a table's lines, those of some rows in one result: a result a row takes a sixth longer."""
+
+    def first_behind(first: str) -> str:
+        return f"(SELECT {rowid} FROM main.{name} WHERE {rowid} >= {first} ORDER BY {rowid} LIMIT 1 OFFSET {ROWS_AT_ONCE})"
+
+    in_group = f"{rowid} BETWEEN group__.first AND ifnull(group__.behind - 1, {LAST_ROWID})"
+    return f"""WITH RECURSIVE group__ (first, behind) AS (
+            SELECT {FIRST_ROWID}, {first_behind(FIRST_ROWID)}
+            UNION ALL SELECT behind, {first_behind("group__.behind")} FROM group__ WHERE behind NOT NULL
+        )
+        SELECT (SELECT group_concat({line}, char(0)) FROM main.{name} AS row__ WHERE {in_group} AND {condition}) FROM group__"""
+
+
+def _with_nul(texts: list[str]) -> str:
+    return " || char(0) || ".join(texts)
 
 
 class Misfits:
@@ -138,9 +173,10 @@ def of_misfits(connection: sqlite3.Connection, table: TablePlan) -> Lines:
         _refuse_too_large(connection, table)
         return pieces.of_misfits(connection, table, f"{source} AND NOT {is_small}", label, digest)
 
-    query = f"""SELECT {_literal(label)} || ',"' || replace(line, '"', '""') || '"', line
+    csv = f"""{_literal(label)} || ',"' || replace(line, '"', '""') || '"'"""
+    query = f"""SELECT ifnull({_with_nul([csv, "line"])}, {_with_nul(["char(1)"] * 2)})
         FROM (SELECT CASE WHEN {is_small} THEN {expressions.misfit_line(table)} END AS line FROM {source})"""
-    return Lines(connection, query, large)
+    return Lines(_texts(connection, query, ROWS_AT_ONCE), 2, large)
 
 
 def rows(connection: sqlite3.Connection, table: TablePlan) -> int:

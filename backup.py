@@ -99,14 +99,17 @@ def copying(settings, sources, target_settings) -> copies.Ahead:
     """Copy the sources one by one, also while the target is being connected to."""
     kept = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
     return copies.Ahead(
-        {name: functools.partial(copies.copy, path, settings.snapshots, kept[name]) for name, path in sources.items()}
+        {
+            name: functools.partial(copies.copy, path, settings.snapshots, settings.check, kept[name])
+            for name, path in sources.items()
+        }
     )
 
 
 def back_up_source(target, settings, name, ahead, options, report):
     """Snapshot, plan, merge, verify, commit: all of it or nothing."""
     run, source = runs.open_run(target, name)
-    with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name), settings.check) as snapshot:
+    with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
         warnings = room.look(target, run, snapshot, settings.max_database_mb)
         with target.transaction():
             openings = runs.lock_source(target, run, source)
@@ -120,7 +123,7 @@ def back_up_source(target, settings, name, ahead, options, report):
             mirrors.mend(target, plan, source)
             must_send_all = options.full or edits or plan.ddl
             run.tables = bring_rows(target, source, snapshot, plan, must_send_all, report)
-            snapshot.finish_check()
+            snapshot.copy.finish_check()
             runs.save(target, run, snapshot, plan, settings.keep_days)
         kept = snapshot.keep_as(snapshot.copy.previous, run=run.run, rows=run.rows)
     exposed = [security.as_sentence(openings)] if openings else []

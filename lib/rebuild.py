@@ -183,7 +183,7 @@ def _differing(path: Path, state: SavedState, kept: Path | None) -> set[str]:
         same = _same_as_snapshot(connection, state, kept)
         others = (table for table in state.tables if table.label not in same)
         found = {table.label for table in others if _digest(connection, table, state) != state.digests[table.label]}
-        checked.result()
+        checked.finish()
     return found
 
 

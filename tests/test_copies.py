@@ -21,11 +21,11 @@ def sources(tmp_path):
 
 
 def all_ahead(sources, tmp_path):
-    return copies.Ahead({name: partial(copies.copy, path, tmp_path / "snapshots") for name, path in sources.items()})
+    return copies.Ahead({name: partial(copies.copy, path, tmp_path / "snapshots", "full") for name, path in sources.items()})
 
 
 def made_up(name):
-    return copies.Copy(Path(name), Path(name), "delete", "", None, "", {})
+    return copies.Copy(Path(name), Path(name), "delete", "", None, "", {}, "full", None)
 
 
 def in_folder(tmp_path):
@@ -59,7 +59,7 @@ def test_another_attempt_gets_another_copy(sources, tmp_path):
     name = next(iter(sources))
     with all_ahead(sources, tmp_path) as ahead:
         one = ahead.copy_of(name)
-        one.path.unlink()
+        one.remove()
         other = ahead.copy_of(name)
     assert other.path.exists()
     assert other.hash == one.hash
@@ -67,7 +67,7 @@ def test_another_attempt_gets_another_copy(sources, tmp_path):
 
 def test_a_copy_that_nobody_wanted_is_removed(sources, tmp_path):
     with all_ahead(sources, tmp_path) as ahead:
-        ahead.copy_of(next(iter(sources))).path.unlink()
+        ahead.copy_of(next(iter(sources))).remove()
     assert in_folder(tmp_path) == []
 
 
@@ -90,7 +90,7 @@ def test_a_copy_that_will_be_kept_is_written_through_to_the_disk(saved_bot, monk
     monkeypatch.setattr(os, "fsync", lambda file: written.append(os.fstat(file).st_ino))
 
     def copied():
-        one = partial(copies.copy, saved_bot.premium, saved_bot.folder / "mine", kept)
+        one = partial(copies.copy, saved_bot.premium, saved_bot.folder / "mine", "full", kept)
         with copies.Ahead({"premium": one, "behind": partial(made_up, "behind")}) as ahead:
             made = ahead.copy_of("premium").path
             ahead.copy_of("behind")  # its turn comes when the first one is on the disk

@@ -152,9 +152,11 @@ def test_the_check_gives_way_to_everybody_else(tmp_path, monkeypatch):
     path = tmp_path / "source.db"
     path.touch()
     ours = os.getpriority(os.PRIO_PROCESS, 0)
-    monkeypatch.setattr(check, "_check", lambda *_: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-    with check.beside(path, "full") as checked:
-        assert checked.result() == min(ours + check.NICE, 19)
+    seen = []
+    monkeypatch.setattr(check, "_check", lambda *_: seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+    with check.beside(path, "full") as checking:
+        checking.finish()
+    assert seen == [min(ours + check.NICE, 19)]
     assert os.getpriority(os.PRIO_PROCESS, 0) == ours
 
 

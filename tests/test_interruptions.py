@@ -275,7 +275,7 @@ def is_running(number):
         return False
 
 
-def test_the_check_ends_before_its_connection_wherever_a_signal_breaks_in(saved_bot, monkeypatch):
+def test_the_check_keeps_its_connection_wherever_a_signal_breaks_in(saved_bot, monkeypatch):
     """A signal may come when the thread is just being started; to close what the thread works on would crash Python."""
     seen, submit = [], futures.ThreadPoolExecutor.submit
 
@@ -297,6 +297,8 @@ def test_the_check_ends_before_its_connection_wherever_a_signal_breaks_in(saved_
     monkeypatch.setattr(futures.ThreadPoolExecutor, "submit", interrupted)
     with pytest.raises(Interrupted), check.beside(saved_bot.premium, "full"):
         pass
+    monkeypatch.undo()
+    check.BESIDE.submit(int).result()
     assert seen == ["begun", "open"]
 
 

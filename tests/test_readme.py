@@ -46,7 +46,8 @@ def test_every_message_in_it_is_one_that_the_scripts_print():
         cell for row in table.splitlines() if row.startswith("| `") for cell in re.findall(r"`([^`]+)`", row.split("|")[1])
     ]
     assert len(messages) > 15
-    printed = "".join(path.read_text() for path in (*REPOSITORY.glob("lib/**/*.py"), *REPOSITORY.glob("tests/test_*.py")))
+    places = ("lib/**/*.py", "tests/test_*.py", "sql/setup/*.sql")
+    printed = "".join(path.read_text() for place in places for path in REPOSITORY.glob(place))
     printed = re.sub(r'"\s+f?"', "", printed)
     for message in messages:
         for part in re.split(r"…|\d+|shop|server", message):

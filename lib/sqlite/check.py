@@ -21,24 +21,50 @@ CONTRADICTION = re.compile(r"(NULL|NUMERIC|TEXT|non-\w+) value in |CHECK constra
 CHECKS = {"full": "integrity_check", "quick": "quick_check"}
 
 
-@contextlib.contextmanager
-def beside(path: Path, check: str) -> Iterator[futures.Future]:
-    """Check the file in a thread, on a connection of its own; stop when nobody waits for the result any more.
+class Checking:
+    """A check in a thread that lets all others go first, one file at a time.
 
-    Wherever a signal breaks in, the thread ends before its connection is closed: SQLite would crash.
+    Wherever a signal breaks in, the thread is done with the file before its connection is closed: SQLite would crash.
     """
-    with contextlib.closing(open_as_it_is(path)) as connection, futures.ThreadPoolExecutor(1, initializer=_give_way) as worker:
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
-        try:
-            yield worker.submit(_check, connection, check)
-        finally:
-            connection.interrupt()
+
+    def __init__(self, path: Path, check: str):
+        self._connection = open_as_it_is(path)
+        self._connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+        self._found = BESIDE.submit(self._run, check)
+
+    def _run(self, check: str) -> None:
+        _check(self._connection, check)
+        self._connection.execute("PRAGMA shrink_memory")  # the next one has begun when this one is closed
+
+    def finish(self) -> None:
+        """Wait until SQLite has looked through the file; raise DatabaseError where it is damaged."""
+        self._found.result()
+
+    def stop(self) -> None:
+        """Nobody waits for the result any more."""
+        while not self._found.cancel() and not self._found.done():
+            self._connection.interrupt()
+            futures.wait([self._found], 0.01)
+        self._connection.close()
+
+
+@contextlib.contextmanager
+def beside(path: Path, check: str) -> Iterator[Checking]:
+    """Check the file while the block does something else."""
+    checking = Checking(path, check)
+    try:
+        yield checking
+    finally:
+        checking.stop()
 
 
 def _give_way() -> None:
     """Let everybody else go first: the check has until the end of the run. Only on Linux a thread has a niceness of its own."""
     if sys.platform == "linux":
         os.nice(NICE)
+
+
+BESIDE = futures.ThreadPoolExecutor(1, initializer=_give_way)
 
 
 def of_file(path: Path) -> None:

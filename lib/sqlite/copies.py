@@ -16,6 +16,7 @@ from pathlib import Path
 from lib import leftovers, stopping
 from lib.errors import Problem, SourceError
 from lib.sqlite import previous
+from lib.sqlite.check import Checking
 
 SUFFIX = "taking"
 COPY_SECONDS = 60
@@ -26,7 +27,8 @@ class Copy:
     """A copy of a source; `hash` is the SHA-256 of the file.
 
     `previous` is where the last run's snapshot is kept, `note` the text of its note when this copy was begun; `known` is what
-    the note says, nothing where the snapshot is not as it was.
+    the note says, nothing where the snapshot is not as it was. `checking` is what SQLite does since the copy was made, nothing
+    where the very same bytes have been checked as thoroughly before.
     """
 
     source: Path
@@ -36,6 +38,8 @@ class Copy:
     previous: Path | None
     note: str
     known: dict
+    check: str
+    checking: Checking | None
 
     @property
     def previous_hash(self) -> str:
@@ -46,8 +50,20 @@ class Copy:
         """Whether another run has kept a snapshot since this copy was begun: then that one may be newer."""
         return previous.note_text(self.previous) != self.note
 
+    def finish_check(self) -> None:
+        """Wait until SQLite has checked the copy; raise SourceError where it is damaged."""
+        if self.checking:
+            with explained(self.source):
+                self.checking.finish()
 
-def copy(source: Path, folder: Path, kept: Path | None = None) -> Copy:
+    def remove(self) -> None:
+        """Remove the file, unless it was moved away."""
+        if self.checking:
+            self.checking.stop()
+        self.path.unlink(missing_ok=True)
+
+
+def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Copy:
     """Copy `source` into `folder`, where whoever asked removes it; raise SourceError for a file that cannot be backed up."""
     _refuse_unusable(source)
     _make_private_folder(folder)
@@ -57,9 +73,12 @@ def copy(source: Path, folder: Path, kept: Path | None = None) -> Copy:
     try:
         note = previous.note_text(kept)
         with explained(source), futures.ThreadPoolExecutor(1) as meanwhile:
-            known = meanwhile.submit(previous.about, kept)
+            about = meanwhile.submit(previous.about, kept)
             journal_mode = _copy(source, path)
-            return Copy(source, path, journal_mode, previous.file_hash(path), kept, note, known.result())
+            file_hash, known = previous.file_hash(path), about.result()
+            is_sound = known.get("hash") == file_hash and known.get("check") in (check, "full")
+            checking = None if is_sound else Checking(path, check)
+        return Copy(source, path, journal_mode, file_hash, kept, note, known, check, checking)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -93,7 +112,7 @@ class Ahead:
         self._thread.shutdown(cancel_futures=True)
         for copy in self._begun.values():
             if not copy.cancelled() and not copy.exception():
-                copy.result().path.unlink(missing_ok=True)
+                copy.result().remove()
 
 
 def _write_through(copying: futures.Future) -> None:

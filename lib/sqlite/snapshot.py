@@ -5,31 +5,25 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from concurrent import futures
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib import private_file
+from lib.errors import SourceError
 from lib.plan import TablePlan
-from lib.sqlite import check as checks
 from lib.sqlite import copies, lines, previous
 from lib.sqlite import schema as schemas
 from lib.sqlite.copies import Copy, explained
 from lib.sqlite.reading import open_read_only
 
-SOUND: futures.Future = futures.Future()
-SOUND.set_result(None)
-
 
 @dataclass
 class Snapshot:
-    """A copy of a source, open read only; `check` is what SQLite checks of it."""
+    """A copy of a source, open read only."""
 
     copy: Copy
     connection: sqlite3.Connection
     schema: schemas.Schema
-    check: str
-    checked: futures.Future
     counted: dict[str, int] = field(default_factory=dict)
 
     def rows(self, table: TablePlan) -> int:
@@ -38,15 +32,10 @@ class Snapshot:
             self.counted[table.label] = lines.rows(self.connection, table)
         return self.counted[table.label]
 
-    def finish_check(self) -> None:
-        """Wait until SQLite has checked the copy; raise SourceError where it is damaged."""
-        with explained(self.copy.source):
-            self.checked.result()
-
     def keep_as(self, place: Path, **about: object) -> list[str]:
         """Make this copy the previous snapshot, in one step; what is told about it stands beside it. Return warnings."""
         self.connection.close()
-        told = {"hash": self.copy.hash, "check": self.check, "journal_mode": self.copy.journal_mode, **about}
+        told = {"hash": self.copy.hash, "check": self.copy.check, "journal_mode": self.copy.journal_mode, **about}
         try:
             private_file.write(previous.note_of(place), json.dumps(told))
             if self.copy.hash == self.copy.previous_hash:
@@ -61,39 +50,24 @@ class Snapshot:
 @contextlib.contextmanager
 def taken(source: Path, folder: Path, check: str) -> Iterator[Snapshot]:
     """Copy `source` into `folder` and check the copy; raise SourceError for a file that cannot be backed up."""
-    with being_checked(copies.copy(source, folder), check) as snapshot:
-        snapshot.finish_check()
+    with being_checked(copies.copy(source, folder, check)) as snapshot:
+        snapshot.copy.finish_check()
         yield snapshot
 
 
 @contextlib.contextmanager
-def being_checked(copy: Copy, check: str) -> Iterator[Snapshot]:
-    """Let SQLite check a copy on another core: `finish_check` before you rely on it.
+def being_checked(copy: Copy) -> Iterator[Snapshot]:
+    """Open a copy while SQLite checks it: `finish_check` before you rely on it.
 
-    The very bytes of the previous snapshot need not be checked again.
     The copy is removed at the end, unless `keep_as` has moved it.
     """
     with contextlib.ExitStack() as stack:
-        stack.callback(copy.path.unlink, missing_ok=True)
-        with explained(copy.source):
-            checked = SOUND if _is_sound(copy, check) else stack.enter_context(checks.beside(copy.path, check))
-            connection = stack.enter_context(contextlib.closing(open_read_only(copy.path)))
-            snapshot = Snapshot(copy, connection, _read_schema(connection, checked), check, checked)
+        stack.callback(copy.remove)
         try:
+            with explained(copy.source):
+                connection = stack.enter_context(contextlib.closing(open_read_only(copy.path)))
+                snapshot = Snapshot(copy, connection, schemas.read(connection))
             yield snapshot
-        except sqlite3.DatabaseError:
-            snapshot.finish_check()  # the check knows better what is wrong
+        except (sqlite3.DatabaseError, SourceError):
+            copy.finish_check()  # the check knows better what is wrong
             raise
-
-
-def _is_sound(copy: Copy, check: str) -> bool:
-    """Whether the very same bytes have been checked as thoroughly before."""
-    return copy.previous_hash == copy.hash and copy.known.get("check") in (check, "full")
-
-
-def _read_schema(connection: sqlite3.Connection, checked: futures.Future) -> schemas.Schema:
-    try:
-        return schemas.read(connection)
-    except sqlite3.DatabaseError:
-        checked.result()
-        raise

@@ -37,7 +37,7 @@ import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib import cli, config, local_runs, log, schedule
 from lib.postgres import last_run, merge, mirrors, room, runs, security
 from lib.postgres.connection import Target
-from lib.reporting import alerts, preview, status
+from lib.reporting import alerts
 from lib.reporting.outcome import Report
 from lib.reporting.words import seconds
 from lib.sqlite import changes, copies
@@ -53,12 +53,16 @@ def main(options, console) -> int:
     sources = config.chosen(settings, options.source)
     log.open_file(settings.log)
     if options.status:
+        from lib.reporting import status
+
         return status.show(settings, sources, options.max_age, console)
     if options.report:
         from lib.reporting import report as page
 
         return page.write(settings, sources, options.report, console)
     if options.dry_run or options.verify:
+        from lib.reporting import preview
+
         compare = preview.changes if options.dry_run else preview.differences
         return preview.show(settings, sources, compare, console)
     if options.every:

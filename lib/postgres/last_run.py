@@ -60,7 +60,7 @@ def _counted(target: Target, source: Source, tables: list[TablePlan]) -> dict[st
         if table.mirror:
             parts.append(statement("count_mirror", label=sql.Literal(table.label), mirror=mirror_of(source, table)))
     counts = {table.label: 0 for table in tables}
-    for label, rows in target.rows(sql.SQL("\nUNION ALL\n").join(parts)):
+    for label, rows in target.rows(statement("count_alone") + sql.SQL("\nUNION ALL\n").join(parts)):
         if label in counts:
             counts[label] += rows
     return counts

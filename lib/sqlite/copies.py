@@ -70,18 +70,20 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
     leftovers.remove_abandoned(folder, SUFFIX)
     path = folder / leftovers.owned_name(source.name, SUFFIX)
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(path.unlink, missing_ok=True)
         note = previous.note_text(kept)
         with explained(source), futures.ThreadPoolExecutor(1) as meanwhile:
             about = meanwhile.submit(previous.about, kept)
             journal_mode = _copy(source, path)
+            checking = Checking(path, check)
+            undo.callback(checking.stop)
             file_hash, known = previous.file_hash(path), about.result()
-            is_sound = known.get("hash") == file_hash and known.get("check") in (check, "full")
-            checking = None if is_sound else Checking(path, check)
+        if known.get("hash") == file_hash and known.get("check") in (check, "full"):
+            checking.stop()
+            checking = None
+        undo.pop_all()
         return Copy(source, path, journal_mode, file_hash, kept, note, known, check, checking)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 class Ahead:
@@ -90,7 +92,8 @@ class Ahead:
     def __init__(self, copies: dict[str, Callable[[], Copy]]):
         self._copies, self._begun = copies, {}
         self._thread = futures.ThreadPoolExecutor(1)
-        self._begin(next(iter(copies)))
+        for name in list(copies)[:2]:
+            self._begin(name)
 
     def copy_of(self, name: str) -> Copy:
         """Return a copy that nobody has had, and begin with the one behind it; whoever asks removes it."""

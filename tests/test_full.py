@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -42,7 +43,10 @@ def test_a_database_that_is_nearly_full_is_a_warning_with_the_days_that_are_left
     )
     sample.live(saved_bot.data, seed=1)
     said = saved_bot.run("backup.py").expect(0).stderr
-    assert f"Warning: the database has {used / MB:.1f} MB of {limit:.1f} MB (" in said
+    ((used_then,),) = saved_bot.query("SELECT pg_database_size(current_database())")
+    told = [float(size) for size in re.findall(rf"Warning: the database has ([\d.]+) MB of {limit:.1f} MB \(", said)]
+    assert told
+    assert used / MB - 0.05 <= min(told) <= max(told) <= used_then / MB + 0.05
     assert "; at the present growth it is full in " in said
 
 

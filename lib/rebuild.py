@@ -177,13 +177,13 @@ def _filled(target: Target, state: SavedState, table: TablePlan, connection: sql
 def _differing(path: Path, state: SavedState, kept: Path | None) -> set[str]:
     """Compare every row with what the run saved, while SQLite checks the file; return the tables that differ."""
     with (
-        check.beside(path, "full") as checked,
+        contextlib.closing(check.Checking(path, "full")) as checking,
         contextlib.closing(open_read_only(path)) as connection,
     ):
         same = _same_as_snapshot(connection, state, kept)
         others = (table for table in state.tables if table.label not in same)
         found = {table.label for table in others if _digest(connection, table, state) != state.digests[table.label]}
-        checked.finish()
+        checking.finish()
     return found
 
 

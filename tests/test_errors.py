@@ -1,5 +1,6 @@
 """Every failure says what happened, what was not touched and what to do; no traceback, no secret."""
 
+import contextlib
 import importlib
 import os
 import shutil
@@ -154,7 +155,7 @@ def test_the_check_gives_way_to_everybody_else(tmp_path, monkeypatch):
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     seen = []
     monkeypatch.setattr(check, "_check", lambda *_: seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
-    with check.beside(path, "full") as checking:
+    with contextlib.closing(check.Checking(path, "full")) as checking:
         checking.finish()
     assert seen == [min(ours + check.NICE, 19)]
     assert os.getpriority(os.PRIO_PROCESS, 0) == ours

@@ -295,7 +295,7 @@ def test_the_check_keeps_its_connection_wherever_a_signal_breaks_in(saved_bot, m
 
     monkeypatch.setattr(check, "_check", long)
     monkeypatch.setattr(futures.ThreadPoolExecutor, "submit", interrupted)
-    with pytest.raises(Interrupted), check.beside(saved_bot.premium, "full"):
+    with pytest.raises(Interrupted), contextlib.closing(check.Checking(saved_bot.premium, "full")):
         pass
     monkeypatch.undo()
     check.BESIDE.submit(int).result()

@@ -5,7 +5,6 @@ import os
 import re
 import sqlite3
 import sys
-from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
 
@@ -40,22 +39,12 @@ class Checking:
         """Wait until SQLite has looked through the file; raise DatabaseError where it is damaged."""
         self._found.result()
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Nobody waits for the result any more."""
         while not self._found.cancel() and not self._found.done():
             self._connection.interrupt()
             futures.wait([self._found], 0.01)
         self._connection.close()
-
-
-@contextlib.contextmanager
-def beside(path: Path, check: str) -> Iterator[Checking]:
-    """Check the file while the block does something else."""
-    checking = Checking(path, check)
-    try:
-        yield checking
-    finally:
-        checking.stop()
 
 
 def _give_way() -> None:

@@ -59,7 +59,7 @@ class Copy:
     def remove(self) -> None:
         """Remove the file, unless it was moved away."""
         if self.checking:
-            self.checking.stop()
+            self.checking.close()
         self.path.unlink(missing_ok=True)
 
 
@@ -77,10 +77,10 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
             about = meanwhile.submit(previous.about, kept)
             journal_mode = _copy(source, path)
             checking = Checking(path, check)
-            undo.callback(checking.stop)
+            undo.callback(checking.close)
             file_hash, known = previous.file_hash(path), about.result()
         if known.get("hash") == file_hash and known.get("check") in (check, "full"):
-            checking.stop()
+            checking.close()
             checking = None
         undo.pop_all()
         return Copy(source, path, journal_mode, file_hash, kept, note, known, check, checking)

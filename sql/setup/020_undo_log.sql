@@ -1,9 +1,9 @@
 -- The undo log: what each run, and everybody else, changed in the mirrors, so that an earlier state can be rebuilt.
 --
 -- A record holds up to a thousand rows as JSON lines, which TOAST compresses: old rows for updates and deletes, only the keys
--- for inserts. A record without a run was made by hand, and gets its number when its transaction commits. To see a state as of an earlier mark, take for each key the oldest
--- record after that mark: an insert means that the row was not there, anything else holds the row as it was; keys without
--- a record are as the mirror has them.
+-- for inserts. A record without a run was made by hand, and gets its number when its transaction commits. To see a state as of
+-- an earlier mark, take for each key the oldest record after that mark: an insert means that the row was not there, anything
+-- else holds the row as it was; keys without a record are as the mirror has them.
 
 CREATE TABLE IF NOT EXISTS {schema}.undo_log (
     record          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -99,7 +99,7 @@ $$;
 
 -- A change by hand is numbered when it commits, and none commits while a run has the source. So every number up to a run's mark is
 -- of a change that the run could see, and every later one of a change that the run's state does not have, however long the
--- transaction had been open. It does not wait: the run may be waiting for the very row.
+-- transaction had been open. It does not wait: the run may be waiting for the very row. The lock is that of lock_source.sql.
 CREATE OR REPLACE FUNCTION {schema}.number_hand_edit() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN

@@ -17,6 +17,7 @@ flags:
   --full            send and compare every row, also of a database whose file has not changed
   --accept-shrink   back up also when a database has lost most of its rows or a table (BACKUP_MAX_SHRINK)
   --accept-exposure back up also when somebody has opened the private schemas to others
+  --accept-moved    back up also when another bot, or this one on another machine or in another folder, made the last backup
   --env-file PATH   settings from this file instead of .env beside the scripts
   --json            one JSON object on stdout, for machines
   --quiet           print failures only
@@ -34,9 +35,10 @@ import functools
 import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import cli, config, local_runs, log, schedule
-from lib.postgres import last_run, merge, mirrors, room, runs, security
+from lib import cli, config, local_runs, log, origin, schedule
+from lib.postgres import last_run, merge, mirrors, proof, room, runs, security
 from lib.postgres.connection import Target
+from lib.postgres.doubt import Doubt
 from lib.reporting import alerts
 from lib.reporting.outcome import Report
 from lib.reporting.words import seconds
@@ -114,38 +116,61 @@ def back_up_source(target, settings, name, ahead, options, report):
     """Snapshot, plan, merge, verify, commit: all of it or nothing."""
     run, source = runs.open_run(target, name)
     with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
-        warnings = room.look(target, run, snapshot, settings.max_database_mb)
+        warnings, previous = room.look(target, run, snapshot, settings.max_database_mb), snapshot.copy.previous
         with target.transaction():
-            openings = runs.lock_source(target, run, source)
+            openings, last = runs.lock_source(target, run, source)
             runs.refuse_outrun(snapshot, name)
-            if not options.accept_exposure:
-                security.refuse_exposure(openings, name)
+            ours = origin.of(settings.sources[name], previous.told)
+            refuse_unless_accepted(name, openings, ours, last, options)
             edits = runs.hand_edits(target, name)
-            plan = mirrors.plan(snapshot, mirrors.read(target, source), source)
-            if not options.accept_shrink:
-                runs.apply_brake(target, source, snapshot, plan, settings.max_shrink)
-            mirrors.mend(target, plan, source)
-            must_send_all = options.full or edits or plan.ddl
-            run.tables = bring_rows(target, source, snapshot, plan, must_send_all, report)
+            present = mirrors.read(target, source)
+            plan = mirrors.plan(snapshot, present, source)
+            before = {} if options.accept_shrink else runs.apply_brake(target, source, snapshot, plan, settings.max_shrink)
+            now = mirrors.mend(target, plan, source, present)
+            unseen = last_run.unseen(target, source, plan, present, previous.note, {mirror for mirror, *_ in edits}, last)
+            must_send_all = options.full or edits or plan.ddl or unseen.suspects
+            is_compared = bring_rows(target, source, snapshot, plan, run, last, unseen, must_send_all, report)
+            if not last["is_restored"]:
+                runs.refuse_replacement(source, before, run.tables, settings.max_shrink)
             snapshot.copy.finish_check()
-            runs.save(target, run, snapshot, plan, settings.keep_days)
-        kept = snapshot.keep_as(snapshot.copy.previous, run=run.run, rows=run.rows)
+            runs.refuse_outrun(snapshot, name)
+            about = ours.as_told | {"compared_all": is_compared, "lost": sorted(unseen.changed)}
+            warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about)
+        noted = last_run.noted(run, snapshot, plan, now, is_compared)
+        kept = snapshot.keep_as(previous.place, belongs_to=settings.owner(name, target.settings.number), **ours.as_told, **noted)
     exposed = [security.as_sentence(openings)] if openings else []
-    for warning in [*warnings, *exposed, *edits, *plan.warnings, *kept]:
+    by_hand = [runs.as_sentence(name, *edit) for edit in edits]
+    for warning in [*warnings, *exposed, *by_hand, *unseen.warnings(source, last), *plan.warnings, *kept]:
         report.warn(warning)
     return run
 
 
-def bring_rows(target, source, snapshot, plan, must_send_all, report):
-    """Send what differs from the last run, or every row where that cannot be relied on."""
+def refuse_unless_accepted(name, openings, ours, last, options) -> None:
+    """Refuse where others can get in, or where the last backup is another bot's, unless it was said that this is right."""
+    if not options.accept_exposure:
+        security.refuse_exposure(openings, name)
+    if not options.accept_moved:
+        origin.refuse_other(name, ours, last, f"python3 backup.py {name} --accept-moved")
+
+
+def bring_rows(target, source, snapshot, plan, run, last, unseen, must_send_all, report) -> bool:
+    """Send what differs from the last run, or every row where that cannot be relied on; return whether every row was compared."""
+    is_due = last_run.is_comparison_due(snapshot)
+    if unseen.reason:
+        report.note(f"{source.name}: every row is sent, because {unseen.reason}.")
     if not must_send_all:
         try:
-            last = last_run.left(target, source, snapshot, plan)
-            confirm = functools.partial(last_run.confirm, target, source, plan.tables, last)
-            return merge.merge(target, source, snapshot, plan.tables, changes.since(last, snapshot, plan.tables), confirm)
-        except last_run.Doubt as doubt:
+            known = last_run.left(snapshot, plan, last)
+            confirm = functools.partial(last_run.confirm, target, source, plan.tables, known)
+            compare = functools.partial(proof.compare, target, source, snapshot, plan.tables) if is_due else merge.rely
+            parts = changes.since(known, snapshot, plan.tables)
+            run.tables = merge.merge(target, source, snapshot, plan.tables, parts, confirm, compare)
+            return is_due
+        except Doubt as doubt:
             report.note(f"{source.name}: every row is sent, because {doubt}.")
-    return merge.merge(target, source, snapshot, plan.tables, changes.every_row(snapshot, plan.tables))
+            unseen.changed |= doubt.changed
+    run.tables = merge.merge(target, source, snapshot, plan.tables, changes.every_row(snapshot, plan.tables))
+    return True
 
 
 def flags() -> cli.Parser:
@@ -156,6 +181,7 @@ def flags() -> cli.Parser:
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--accept-shrink", action="store_true")
     parser.add_argument("--accept-exposure", action="store_true")
+    parser.add_argument("--accept-moved", action="store_true")
     parser.add_argument("--status", action="store_true")
     parser.add_argument("--max-age")
     parser.add_argument("--every")

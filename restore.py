@@ -21,6 +21,7 @@ usage: python3 restore.py [flags]
 Stop the bot first. The file that is replaced is kept as NAME.before-restore-<UTC time>.
 
 flags:
+  --accept-moved    restore also what another bot, or this one on another machine or in another folder, has backed up
   --target N        restore from this target (SUPABASE_DB_URL_2 is 2); else from the one with the newest backup
   --env-file PATH   settings from this file instead of .env beside the scripts
   --json            one JSON object on stdout, for machines
@@ -39,11 +40,12 @@ import sys
 from pathlib import Path
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import choice, cli, config, drill, log, rebuild
+from lib import choice, cli, config, drill, log, origin, rebuild
 from lib.errors import SettingsError
-from lib.postgres import installation
+from lib.postgres import installation, runs
 from lib.postgres.connection import Target
 from lib.reporting import restoring
+from lib.sqlite import previous
 
 
 def main(options, console) -> int:
@@ -71,6 +73,8 @@ def restore(target, settings, sources, report, options, console) -> int:
         states = report.available_states(target, places, options.at)
         if options.table:
             states = report.with_table(states, options.table)
+        if not options.to and not options.dry_run and not options.accept_moved:
+            refuse_other_bots(target, settings, states, places)
         report.plan(target, states, places)
         if options.dry_run or options.table:
             with rebuild.all_rebuilt(target, states, places, settings, console) as files:
@@ -83,8 +87,17 @@ def restore(target, settings, sources, report, options, console) -> int:
         with rebuild.all_rebuilt(target, states, places, settings, console) as files:
             report.put_in_place(files, states, places)
     if not options.to:
-        report.note(target)
+        report.note(target, settings)
     return report.close()
+
+
+def refuse_other_bots(target, settings, states, places) -> None:
+    """A bot whose database is here must not get another one's; a new machine, where there is none, is given what there is."""
+    for name in states:
+        if places[name].exists():
+            ours = origin.of(places[name], previous.read(settings.snapshot_of(name, target.settings.number)))
+            _, last = runs.find_source(target, name)
+            origin.refuse_other(name, ours, last, "python3 restore.py --accept-moved")
 
 
 def restore_local(settings, sources, report, options, console) -> int:
@@ -123,7 +136,7 @@ def agreed(options, console) -> bool:
 
 def flags() -> cli.Parser:
     parser = cli.Parser(__doc__)
-    for flag in ("--yes", "--list", "--dry-run", "--undo", "--local", "--drill"):
+    for flag in ("--yes", "--list", "--dry-run", "--undo", "--local", "--drill", "--accept-moved"):
         parser.add_argument(flag, action="store_true")
     for flag in ("--database", "--to", "--at", "--table"):
         parser.add_argument(flag)

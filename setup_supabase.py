@@ -28,9 +28,10 @@ from pathlib import Path
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up
 from backup import flags as backup_flags
-from lib import checks, cli, config, log
+from lib import checks, cli, config, log, origin
 from lib.errors import SettingsError
 from lib.postgres import analytics, ddl, installation
+from lib.sqlite import previous
 from lib.sqlite import snapshot as snapshots
 
 
@@ -81,6 +82,8 @@ def create(found, target, settings) -> None:
             snapshots.taken(path, settings.snapshots, settings.check) as snapshot,
             target.transaction(),
         ):
+            noted = previous.read(settings.snapshot_of(name, target.settings.number))
+            installation.refuse_other_bot(target, name, origin.of(path, noted))
             tell(installation.install_source(target, name, snapshot))
     if not found.failures:
         with found.step("Analytics views") as tell:

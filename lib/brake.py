@@ -10,6 +10,8 @@ from lib.reporting.words import plural
 FLOOR = 100
 # A table with fewer rows than this may be empty at any time.
 SMALL_TABLE = 10
+# From so much of each table on it is another database.
+REPLACED_PERCENT = 90
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,31 @@ def refuse_sudden_loss(source: str, rows: Rows, max_shrink: int) -> None:
         return
     found = _gone(rows) or _emptied(rows) or _shrunk(rows, max_shrink)
     if found:
-        raise Problem(
-            f"{source} {found}. Is that right?",
-            f"if not, restore it with  python3 restore.py --database {source}\n"
-            f"     if it is right, run  python3 backup.py {source} --accept-shrink",
-        )
+        raise Problem(f"{source} {found}. Is that right?", _remedy(source))
+
+
+def refuse_replacement(source: str, before: dict[str, int], gone: dict[str, int], max_shrink: int) -> None:
+    """Raise Problem where nearly every row of every table was deleted or became another one: that is another database.
+
+    `before` and `gone` count rows by label. One table may be rewritten by ordinary work, and is no alarm while its keys stay.
+    """
+    large = [label for label, rows in before.items() if rows >= SMALL_TABLE]
+    lost = sum(gone.get(label, 0) for label in large)
+    is_replaced = all(gone.get(label, 0) * 100 >= before[label] * REPLACED_PERCENT for label in large)
+    if max_shrink == 100 or lost < FLOOR or not is_replaced:
+        return
+    raise Problem(
+        f"{source} has other rows than it had: {lost:,} of {sum(before.values()):,} are gone or replaced, in every table. "
+        "Is that right?",
+        _remedy(source),
+    )
+
+
+def _remedy(source: str) -> str:
+    return (
+        f"if not, restore it with  python3 restore.py --database {source}\n"
+        f"     if it is right, run  python3 backup.py {source} --accept-shrink"
+    )
 
 
 def _gone(rows: Rows) -> str:

@@ -1,5 +1,6 @@
 """The settings: from the environment, then from .env beside the scripts; every problem is reported at once."""
 
+import glob
 import os
 import re
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from pathlib import Path
 from lib import channels, dotenv, targets
 from lib.channels import Channels
 from lib.errors import SettingsError
+from lib.sqlite import previous
 from lib.start import REPOSITORY
 from lib.targets import TargetSettings
 
@@ -45,7 +47,21 @@ class Settings:
 
     def snapshot_of(self, source: str, target: int = 1) -> Path:
         """Return where the previous snapshot of a source for a target is kept."""
-        return self.snapshots / (f"{source}.db" if target == 1 else f"{source}.target-{target}.db")
+        wanted = self.snapshots / (f"{source}.db" if target == 1 else f"{source}.target-{target}.db")
+        return previous.place_of(wanted, self.owner(source, target))
+
+    def snapshots_of(self, source: str) -> list[Path]:
+        """Return every snapshot that is kept of this source, also for targets that are no longer set."""
+        owners = [self.owner(source, target.number) for target in self.targets]
+        told = {place: previous.read(place) for place in self.snapshots.glob(f"{glob.escape(source)}.*db")}
+        path = str(self.sources[source].resolve())
+        return [place for place, note in told.items() if note.get("path") == path or note.get("belongs_to") in owners]
+
+    def owner(self, source: str, target: int = 1) -> str:
+        """Return to whom a snapshot belongs: source, schema and database; behind a pooler the user's name has the project."""
+        (found,) = (one for one in self.targets if one.number == target)
+        _, _, project = found.user.partition(".")
+        return f"{source} of {self.schema} in {found.name} at {found.host}:{found.port}{project and f', {project}'}"
 
 
 def is_anything_set() -> bool:

@@ -1,5 +1,6 @@
 """The drill: rebuild every source in a temporary folder, from the target alone, and say whether it would have saved the day."""
 
+import platform
 import tempfile
 import time
 from pathlib import Path
@@ -48,6 +49,7 @@ def _of_source(target: Target, settings: Settings, name: str, console: cli.Conso
     seconds = round(time.monotonic() - started, 3)
     if state:
         values = {"source": name, "run": state.run, "seconds": seconds, "rows": state.rows, "error": error}
+        values["machine"] = platform.node()
         target.run("note_drill", values)
     if not error:
         where = "" if len(settings.targets) == 1 else f" → {target.settings.label}"
@@ -64,7 +66,9 @@ def _of_source(target: Target, settings: Settings, name: str, console: cli.Conso
 
 def _compared(built: Path, kept: Path, state: SavedState) -> str:
     """Compare with the snapshot of the same run, where this machine has it; raise Problem where they differ."""
-    if not kept.exists() or previous.file_hash(kept) != state.snapshot_hash:
-        return "every row compared with what the run recorded (its snapshot is not on this machine)"
-    rebuild.refuse_difference(built, kept, state)
-    return "identical to the snapshot"
+    found = previous.look(kept)
+    if found.hash == state.snapshot_hash:
+        rebuild.refuse_difference(built, kept, state)
+        if found.is_untouched:
+            return "identical to the snapshot"
+    return "every row compared with what the run recorded (its snapshot is not on this machine)"

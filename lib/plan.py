@@ -73,12 +73,14 @@ class TablePlan:
 
 @dataclass(frozen=True)
 class Mirror:
-    """A table of the mirror schema, as Postgres describes it."""
+    """A table of the mirror schema, as Postgres describes it; `is_watched` where the undo log sees all its changes."""
 
     name: str
     columns: dict[str, dict]
     key: tuple[str, ...]
     unique: dict[str, tuple[str, ...]]
+    oid: int = 0
+    is_watched: bool = True
 
 
 @dataclass

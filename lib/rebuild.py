@@ -94,17 +94,18 @@ class LocalState:
     rows: int
     journal_mode: str
     path: Path
+    hash: str
 
 
 def local_state(paths: list[Path], name: str) -> LocalState:
     """Describe the newest of the snapshots kept for several targets; raise SourceError where none has a note that fits."""
-    notes = {path: note for path in paths if (note := previous.about(path))}
+    notes = {path: note for path in paths if (note := previous.look(path).note)}
     if not notes:
         raise SourceError(f"there is no snapshot of {name} on this machine.", f"python3 restore.py --database {name}")
     path = max(notes, key=lambda path: path.stat().st_mtime)
     note = notes[path]
     taken = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(path.stat().st_mtime))
-    return LocalState(Source(name, ""), note["run"], taken, note["rows"], note["journal_mode"], path)
+    return LocalState(Source(name, ""), note["run"], taken, note["rows"], note["journal_mode"], path, note["hash"])
 
 
 @contextlib.contextmanager
@@ -117,10 +118,17 @@ def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterat
             with _explained(places[name]):
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
                 shutil.copyfile(state.path, path)
+                _refuse_other_file(path, state)
                 check.of_file(path)
                 writer.set_journal_mode(path, {"pragmas": {"journal_mode": state.journal_mode}})
             files[name] = Rebuilt(path, [])
         yield files
+
+
+def _refuse_other_file(copy: Path, state: LocalState) -> None:
+    """Raise Problem where what was copied is not what was described: a run may put its snapshot there at any time."""
+    if previous.file_hash(copy) != state.hash:
+        raise Problem(f"{state.path} was replaced in the meantime.", "run it again")
 
 
 @contextlib.contextmanager
@@ -189,10 +197,11 @@ def _differing(path: Path, state: SavedState, kept: Path | None) -> set[str]:
 
 def _same_as_snapshot(connection: sqlite3.Connection, state: SavedState, kept: Path | None) -> set[str]:
     """Return the tables that are as in the run's own snapshot, where this machine has it."""
-    note = previous.about(kept)
-    if not note or note["hash"] != state.snapshot_hash:
+    found = previous.look(kept)
+    if found.hash != state.snapshot_hash:
         return set()
-    return alike.alike_tables(connection, kept, state.tables, state.misfits)
+    same = alike.alike_tables(connection, kept, state.tables, state.misfits)
+    return same if found.is_untouched else set()
 
 
 def refuse_difference(built: Path, original: Path, state: SavedState) -> None:

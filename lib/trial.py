@@ -26,7 +26,7 @@ from lib.targets import TargetSettings
 # Above this, the round trip uses sample databases: a copy of the real ones might fill a small plan.
 MOST_BYTES = 50_000_000
 SUFFIX = "trying"
-OPTIONS = Namespace(accept_shrink=True, accept_exposure=False, full=False)
+OPTIONS = Namespace(accept_shrink=True, accept_exposure=False, accept_moved=False, full=False)
 
 
 @contextlib.contextmanager

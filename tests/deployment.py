@@ -62,7 +62,7 @@ class Deployment:
 
     def back_up(self, accept_shrink: bool = True, full: bool = False) -> dict[str, tuple[int, int, int]]:
         """Back up, and return inserted, updated and deleted rows of each table that changed."""
-        options = Namespace(accept_shrink=accept_shrink, accept_exposure=False, full=full)
+        options = Namespace(accept_shrink=accept_shrink, accept_exposure=False, accept_moved=False, full=full)
         report = back_up_all(self.settings, self.settings.sources, options, trial.silent())
         if report.failures:
             raise report.failures[0]

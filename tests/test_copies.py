@@ -13,6 +13,7 @@ from lib import config, trial
 from lib.errors import SourceError
 from lib.postgres import runs
 from lib.sqlite import copies, sample
+from lib.sqlite.previous import Previous
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def all_ahead(sources, tmp_path):
 
 
 def made_up(name):
-    return copies.Copy(Path(name), Path(name), "delete", "", None, "", {}, "full", None)
+    return copies.Copy(Path(name), Path(name), "delete", "", Previous(None, {}, {}, ()), "full", None)
 
 
 def in_folder(tmp_path):
@@ -106,7 +107,10 @@ def test_a_copy_that_will_be_kept_is_written_through_to_the_disk(saved_bot, monk
 def test_an_older_copy_is_not_saved_over_a_newer_one(saved_bot, monkeypatch):
     """Another run saves the source while this one waits for its turn; then a new copy is taken."""
     settings = config.load(saved_bot.folder / ".env")
-    sources, options = {"user_requests": saved_bot.requests}, Namespace(accept_shrink=False, accept_exposure=False, full=False)
+    sources, options = (
+        {"user_requests": saved_bot.requests},
+        Namespace(**dict.fromkeys(("accept_shrink", "accept_exposure", "accept_moved", "full"), False)),
+    )
     lock, others = runs.lock_source, []
 
     def outrun(*arguments):
@@ -117,5 +121,5 @@ def test_an_older_copy_is_not_saved_over_a_newer_one(saved_bot, monkeypatch):
 
     monkeypatch.setattr(runs, "lock_source", outrun)
     report = back_up_all(settings, sources, options, trial.silent())
-    assert [run.outcome for run in report.runs] == ["saved"]
+    assert [run.outcome for run in report.runs] == ["saved"], report.failures
     assert saved_bot.query("SELECT count(*) FROM backup_user_requests.user_requests WHERE gift_name = 'newer'") == [(1,)]

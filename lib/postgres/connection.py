@@ -15,7 +15,7 @@ from psycopg2 import sql
 
 from lib import __version__, stopping
 from lib.errors import Locked, MayPass, Problem, Unreachable
-from lib.postgres import limits
+from lib.postgres import limits, literal
 from lib.postgres.copying import Given, Take, Taken
 from lib.postgres.explain import connection_problem, statement_problem
 from lib.postgres.retry import Patience
@@ -32,7 +32,10 @@ KEEPALIVE = {
     "tcp_user_timeout": 60000,
 }
 COPY_BYTES = 1 << 16
+# Before a statement outside a transaction: no name must lead to what others have put into a schema of the role's path.
+ALONE = "SET LOCAL search_path = pg_catalog, pg_temp;\n"
 OUTAGES = (MayPass, Unreachable)
+literal.register()
 Result = TypeVar("Result")
 
 
@@ -124,6 +127,11 @@ class Target:
 
     def rows(self, query: sql.Composable | str, values: Any = None) -> list[tuple]:
         """Run a statement, one round trip, and return its rows."""
+        is_alone = self.connection.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE
+        query = sql.SQL(query) if isinstance(query, str) else query
+        return self._rows(sql.SQL(ALONE) + query if is_alone else query, values)
+
+    def _rows(self, query: sql.Composable, values: Any = None) -> list[tuple]:
         with self._call() as cursor:
             cursor.execute(query, values)
             return cursor.fetchall() if cursor.description else []
@@ -174,7 +182,7 @@ class Target:
 
     def _begin(self, isolation: str) -> None:
         timeout = sql.Literal(f"{limits.STATEMENT_SECONDS:.0f}s")
-        self.run("begin", isolation=sql.SQL(isolation), statement_timeout=timeout)
+        self._rows(statement("begin", isolation=sql.SQL(isolation), statement_timeout=timeout))
 
     def _commit(self) -> None:
         try:

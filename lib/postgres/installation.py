@@ -6,8 +6,10 @@ from pathlib import Path
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
 
+from lib import origin
 from lib.config import Settings
 from lib.errors import Problem
+from lib.origin import Origin
 from lib.plan import Plan, Source
 from lib.postgres import mirrors, release
 from lib.postgres.connection import Target
@@ -45,6 +47,13 @@ def install(target: Target) -> None:
     claim(target, target.schema, release.comment(target.schema))
 
 
+def refuse_other_bot(target: Target, name: str, ours: Origin) -> None:
+    """Raise Problem where the source's mirrors are another bot's: they must not be altered for this one."""
+    found = target.run("find_source", {"source": name})
+    if found:
+        origin.refuse_other(name, ours, found[0][2], f"python3 backup.py {name} --accept-moved")
+
+
 def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
     """Create the mirrors of one source, and say what was done.
 
@@ -62,8 +71,9 @@ def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
     before = mirrors.read(target, source)
     if hand_written(name).exists():
         target.rows(hand_written(name).read_text(encoding="utf-8"))
-    plan = mirrors.plan(snapshot, mirrors.read(target, source), source)
-    mirrors.mend(target, plan, source)
+    present = mirrors.read(target, source)
+    plan = mirrors.plan(snapshot, present, source)
+    mirrors.mend(target, plan, source, present)
     mirrors.watch(target, source)
     target.run("make_private", {"mirror_schema": source.mirror_schema})
     target.run("let_write", {"mirror_schema": source.mirror_schema, "writer": writer_name(target)})

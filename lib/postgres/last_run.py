@@ -1,56 +1,157 @@
-"""What the last saved run left in the mirrors, where that can be relied on: then only what differs from it must be sent."""
+"""What the last saved run left in the mirrors, where that can be relied on: then only what differs from it must be sent.
+
+Relied on is what this machine has noted itself beside its snapshot. What Postgres says may have been written by anybody with the
+password, and is only compared with it.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from psycopg2 import sql
 
 from lib.part import LastRun, TableResult
-from lib.plan import Plan, Source, TablePlan
-from lib.postgres import runs
+from lib.plan import Mirror, Plan, Source, TablePlan
+from lib.postgres import proof, runs
 from lib.postgres.connection import Target
+from lib.postgres.doubt import Doubt
 from lib.postgres.statements import mirror_of, statement
 from lib.sqlite.snapshot import Snapshot
 
+# Cheap looks cannot see everything: so often, every row is compared.
+COMPARE_SECONDS = 24 * 3600 - 600
+SHOWN = 5
+LEFT = "what the last run left"
+OTHERS_ACT = "the mirrors have triggers or foreign keys that are not ours, which may change what is merged"
 
-class Doubt(Exception):
-    """Why the mirrors may not hold what the last run left."""
 
-
-def left(target: Target, source: Source, snapshot: Snapshot, plan: Plan) -> LastRun:
+def left(snapshot: Snapshot, plan: Plan, last: dict) -> LastRun:
     """Return what the last run left; raise Doubt where every row must be sent.
 
     The caller has made sure that nobody has changed the mirrors' rows since: the undo log would have it.
     """
-    values = {"source": source.name, "schema": target.schema, "mirror_schema": source.mirror_schema}
-    found = target.run("last_left", values | {"definition": runs.definition(snapshot, plan)})
-    doubt = _doubt(found, snapshot, plan)
-    if doubt:
+    if doubt := _doubt(snapshot, plan, last):
         raise Doubt(doubt)
-    printable = {table.label: table.printable for table in plan.tables}
+    note, printable = snapshot.copy.previous.note, {table.label: table.printable for table in plan.tables}
     results = {
-        label: TableResult(label, printable[label], rows, misfits, digest=int(digest))
-        for *_, label, rows, misfits, digest in found
+        label: TableResult(label, printable[label], rows, misfits, digest=digest)
+        for label, (rows, misfits, digest) in note["tables"].items()
     }
-    return LastRun(found[0][0], results)
+    return LastRun(note["hash"], results)
+
+
+def _doubt(snapshot: Snapshot, plan: Plan, last: dict) -> str:
+    previous = snapshot.copy.previous
+    if last["run"] is None:
+        return "this is the first run"
+    if not previous.note:
+        is_there = previous.place.exists()
+        return "the previous snapshot is damaged" if is_there else "there is no previous snapshot on this machine"
+    if not is_of(last, previous.note):
+        return "the previous snapshot is not the last run's"
+    if previous.note["definition"] != fingerprint(snapshot, plan) or previous.note["tables"].keys() != {
+        table.label for table in plan.tables
+    }:
+        return "the schema has changed"
+    return OTHERS_ACT if last["others_act"] else ""
+
+
+def is_of(last: dict, note: dict) -> bool:
+    """Whether a snapshot's note is that of the last saved run."""
+    return bool(note) and (note["run"], note["hash"]) == (last["run"], last["snapshot_hash"])
+
+
+def noted(run: runs.Run, snapshot: Snapshot, plan: Plan, mirrors: dict[str, Mirror], is_compared: bool) -> dict:
+    """Return what is noted beside the snapshot: "tables" as {label: [rows, misfits, digest]}, "mirrors" as {name: oid}, …"""
+    before = snapshot.copy.previous.note.get("compared_at", 0)
+    return {
+        "run": run.run,
+        "rows": run.rows,
+        "definition": fingerprint(snapshot, plan),
+        "tables": {table.label: [table.rows, table.misfits, table.digest] for table in run.tables},
+        "mirrors": {name: mirror.oid for name, mirror in mirrors.items()},
+        "compared_at": time.time() if is_compared else before,
+    }
+
+
+def is_comparison_due(snapshot: Snapshot) -> bool:
+    """Whether it is a day ago that every row was compared; a clock that was set back must not put it off."""
+    return not 0 <= time.time() - snapshot.copy.previous.note.get("compared_at", 0) < COMPARE_SECONDS
+
+
+def fingerprint(snapshot: Snapshot, plan: Plan) -> str:
+    return hashlib.md5(runs.definition(snapshot, plan).encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass
+class Unseen:
+    """What the undo log may have missed: tables of which it is suspected, and the labels of those of which it is certain."""
+
+    suspects: list[TablePlan]
+    changed: set[str]
+
+    def warnings(self, source: Source, last: dict) -> list[str]:
+        found, heal = [], "" if source.may_alter else " Run setup_supabase.py once as the user postgres."
+        if self.suspects:
+            found.append(
+                f"{source.name}: somebody may have changed {_listed(table.printable for table in self.suspects)} without the "
+                f"undo log seeing it: it was switched off or emptied, or the mirror is another table. Every row was sent.{heal}"
+            )
+        if self.changed:
+            found.append(
+                f"{source.name}: {_listed(self.changed)} had been changed behind the undo log's back, and is as the bot's "
+                f"database again. What runs up to {last['run']} left there may not come back; restore.py --list marks them."
+            )
+        return found
+
+    @property
+    def reason(self) -> str:
+        """Return why every row is sent, or nothing."""
+        if not self.suspects:
+            return ""
+        return f"the mirrors no longer hold {LEFT}" if self.changed else "the undo log may have missed a change"
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:SHOWN]) + (f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else "")
+
+
+def unseen(
+    target: Target, source: Source, plan: Plan, present: dict[str, Mirror], note: dict, edited: set[str], last: dict
+) -> Unseen:
+    """Look whether the undo log may have missed a change; `present` are the mirrors as they were found, `edited` those changed by
+    hand."""
+    suspects = _suspects(plan, present, note, last)
+    held = proof.held_digests(target, source, suspects) if suspects else {}
+    left = note["tables"] if is_of(last, note) else {}
+    # Where there are changes by hand as well, or nothing is noted here, it cannot be told, and is taken for granted.
+    same = {label for label, digest in held.items() if left.get(label, [None])[::2] == [digest.rows, digest.total]}
+    return Unseen(suspects, {table.label for table in suspects if table.mirror in edited} | (held.keys() - same))
+
+
+def _suspects(plan: Plan, present: dict[str, Mirror], note: dict, last: dict) -> list[TablePlan]:
+    """Return the tables whose mirror lacks a trigger or is another one than it was; all, where the undo log was touched."""
+    if last["run"] is None:
+        return []
+    if not last["is_watched"] or not last["is_complete"]:
+        return plan.tables
+    known = note["mirrors"] if is_of(last, note) else {}
+    return [table for table in plan.tables if table.mirror and not _is_as_it_was(table, present, known)]
+
+
+def _is_as_it_was(table: TablePlan, present: dict[str, Mirror], known: dict[str, int]) -> bool:
+    mirror, oid = present.get(table.mirror), known.get(table.mirror)
+    return mirror.is_watched and oid in (None, mirror.oid) if mirror else oid is None
 
 
 def confirm(target: Target, source: Source, tables: list[TablePlan], last: LastRun) -> None:
     """Raise Doubt where the numbers of rows are not as they were left: what went with a dropped table is not in the undo log."""
-    if _counted(target, source, tables) != {label: result.rows for label, result in last.left.items()}:
-        raise Doubt("the mirrors no longer hold what the last run left")
-
-
-def _doubt(found: list[tuple], snapshot: Snapshot, plan: Plan) -> str:
-    if not found:
-        return "this is the first run"
-    copy, (snapshot_hash, is_same_definition, others_act) = snapshot.copy, found[0][:3]
-    if snapshot_hash not in (copy.hash, copy.previous_hash):
-        if not copy.previous.exists():
-            return "there is no previous snapshot on this machine"
-        return "the previous snapshot is damaged" if not copy.previous_hash else "the previous snapshot is not the last run's"
-    if not is_same_definition or {label for _, _, _, label, *_ in found} != {table.label for table in plan.tables}:
-        return "the schema has changed"
-    if others_act:
-        return "the mirrors have triggers or foreign keys that are not ours, which may change what is merged"
-    return ""
+    counted = _counted(target, source, tables)
+    changed = [label for label, result in last.left.items() if counted[label] != result.rows]
+    if changed:
+        raise Doubt(f"the mirrors no longer hold {LEFT}", changed)
 
 
 def _counted(target: Target, source: Source, tables: list[TablePlan]) -> dict[str, int]:

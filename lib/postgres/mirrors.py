@@ -13,14 +13,14 @@ from lib.sqlite.snapshot import Snapshot
 
 
 def read(target: Target, source: Source) -> dict[str, Mirror]:
-    found = target.run("read_mirrors", {"mirror_schema": source.mirror_schema})
-    return {name: _mirror(name, columns, constraints or {}) for name, columns, constraints in found}
+    found = target.run("read_mirrors", {"mirror_schema": source.mirror_schema, "source": source.name})
+    return {name: _mirror(name, columns, constraints or {}, *about) for name, columns, constraints, *about in found}
 
 
-def _mirror(name: str, columns: dict[str, dict], constraints: dict[str, dict]) -> Mirror:
+def _mirror(name: str, columns: dict[str, dict], constraints: dict[str, dict], oid: int, is_watched: bool) -> Mirror:
     key = next((tuple(found["columns"]) for found in constraints.values() if found["type"] == "p"), ())
     unique = {name: tuple(found["columns"]) for name, found in constraints.items() if found["type"] == "u"}
-    return Mirror(name, columns, key, unique)
+    return Mirror(name, columns, key, unique, oid, is_watched)
 
 
 def plan(snapshot: Snapshot, mirrors: dict[str, Mirror], source: Source) -> Plan:
@@ -128,13 +128,16 @@ def _is_unique(unique: tuple[str, ...], table: Table, columns: dict) -> bool:
     )
 
 
-def mend(target: Target, planned: Plan, source: Source) -> None:
-    """Run the plan's DDL, and close again whatever it opened."""
-    if not planned.ddl:
-        return
-    target.rows("\n".join(planned.ddl))
-    watch(target, source)
-    target.run("make_private", {"mirror_schema": source.mirror_schema})
+def mend(target: Target, planned: Plan, source: Source, present: dict[str, Mirror]) -> dict[str, Mirror]:
+    """Run the plan's DDL, close again what it opened, let the undo log see all changes; return the mirrors as they are now."""
+    if planned.ddl:
+        target.rows("\n".join(planned.ddl))
+        watch(target, source)
+        target.run("make_private", {"mirror_schema": source.mirror_schema})
+        return read(target, source)
+    if source.may_alter and not all(mirror.is_watched for mirror in present.values()):
+        watch(target, source)
+    return present
 
 
 def watch(target: Target, source: Source) -> None:

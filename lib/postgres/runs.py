@@ -16,6 +16,8 @@ from lib.postgres.connection import Target
 from lib.redact import clean
 from lib.sqlite.snapshot import Snapshot
 
+OUTRUN = "{} was backed up by another run in the meantime."
+
 
 @dataclass
 class Run:
@@ -62,40 +64,57 @@ def open_run(target: Target, source: str) -> tuple[Run, Source]:
     return Run(number, source, target.host, database_bytes), Source(source, mirror_schema, may_alter)
 
 
-def find_source(target: Target, name: str) -> Source:
+def find_source(target: Target, name: str) -> tuple[Source, dict]:
+    """Return where the source's mirrors are, and whose the last saved run was: {"origin", "machine", "path", "run", "at"}."""
     found = target.run("find_source", {"source": name})
     if not found:
         raise _not_set_up(target, name)
-    return Source(name, *found[0])
+    mirror_schema, may_alter, last = found[0]
+    return Source(name, mirror_schema, may_alter), last
 
 
 def _not_set_up(target: Target, name: str) -> Problem:
     return Problem(f"{target.host} has no mirrors for {name}.", "python3 setup_supabase.py")
 
 
-def lock_source(target: Target, run: Run, source: Source) -> list[str]:
-    """Take the source until the transaction ends; raise Problem where another run has it. Return every way in for others."""
-    values = {"lock": f"{target.schema}.{run.source}", "source": run.source, "run": run.run}
-    values |= {"schema": target.schema, "mirror_schema": source.mirror_schema}
-    ((is_ours, other, since, machine, openings),) = target.run("lock_source", values)
+def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], dict]:
+    """Take the source until the transaction ends; raise Problem where another run has it.
+
+    Return every way in for others, and what sql/statements/lock_source.sql tells of the last saved run.
+    """
+    values = {"source": run.source, "run": run.run, "schema": target.schema, "mirror_schema": source.mirror_schema}
+    ((is_ours, other, since, machine, has_ended, openings, last),) = target.run("lock_source", values)
+    if has_ended:
+        raise MayPass(OUTRUN.format(source.name), "wait until it has ended")
     if not is_ours:
         who = f"run {other} on {machine}, since {since} UTC" if other else "a restore or a setup"
         raise Locked(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
-    target.run("close_dead_runs", {"source": run.source, "run": run.run})
-    return openings
+    return openings, last
 
 
 def refuse_outrun(snapshot: Snapshot, source: str) -> None:
-    """Raise MayPass where another run has saved this source since the copy was begun; the next attempt takes a new copy."""
-    if snapshot.copy.is_outrun:
-        raise MayPass(f"{source} was backed up by another run in the meantime.", "wait until it has ended")
+    """Raise MayPass where the previous snapshot has changed since the copy was begun; the next attempt takes a new copy.
+
+    As a rule another run has saved this source; then that one's copy may be newer than ours.
+    """
+    if not snapshot.copy.previous.is_untouched:
+        raise MayPass(OUTRUN.format(source), "wait until it has ended")
 
 
-def apply_brake(target: Target, source: Source, snapshot: Snapshot, planned: Plan, max_shrink: int) -> None:
-    """Refuse a source that has suddenly lost most of its rows since it was last known to be good."""
+def apply_brake(target: Target, source: Source, snapshot: Snapshot, planned: Plan, max_shrink: int) -> dict[str, int]:
+    """Refuse a source that has suddenly lost most of its rows since it was last known to be good; return the rows of then."""
     before = dict(target.run("rows_before", {"source": source.name}))
     now = {table.label: snapshot.rows(table) for table in planned.tables if not table.is_internal}
     brake.refuse_sudden_loss(source.name, brake.Rows(before, now), max_shrink)
+    return before
+
+
+def refuse_replacement(source: Source, before: dict[str, int], results: list[TableResult], max_shrink: int) -> None:
+    """Refuse a source whose rows are nearly all others than before, though as many."""
+    deleted = {table.label: table.deleted for table in results}
+    changed = {table.label: table.deleted + table.updated for table in results}
+    is_rewritten = sum(1 for rows in before.values() if rows >= brake.SMALL_TABLE) > 1
+    brake.refuse_replacement(source.name, before, changed if is_rewritten else deleted, max_shrink)
 
 
 def definition(snapshot: Snapshot, planned: Plan) -> str:
@@ -108,23 +127,27 @@ def definition(snapshot: Snapshot, planned: Plan) -> str:
     return json.dumps(found)
 
 
-def save(target: Target, run: Run, snapshot: Snapshot, planned: Plan, keep_days: int) -> None:
-    """Record what the run did, in the transaction that did it."""
+def save(target: Target, run: Run, snapshot: Snapshot, planned: Plan, keep_days: int, about: dict) -> list[str]:
+    """Record what the run did, in the transaction that did it, with what there is to say `about` it. Return warnings."""
     found = {"snapshot_hash": snapshot.copy.hash, "snapshot_bytes": snapshot.copy.path.stat().st_size, "rows": run.rows}
-    found["bytes_sent"] = sum(table.bytes_sent for table in run.tables)
+    found |= {"bytes_sent": sum(table.bytes_sent for table in run.tables), "machine_time": time.time(), **about}
     values = {"run": run.run, "source": run.source, "definition": definition(snapshot, planned), "keep_days": keep_days}
     values |= {"found": json.dumps(found), "tables": json.dumps([asdict(table) for table in run.tables])}
-    target.run("save_run", values)
+    ((clocks,),) = target.run("save_run", values)
     run.outcome = "saved"
+    return [f"{run.source}: {clocks} (UTC). History was not pruned; set the clock that is wrong."] if clocks else []
 
 
-def hand_edits(target: Target, source: str) -> list[str]:
-    """Say what people changed in the mirrors since the last saved run."""
-    return [
+def hand_edits(target: Target, source: str) -> list[tuple[str, str, int, str]]:
+    """Return what people changed since the last saved run, as (mirror, operation, number of rows, some of their keys)."""
+    return target.run("hand_edits", {"source": source})
+
+
+def as_sentence(source: str, mirror: str, operation: str, rows: int, keys: str) -> str:
+    return (
         f"{source}.{mirror}: somebody changed the mirror by hand ({operation} of {rows:,} row{'s' * (rows != 1)}: {keys}). "
         "It is in the undo log, and the mirror is as the bot's database again."
-        for mirror, operation, rows, keys in target.run("hand_edits", {"source": source})
-    ]
+    )
 
 
 @contextlib.contextmanager

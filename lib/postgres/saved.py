@@ -53,7 +53,7 @@ def run_at(target: Target, source: str, run: int | None, time: datetime | None) 
 
 def restore_points(target: Target, source: str) -> list[dict]:
     """Return the saved runs of a source, newest first."""
-    fields = ("run", "finished_at", "rows", "bytes", "restorable", "changes", "proven_at")
+    fields = ("run", "finished_at", "rows", "bytes", "restorable", "changes", "proven_at", "lost")
     return [dict(zip(fields, found, strict=True)) for found in target.run("restore_points", {"source": source})]
 
 

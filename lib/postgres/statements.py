@@ -16,7 +16,7 @@ DIGEST_CELL = {
     "bigint": "coalesce({c}::text, '')",
     "boolean": "coalesce({c}::int::text, '')",
     "text": """coalesce('"' || replace({c}, '"', '""') || '"', '')""",
-    "bytea": r"""coalesce('"\x' || upper(encode({c}, 'hex')) || '"', '')""",
+    "bytea": r"""coalesce(E'"\\x' || upper(encode({c}, 'hex')) || '"', '')""",
     "double precision": "coalesce(encode(float8send({c}), 'hex'), '')",
 }
 # How a cell is read back: a boolean comes back as the integer that it was.

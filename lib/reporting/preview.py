@@ -36,10 +36,11 @@ def show(settings: Settings, sources: dict[str, Path], compare: Compare, console
 
 
 def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare) -> list[dict]:
-    source = runs.find_source(target, name)
+    source, _ = runs.find_source(target, name)
     with snapshots.taken(path, settings.snapshots, settings.check) as snapshot, target.rehearsal():
-        plan = mirrors.plan(snapshot, mirrors.read(target, source), source)
-        mirrors.mend(target, plan, source)
+        present = mirrors.read(target, source)
+        plan = mirrors.plan(snapshot, present, source)
+        mirrors.mend(target, plan, source, present)
         found = compare(target, source, snapshot, plan.tables)
         return [{"source": name, "target": target.host} | table for table in found]
 

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib import cli, log, printable, rebuild
+from lib import cli, log, origin, printable, rebuild
 from lib.config import Settings
 from lib.errors import Problem, SourceError
 from lib.postgres import saved
@@ -12,7 +12,7 @@ from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
 from lib.rebuild import LocalState, Rebuilt
 from lib.reporting.words import moment, plural, size
-from lib.sqlite import difference, swap
+from lib.sqlite import difference, previous, swap
 
 UNTOUCHED = "The SQLite files were not touched."
 LISTED_RUNS = 200
@@ -25,9 +25,10 @@ def list_points(target: Target, sources: dict[str, Path], console: cli.Console) 
     for point in points:
         mark = "✅" if point["restorable"] else "  "
         proven = f", proven {point['proven_at']} UTC" if point["proven_at"] else ""
+        lost = f", without {', '.join(map(printable.name, point['lost']))}" if point["lost"] else ""
         console.say(
             f"{mark} run {point['run']}  {point['source']}  {point['finished_at']} UTC  {plural(point['rows'], 'row')}, "
-            f"{plural(point['changes'] or 0, 'change')}, {size(point['bytes'] or 0)}{proven}"
+            f"{plural(point['changes'] or 0, 'change')}, {size(point['bytes'] or 0)}{proven}{lost}"
         )
     copies = [str(copy) for path in sources.values() for copy in swap.safety_copies(path)]
     for copy in copies:
@@ -76,9 +77,7 @@ class Report:
         found = {}
         for name in places:
             with self.failures_reported(SourceError):
-                found[name] = rebuild.local_state(
-                    [settings.snapshot_of(name, target.number) for target in settings.targets], name
-                )
+                found[name] = rebuild.local_state(settings.snapshots_of(name), name)
                 state = found[name]
                 self.console.say(f"  {name}: the snapshot of run {state.run}, {state.finished_at} UTC → {places[name]}")
         return found
@@ -144,11 +143,13 @@ class Report:
                 if kept:
                     self.console.say(f"   what that restore had put there is {kept}")
 
-    def note(self, target: Target) -> None:
-        """Tell the target what was restored, so that the next backup knows why the size has changed."""
+    def note(self, target: Target, settings: Settings) -> None:
+        """Tell the target what was restored and where: then the next backup knows why the size has changed, and whose it is."""
         for found in self.restored:
             with self.failures_reported():
-                target.run("note_restore", {"source": found["source"], "run": found["run"]})
+                noted = previous.read(settings.snapshot_of(found["source"], target.settings.number))
+                about = origin.of(Path(found["path"]), noted).as_told
+                target.run("note_restore", {"source": found["source"], "run": found["run"], **about})
 
     def close(self) -> int:
         if not self.restored:

@@ -1,5 +1,6 @@
 """Answer `backup.py --status`: in one screen, how each source is doing on each target."""
 
+import platform
 from pathlib import Path
 
 from lib import cli, health
@@ -53,6 +54,7 @@ def _as_text(block: Health, settings: Settings) -> str:
     lines += [f"  last success: {_success(block)}", *_failure(block), *_expected(block)]
     if not block.problem:
         lines += [f"  restore points: {_points(block)}", f"  last proven restorable: {_proven(block)}"]
+        lines.append(f"  every row last compared: {_compared(block)}")
         lines.append(f"  database size: {fill(block.found['database_bytes'], settings.max_database_mb)}")
     lines += [f"  warning: {text}" for text in block.warnings]
     marks = " ".join(MARKS[run["outcome"]] for run in block.found["runs"])
@@ -92,9 +94,17 @@ def _points(block: Health) -> str:
     return f"{points['count']:,}, back to run {points['oldest']}, {clock(points['at'])}"
 
 
+def _compared(block: Health) -> str:
+    found = block.found["compared"]
+    return f"by run {found['run']}, {clock(found['at'])}, {age(block.found['now'] - found['at'])} ago" if found else "unknown"
+
+
 def _proven(block: Health) -> str:
+    """Return the last drill that went well; one from elsewhere with who says so, because whoever may back up may write one."""
     proven, failed = block.found["proven"], block.found["failed_drill"]
     text = f"run {proven['run']}, {clock(proven['at'])}, {age(block.found['now'] - proven['at'])} ago" if proven else NEVER
+    if proven and proven["machine"] != platform.node():
+        text += f", as {proven['by']} on {proven['machine'] or 'an unknown machine'} says"
     return f"{text}; ❌ the drill of {clock(failed['at'])} failed: {failed['error']}" if failed else text
 
 

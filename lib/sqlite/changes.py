@@ -35,7 +35,7 @@ def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterato
     if last.snapshot_hash == snapshot.copy.hash:
         yield from (Part(table, last.left[table.label], None) for table in tables)
         return
-    attach(snapshot.connection, snapshot.copy.previous)
+    attach(snapshot.connection, snapshot.copy.previous.place)
     declared = declared_types(snapshot.schema)
     # The largest first: Postgres is busy with it while SQLite looks through the others.
     for number, table in enumerate(sorted(tables, key=lambda table: -last.left[table.label].rows)):
@@ -104,7 +104,7 @@ def _address(table: TablePlan) -> list[str]:
 
 def _differs(table: TablePlan, misfits: int, declared: dict) -> str:
     """Return the condition that two rows of one address are not the same."""
-    conditions = ["false"]
+    conditions = ["0"]
     for column in table.columns:
         if column.is_rowid:
             continue
@@ -142,7 +142,7 @@ def _find_replaced(
     A temporary table's column may not be called rowid, hence the numbers. `has_same_key` as the mirror has it.
     """
     noted = [f"{file}.{quoted(column)} AS {file}_{place}" for file in ("new", "old") for place, column in enumerate(address)]
-    same = " AND ".join(f"new.{quoted(key.name)} IS old.{quoted(key.name)} COLLATE BINARY" for key in table.key) or "true"
+    same = " AND ".join(f"new.{quoted(key.name)} IS old.{quoted(key.name)} COLLATE BINARY" for key in table.key) or "1"
     rows = _replaced_rows(table, address, differs)
     columns = f"{', '.join(noted)}, {_fits(table)} AS fits, {same} AS has_same_key"
     connection.execute(f"CREATE TABLE {found} AS SELECT {columns} {rows}")
@@ -161,7 +161,7 @@ def _find_inserted(connection: sqlite3.Connection, table: TablePlan, address: li
 
 
 def _fits(table: TablePlan) -> str:
-    return expressions.fits(table, "new.") if table.mirror else "false"
+    return expressions.fits(table, "new.") if table.mirror else "0"
 
 
 def _has_misfits(connection: sqlite3.Connection, found: str) -> bool:

@@ -17,6 +17,7 @@ from lib import leftovers, stopping
 from lib.errors import Problem, SourceError
 from lib.sqlite import previous
 from lib.sqlite.check import Checking
+from lib.sqlite.previous import Previous
 
 SUFFIX = "taking"
 COPY_SECONDS = 60
@@ -26,29 +27,17 @@ COPY_SECONDS = 60
 class Copy:
     """A copy of a source; `hash` is the SHA-256 of the file.
 
-    `previous` is where the last run's snapshot is kept, `note` the text of its note when this copy was begun; `known` is what
-    the note says, nothing where the snapshot is not as it was. `checking` is what SQLite does since the copy was made, nothing
-    where the very same bytes have been checked as thoroughly before.
+    `previous` is the last run's snapshot as it was when this copy was begun. `checking` is what SQLite does since the copy was
+    made, nothing where the very same bytes have been checked as thoroughly before.
     """
 
     source: Path
     path: Path
     journal_mode: str
     hash: str
-    previous: Path | None
-    note: str
-    known: dict
+    previous: Previous
     check: str
     checking: Checking | None
-
-    @property
-    def previous_hash(self) -> str:
-        return self.known.get("hash", "")
-
-    @property
-    def is_outrun(self) -> bool:
-        """Whether another run has kept a snapshot since this copy was begun: then that one may be newer."""
-        return previous.note_text(self.previous) != self.note
 
     def finish_check(self) -> None:
         """Wait until SQLite has checked the copy; raise SourceError where it is damaged."""
@@ -72,18 +61,18 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     with contextlib.ExitStack() as undo:
         undo.callback(path.unlink, missing_ok=True)
-        note = previous.note_text(kept)
+        seen = previous.identity(kept)
         with explained(source), futures.ThreadPoolExecutor(1) as meanwhile:
-            about = meanwhile.submit(previous.about, kept)
+            looking = meanwhile.submit(previous.look, kept, seen)
             journal_mode = _copy(source, path)
             checking = Checking(path, check)
             undo.callback(checking.close)
-            file_hash, known = previous.file_hash(path), about.result()
-        if known.get("hash") == file_hash and known.get("check") in (check, "full"):
+            file_hash, last = previous.file_hash(path), looking.result()
+        if last.hash == file_hash and last.note["check"] in (check, "full"):
             checking.close()
             checking = None
         undo.pop_all()
-        return Copy(source, path, journal_mode, file_hash, kept, note, known, check, checking)
+        return Copy(source, path, journal_mode, file_hash, last, check, checking)
 
 
 class Ahead:
@@ -121,7 +110,7 @@ class Ahead:
 def _write_through(copying: futures.Future) -> None:
     """Bring a copy that will be kept to the disk meanwhile: at the end of the run it would be waited for."""
     copy = copying.result()
-    if copy.hash != copy.previous_hash:
+    if copy.hash != copy.previous.hash:
         with contextlib.suppress(OSError), open(copy.path, "r+b") as file:  # the next run notices what was lost
             os.fsync(file.fileno())
 

@@ -96,16 +96,14 @@ def is_small_misfit(table: TablePlan) -> str:
 def _is_small(length: str, columns: Collection[PlannedColumn]) -> str:
     """Very wide tables are not asked."""
     if not columns or len(columns) > MOST_COLUMNS:
-        return "true"
+        return "1"
     lengths = (f"ifnull({length.format(c=quoted(column.name))}, 0)" for column in columns)
     return f"({' + '.join(lengths)} <= {LARGE})"
 
 
 def _all_columns(table: TablePlan, forms: dict[str, str], row: str = "") -> str:
     columns = [column for column in table.columns if not (column.is_rowid and column.mirror_type == "bigint")]  # always fits
-    return (
-        " AND ".join(_or_null(column, forms[column.mirror_type], f"{row}{quoted(column.name)}") for column in columns) or "true"
-    )
+    return " AND ".join(_or_null(column, forms[column.mirror_type], f"{row}{quoted(column.name)}") for column in columns) or "1"
 
 
 def _or_null(column: PlannedColumn, form: str, cell: str) -> str:

@@ -81,9 +81,9 @@ class Rows:
     """Which rows of a table are read, and from which of the attached files."""
 
     file: str = "main"
-    where: str = "true"
+    where: str = "1"
 
-    def of(self, table: TablePlan, condition: str = "true") -> str:
+    def of(self, table: TablePlan, condition: str = "1") -> str:
         """Return what stands behind FROM."""
         return f"{self.file}.{quoted(table.name)} WHERE {self.where} AND {condition}"
 
@@ -166,7 +166,7 @@ class Misfits:
 
 def of_misfits(connection: sqlite3.Connection, table: TablePlan) -> Lines:
     """Return the lines of the rows that are kept whole, each as one CSV field behind the table's label."""
-    source = EVERY_ROW.of(table, f"NOT ({expressions.fits(table)})" if table.mirror else "true")
+    source = EVERY_ROW.of(table, f"NOT ({expressions.fits(table)})" if table.mirror else "1")
     is_small, label = expressions.is_small_misfit(table), _csv_field(table.label)
 
     def large(digest: Digest) -> Iterator[bytes]:

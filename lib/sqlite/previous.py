@@ -1,29 +1,83 @@
-"""The previous snapshot: the copy kept from the last saved run, with a note of what it is beside it."""
+"""The previous snapshot: the copy kept from the last saved run, with a note of what it is beside it.
+
+Others may work in the same folder, and names prove nothing: what is relied on is what was hashed, and it is looked at again
+when it has been used.
+"""
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 
-def about(place: Path | None) -> dict:
-    """Return what was noted about a kept snapshot, or nothing where there is none, or where it is not the file of the note."""
-    try:
-        note = json.loads(note_text(place))
-        return note if note["hash"] == file_hash(place) else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+@dataclass(frozen=True)
+class Previous:
+    """A kept snapshot as it was when it was looked at.
+
+    `told` is what stands beside it, `note` the same where the file is that of the note, else empty: {"hash", "check",
+    "journal_mode", "belongs_to", "origin", "run", "rows", "tables", "mirrors", …}. `identity` tells whether it is still the same.
+    """
+
+    place: Path | None
+    told: dict
+    note: dict
+    identity: tuple
+
+    @property
+    def hash(self) -> str:
+        return self.note.get("hash", "")
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the file and its note are those that were looked at: neither replaced nor written to."""
+        return identity(self.place) == self.identity
 
 
-def note_text(place: Path | None) -> str:
-    """Return the note word for word, or nothing where there is none."""
+def look(place: Path | None, seen: tuple | None = None) -> Previous:
+    """Look at a kept snapshot; `seen` is its identity at an earlier moment, from which on it must not have changed."""
+    seen = identity(place) if seen is None else seen  # before it is read
+    told = read(place) if place else {}
+    return Previous(place, told, told if told and _is_of(told, place) else {}, seen)
+
+
+def identity(place: Path | None) -> tuple:
+    """Return what changes with the file or its note: every write and every rename gives a file another change time."""
+    return tuple(_stat(path) for path in (place, note_of(place))) if place else ()
+
+
+def _stat(path: Path) -> tuple:
     try:
-        return note_of(place).read_text() if place else ""
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _is_of(note: dict, place: Path) -> bool:
+    try:
+        return note["hash"] == file_hash(place)
+    except (OSError, KeyError):
+        return False
+
+
+def read(place: Path) -> dict:
+    """Return what is noted beside a snapshot, or nothing; whether it is true of the file, nobody has looked."""
+    try:
+        note = json.loads(note_of(place).read_text())
     except (OSError, ValueError):
-        return ""
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 def note_of(place: Path) -> Path:
     return place.with_name(f"{place.name}.json")
+
+
+def place_of(wanted: Path, owner: str) -> Path:
+    """Return where an owner (a schema on a target) keeps its snapshot: the wanted name, unless somebody else has that."""
+    own = wanted.with_name(f"{wanted.stem}.{hashlib.md5(owner.encode(), usedforsecurity=False).hexdigest()[:8]}.db")
+    is_taken = read(wanted).get("belongs_to", owner) != owner
+    return own if is_taken or own.exists() else wanted
 
 
 def file_hash(path: Path) -> str:

@@ -33,12 +33,15 @@ class Snapshot:
         return self.counted[table.label]
 
     def keep_as(self, place: Path, **about: object) -> list[str]:
-        """Make this copy the previous snapshot, in one step; what is told about it stands beside it. Return warnings."""
+        """Make this copy the previous snapshot, in one step; what is told about it stands beside it. Return warnings.
+
+        The note comes first: a note without its file is worth nothing, a file without its note would be taken for another one.
+        """
         self.connection.close()
         told = {"hash": self.copy.hash, "check": self.copy.check, "journal_mode": self.copy.journal_mode, **about}
         try:
             private_file.write(previous.note_of(place), json.dumps(told))
-            if self.copy.hash == self.copy.previous_hash:
+            if self.copy.hash == self.copy.previous.hash:
                 os.utime(place)  # the same bytes need not be written again
             else:
                 os.replace(self.copy.path, place)

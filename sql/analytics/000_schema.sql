@@ -4,6 +4,6 @@ CREATE SCHEMA IF NOT EXISTS {analytics};
 
 -- Unix seconds as a time; NULL for what is no time between the years 1 and 9999, which must not break a whole view.
 CREATE OR REPLACE FUNCTION {analytics}.moment(seconds bigint) RETURNS timestamptz
-LANGUAGE sql IMMUTABLE SET search_path = '' AS $$
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN seconds BETWEEN -62135596800 AND 253402300799 THEN to_timestamp(seconds) END
 $$;

@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS {schema}.retention (
     only_row        boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     keep_days       integer NOT NULL
 );
+INSERT INTO {schema}.retention (keep_days) VALUES (30) ON CONFLICT DO NOTHING;
 
 -- One row per SQLite file. `last_run` is the newest saved run: what the mirrors hold now. Undo records up to `pruned_to`
 -- are gone: a run with an older mark cannot be restored any more.
@@ -20,6 +21,10 @@ CREATE TABLE IF NOT EXISTS {schema}.sources (
     pruned_to       bigint NOT NULL DEFAULT 0,
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- Whose source it is: an id that the bot's folder keeps, and the machine and the path of the file that the last run read.
+ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin text;
+ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin_machine text;
+ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin_path text;
 
 -- One row per attempt at one source. A row that stays at 'running' belongs to a run that was killed.
 -- `undo_mark` is the newest undo record when the run ended: undoing all later ones gives the state that it left.
@@ -41,7 +46,23 @@ CREATE TABLE IF NOT EXISTS {schema}.runs (
 );
 -- The size of the whole database when the run ended: how fast the plan fills up.
 ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS database_bytes bigint;
+-- The transaction that holds the source's lock and writes the run's rows (see take_source).
+ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS xact xid8;
+-- By how many seconds the server's clock was ahead of the machine's when the run was saved.
+ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS clock_ahead double precision;
+-- Whether the run compared every row of every table with its mirror.
+ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS compared_all boolean;
 CREATE INDEX IF NOT EXISTS runs_by_source ON {schema}.runs (source, run DESC);
+CREATE INDEX IF NOT EXISTS runs_at_work ON {schema}.runs (source) WHERE outcome = 'running';
+
+-- Tables whose mirror was found to be otherwise than the last run had left it, and no undo record said why: what runs before
+-- `before_run` left in them may not come back.
+CREATE TABLE IF NOT EXISTS {schema}.lost_history (
+    source          text NOT NULL,
+    table_name      text NOT NULL,
+    before_run      bigint NOT NULL,
+    PRIMARY KEY (source, table_name)
+);
 
 -- What each saved run left in each table; `digest` is the sum of the rows' hashes (see lib/digest.py).
 CREATE TABLE IF NOT EXISTS {schema}.run_tables (
@@ -89,3 +110,6 @@ CREATE TABLE IF NOT EXISTS {schema}.drills (
     rows            bigint NOT NULL,
     error           text
 );
+-- Who says so, and where it was: whoever may back up may write one.
+ALTER TABLE {schema}.drills ADD COLUMN IF NOT EXISTS noted_by text NOT NULL DEFAULT session_user;
+ALTER TABLE {schema}.drills ADD COLUMN IF NOT EXISTS machine text;

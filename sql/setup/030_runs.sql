@@ -1,90 +1,156 @@
 -- Opening, closing and pruning runs. Functions, because they are all that a role which may only back up can do to the run log
 -- and the undo log; they run with their owner's rights, and let nobody touch a run that has ended.
 
+DROP FUNCTION IF EXISTS {schema}.close_dead_runs(text, bigint);
+DROP FUNCTION IF EXISTS {schema}.save_run(bigint, jsonb, text, jsonb);
+DROP FUNCTION IF EXISTS {schema}.note_drill(text, bigint, double precision, bigint, text);
+DROP FUNCTION IF EXISTS {schema}.note_restore(text, bigint);
+
 CREATE OR REPLACE FUNCTION {schema}.open_run(of_source text, on_machine text, by_version text)
 RETURNS TABLE (run bigint, mirror_schema text)
-LANGUAGE sql SECURITY DEFINER SET search_path = '' AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO {schema}.runs (source, machine, version)
     SELECT sources.source, on_machine, by_version FROM {schema}.sources WHERE sources.source = of_source
     RETURNING runs.run, (SELECT sources.mirror_schema FROM {schema}.sources WHERE sources.source = of_source)
 $$;
 
--- Closes runs that died: whoever holds the source's lock has proven them dead.
-CREATE OR REPLACE FUNCTION {schema}.close_dead_runs(of_source text, before_run bigint) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = '' AS $$
+-- Gives the source to this run until the transaction ends; false where another run has it, or this one has ended. The lock is the
+-- transaction's, which is safe behind every pooler; the transaction's number in the run's row says to the undo log whose rows it
+-- sees. Whoever has the lock has proven that all runs before it are dead.
+CREATE OR REPLACE FUNCTION {schema}.take_source(of_run bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    of_source text := (SELECT source FROM {schema}.runs WHERE run = of_run AND outcome = 'running');
+BEGIN
+    IF of_source IS NULL OR NOT pg_try_advisory_xact_lock({schema}.source_lock(of_source)) THEN
+        RETURN false;
+    END IF;
     UPDATE {schema}.runs SET outcome = 'failed', finished_at = clock_timestamp(), error = 'killed or cut off before it ended'
-    WHERE source = of_source AND run < before_run AND outcome = 'running'
+    WHERE source = of_source AND run < of_run AND outcome = 'running';
+    PERFORM {schema}.keep_records_rising();
+    UPDATE {schema}.runs SET xact = pg_current_xact_id() WHERE run = of_run AND outcome = 'running';
+    RETURN FOUND;
+END;
 $$;
 
 CREATE OR REPLACE FUNCTION {schema}.fail_run(of_run bigint, with_error text) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = '' AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     UPDATE {schema}.runs SET outcome = 'failed', finished_at = clock_timestamp(), error = with_error
     WHERE run = of_run AND outcome = 'running'
 $$;
 
--- Closes a run as saved, in the transaction that wrote its rows: the run is saved exactly if its rows are.
+-- Until version 3 it returned nothing.
+DO $$
+BEGIN
+    IF (SELECT prorettype FROM pg_catalog.pg_proc WHERE oid = to_regprocedure('{schema}.prune(text, integer)')) = 'void'::regtype THEN
+        DROP FUNCTION {schema}.prune(text, integer);
+    END IF;
+END;
+$$;
+
+-- Closes a run as saved, in the transaction that wrote its rows: the run is saved exactly if its rows are. `snapshot` says what was
+-- read, by whom and when by the machine's clock, and which tables were found changed behind the undo log's back.
+-- No mark is lower than an earlier one, even if the undo log is empty. Nor does the time fall: where the two clocks differ much, the
+-- earlier one is taken, and a run that is dated later than now was dated by a wrong clock.
 CREATE OR REPLACE FUNCTION {schema}.save_run(of_run bigint, snapshot jsonb, given_definition text, tables jsonb) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     of_source text;
     hash text := md5(given_definition);
+    machine_time timestamptz := to_timestamp((snapshot->>'machine_time')::float8);
+    ahead double precision := extract(epoch FROM clock_timestamp() - machine_time);
+    agree boolean := abs(ahead) < 3600;
+    now_here timestamptz := CASE WHEN agree THEN clock_timestamp() ELSE least(clock_timestamp(), machine_time) END;
 BEGIN
-    SELECT source INTO of_source FROM {schema}.runs WHERE run = of_run AND outcome = 'running' FOR UPDATE;
+    SELECT source INTO of_source FROM {schema}.runs WHERE run = of_run AND outcome = 'running' AND xact = pg_current_xact_id() FOR UPDATE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'run % has ended', of_run;
+        RAISE EXCEPTION 'run % has ended, or is not at work in this transaction', of_run;
+    END IF;
+    IF agree THEN
+        UPDATE {schema}.runs SET finished_at = now_here, started_at = least(started_at, now_here)
+        WHERE source = of_source AND finished_at > now_here;
     END IF;
     INSERT INTO {schema}.source_schemas (source, definition_hash, definition)
-    VALUES (of_source, hash, given_definition) ON CONFLICT DO NOTHING;
+    VALUES (of_source, hash, given_definition)
+    ON CONFLICT (source, definition_hash) DO UPDATE SET definition = excluded.definition
+    WHERE source_schemas.definition <> excluded.definition;
     INSERT INTO {schema}.run_tables (run, table_name, rows, inserted, updated, deleted, misfits, digest, bytes_sent, seconds)
     SELECT of_run, item->>'label', (item->>'rows')::bigint, (item->>'inserted')::bigint, (item->>'updated')::bigint,
         (item->>'deleted')::bigint, (item->>'misfits')::bigint, (item->>'digest')::numeric,
         (item->>'bytes_sent')::bigint, (item->>'seconds')::double precision
     FROM jsonb_array_elements(tables) AS item;
-    UPDATE {schema}.runs SET outcome = 'saved', finished_at = clock_timestamp(), snapshot_hash = snapshot->>'snapshot_hash',
+    UPDATE {schema}.runs AS this SET outcome = 'saved', snapshot_hash = snapshot->>'snapshot_hash',
         snapshot_bytes = (snapshot->>'snapshot_bytes')::bigint, rows = (snapshot->>'rows')::bigint, bytes_sent = (snapshot->>'bytes_sent')::bigint,
-        undo_mark = (SELECT coalesce(max(record), 0) FROM {schema}.undo_log),
+        compared_all = (snapshot->>'compared_all')::boolean, clock_ahead = ahead,
+        finished_at = greatest(now_here, (
+            SELECT max(finished_at) FROM {schema}.runs AS earlier WHERE source = of_source AND run < of_run AND earlier.outcome = 'saved')),
+        undo_mark = greatest((SELECT max(record) FROM {schema}.undo_log),
+            (SELECT max(greatest(pruned_to, last.undo_mark)) FROM {schema}.sources LEFT JOIN {schema}.runs AS last ON last.run = last_run)),
         database_bytes = pg_database_size(current_database()),
         source_schema = (SELECT source_schema FROM {schema}.source_schemas WHERE source = of_source AND definition_hash = hash)
     WHERE run = of_run;
-    UPDATE {schema}.sources SET last_run = of_run, restored_run = NULL WHERE source = of_source;
+    UPDATE {schema}.runs SET started_at = least(started_at, finished_at) WHERE run = of_run;
+    INSERT INTO {schema}.lost_history (source, table_name, before_run)
+    SELECT of_source, lost, of_run FROM jsonb_array_elements_text(snapshot->'lost') AS lost
+    ON CONFLICT (source, table_name) DO UPDATE SET before_run = of_run;
+    UPDATE {schema}.sources SET last_run = of_run, restored_run = NULL, origin = snapshot->>'origin',
+        origin_machine = snapshot->>'machine', origin_path = snapshot->>'path'
+    WHERE source = of_source;
 END;
 $$;
 
--- Remembers that the bot's file is as an earlier run left it, so that the next run knows why its size changed.
-CREATE OR REPLACE FUNCTION {schema}.note_restore(of_source text, to_run bigint) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = '' AS $$
-    UPDATE {schema}.sources SET restored_run = to_run WHERE source = of_source
+-- Remembers that the bot's file is as an earlier run left it, so that the next run knows why its size changed, and whose file it is.
+CREATE OR REPLACE FUNCTION {schema}.note_restore(of_source text, to_run bigint, by_origin text, on_machine text, at_path text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE {schema}.sources SET restored_run = to_run, origin = by_origin, origin_machine = on_machine, origin_path = at_path
+    WHERE source = of_source AND EXISTS (SELECT FROM {schema}.runs WHERE run = to_run AND runs.source = of_source AND outcome = 'saved')
 $$;
 
-CREATE OR REPLACE FUNCTION {schema}.note_drill(of_source text, of_run bigint, took double precision, row_count bigint, with_error text)
-RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = '' AS $$
-    INSERT INTO {schema}.drills (source, run, seconds, rows, error) VALUES (of_source, of_run, took, row_count, with_error)
+-- Records a rehearsal, with who says so: whoever may back up may write one.
+CREATE OR REPLACE FUNCTION {schema}.note_drill(
+    of_source text, of_run bigint, took double precision, row_count bigint, with_error text, on_machine text)
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO {schema}.drills (source, run, seconds, rows, error, machine)
+    SELECT of_source, of_run, took, row_count, with_error, on_machine
+    FROM {schema}.runs WHERE run = of_run AND source = of_source AND outcome = 'saved'
 $$;
 
 -- Deletes what is older than the retention, up to the newest run before it, which stays a restore point: what is needed to
--- go back to any younger run is never touched. Only the owner may shorten the stored retention.
-CREATE OR REPLACE FUNCTION {schema}.prune(of_source text, wanted_days integer) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+-- go back to any younger run is never touched. Only the owner may shorten the stored retention. Where a clock may be wrong nothing is
+-- deleted, and that is said.
+CREATE OR REPLACE FUNCTION {schema}.prune(of_source text, wanted_days integer) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     days integer;
     oldest {schema}.runs;
+    ahead double precision := (SELECT clock_ahead FROM {schema}.runs JOIN {schema}.sources ON run = last_run WHERE sources.source = of_source);
+    last_time timestamptz;
 BEGIN
     IF pg_has_role(session_user, current_user, 'MEMBER') THEN
-        INSERT INTO {schema}.retention (keep_days) VALUES (wanted_days)
-        ON CONFLICT (only_row) DO UPDATE SET keep_days = wanted_days WHERE retention.keep_days <> wanted_days;
+        UPDATE {schema}.retention SET keep_days = wanted_days WHERE keep_days <> wanted_days;
     END IF;
-    days := greatest(wanted_days, (SELECT keep_days FROM {schema}.retention));
+    days := greatest(wanted_days, (SELECT coalesce(max(keep_days), 30) FROM {schema}.retention));
     SELECT * INTO oldest FROM {schema}.runs
     WHERE source = of_source AND outcome = 'saved' AND finished_at < clock_timestamp() - make_interval(days => days)
     ORDER BY run DESC LIMIT 1;
-    IF NOT FOUND THEN
-        RETURN;
+    IF NOT FOUND OR NOT EXISTS (SELECT FROM {schema}.runs WHERE source = of_source AND run < oldest.run) THEN
+        RETURN NULL;
+    END IF;
+    SELECT finished_at INTO last_time FROM {schema}.runs
+    WHERE source = of_source AND outcome = 'saved' ORDER BY run DESC OFFSET 1 LIMIT 1;
+    IF abs(ahead) >= 3600 THEN
+        RETURN format('the server''s clock says %s, this machine''s %s', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
+            to_char((clock_timestamp() - make_interval(secs => ahead)) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'));
+    ELSIF clock_timestamp() - last_time > make_interval(days => greatest(8, days / 2)) THEN
+        RETURN format('the clocks say %s, and the last run was at %s', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
+            to_char(last_time AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'));
     END IF;
     DELETE FROM {schema}.undo_log WHERE source = of_source AND record <= oldest.undo_mark;
     DELETE FROM {schema}.runs WHERE source = of_source AND run < oldest.run;
     DELETE FROM {schema}.drills WHERE source = of_source AND run < oldest.run;
+    DELETE FROM {schema}.lost_history WHERE source = of_source AND before_run <= oldest.run;
     DELETE FROM {schema}.source_schemas AS unused WHERE source = of_source
         AND NOT EXISTS (SELECT FROM {schema}.runs WHERE runs.source_schema = unused.source_schema);
-    UPDATE {schema}.sources SET pruned_to = oldest.undo_mark WHERE source = of_source AND pruned_to < oldest.undo_mark;
+    RETURN NULL;
 END;
 $$;

@@ -2,7 +2,7 @@
 -- somebody else and log every change; runs and undo records it reaches only through the functions of 030_runs.sql.
 -- Row level security is on, so it needs policies of its own.
 CREATE OR REPLACE FUNCTION {schema}.let_write(writer text, schema_name text) RETURNS void
-LANGUAGE plpgsql SET search_path = '' AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     mirror text;
 BEGIN
@@ -19,7 +19,7 @@ END;
 $$;
 
 CREATE OR REPLACE FUNCTION {schema}.let_keep_books(writer text) RETURNS void
-LANGUAGE plpgsql SET search_path = '' AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     book text;
     allowed text;
@@ -28,8 +28,10 @@ BEGIN
     EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO %I', writer);
     EXECUTE format('GRANT INSERT, DELETE ON {schema}.misfit_rows TO %I', writer);
     FOREACH allowed IN ARRAY ARRAY[
-        'open_run(text, text, text)', 'close_dead_runs(text, bigint)', 'fail_run(bigint, text)', 'save_run(bigint, jsonb, text, jsonb)',
-        'note_restore(text, bigint)', 'note_drill(text, bigint, double precision, bigint, text)', 'prune(text, integer)', 'openings(text[])'
+        'open_run(text, text, text)', 'take_source(bigint)', 'fail_run(bigint, text)', 'save_run(bigint, jsonb, text, jsonb)',
+        'note_restore(text, bigint, text, text, text)', 'note_drill(text, bigint, double precision, bigint, text, text)',
+        'prune(text, integer)', 'openings(text[])', 'watchers(oid, regprocedure, bytea)', 'key_of(oid)', 'is_watched(text, oid)',
+        'are_books_watched()'
     ] LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION {schema}.%s TO %I', allowed, writer);
     END LOOP;

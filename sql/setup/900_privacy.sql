@@ -3,7 +3,7 @@
 -- mistake still opens nothing. Called by setup, and by a run that had to create a mirror. Roles may be missing: plain Postgres
 -- has none of Supabase's.
 CREATE OR REPLACE FUNCTION {schema}.make_private(schema_name text) RETURNS void
-LANGUAGE plpgsql SET search_path = '' AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outsider text;
     outsiders text := 'PUBLIC';
@@ -32,7 +32,7 @@ $$;
 -- schemas, tables, columns, sequences and functions; and every table without row level security. No row means: closed. Every run
 -- asks this.
 CREATE OR REPLACE FUNCTION {schema}.openings(schemas text[]) RETURNS SETOF text
-LANGUAGE sql STABLE SET search_path = '' AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH api (names) AS (
         VALUES (ARRAY['anon', 'authenticated', 'service_role', 'authenticator'])
     ), outsiders AS (

@@ -18,7 +18,7 @@ SELECT jsonb_build_object(
                 'at', extract(epoch FROM started_at)::float8, 'rows', run_tables.rows,
                 'changes', inserted + updated + deleted, 'misfits', misfits) ORDER BY run) AS points
             FROM shown JOIN {schema}.run_tables USING (run)
-            WHERE table_name NOT LIKE 'sqlite\_%%'
+            WHERE table_name NOT LIKE E'sqlite\\_%%'
             GROUP BY table_name
         ) AS grouped),
     'drills', (

@@ -22,9 +22,13 @@ SELECT jsonb_build_object(
     'restore_points', (
         SELECT jsonb_build_object('count', count(*), 'oldest', min(run), 'at', extract(epoch FROM min(finished_at))::float8)
         FROM {schema}.runs JOIN {schema}.sources USING (source)
-        WHERE source = %(source)s AND outcome = 'saved' AND undo_mark >= pruned_to),
+        WHERE source = %(source)s AND outcome = 'saved' AND undo_mark >= pruned_to AND NOT EXISTS (
+            SELECT FROM {schema}.lost_history WHERE lost_history.source = runs.source AND before_run > run)),
+    'compared', (
+        SELECT jsonb_build_object('run', run, 'at', extract(epoch FROM finished_at)::float8)
+        FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved' AND compared_all ORDER BY run DESC LIMIT 1),
     'proven', (
-        SELECT jsonb_build_object('run', run, 'at', extract(epoch FROM finished_at)::float8, 'seconds', seconds)
+        SELECT jsonb_build_object('run', run, 'at', extract(epoch FROM finished_at)::float8, 'seconds', seconds, 'by', noted_by, 'machine', machine)
         FROM {schema}.drills WHERE source = %(source)s AND error IS NULL ORDER BY drill DESC LIMIT 1),
     'failed_drill', (
         SELECT jsonb_build_object('run', run, 'at', extract(epoch FROM finished_at)::float8, 'error', error)

@@ -1,2 +1,2 @@
 -- Records a rehearsal of a restore.
-SELECT {schema}.note_drill(%(source)s, %(run)s, %(seconds)s, %(rows)s, %(error)s)
+SELECT {schema}.note_drill(%(source)s, %(run)s, %(seconds)s, %(rows)s, %(error)s, %(machine)s)

@@ -1,0 +1,59 @@
+"""The origin: which bot a source is, so that two bots with the same names never mirror over each other."""
+
+import platform
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.errors import Problem
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The id that the bot's folder keeps beside its snapshot, with the machine and the database's path, to compare and to show.
+
+    `is_new` where the folder keeps none; `run` is the last run that this folder has noted.
+    """
+
+    id: str
+    machine: str
+    path: str
+    is_new: bool
+    run: int | None
+
+    @property
+    def as_told(self) -> dict:
+        """Return what a run or a restore stores in Postgres."""
+        return {"origin": self.id, "machine": self.machine, "path": self.path}
+
+    def is_that_of(self, last: dict) -> bool:
+        """Whether this is the bot of the last run; `last` is as sql/statements/find_source.sql describes it.
+
+        A container has another machine's name each time, a copied folder the same id, and every container the same path: none of
+        them alone proves anything. Where the machine's name is another one, the last run that this folder has noted does.
+        """
+        if last["path"] is None:
+            return True
+        is_same_machine = self.machine == last["machine"]
+        if self.is_new or not last["origin"]:
+            return is_same_machine and self.path == last["path"]
+        return (self.id, self.path) == (last["origin"], last["path"]) and (is_same_machine or self.run == last["run"])
+
+
+def of(path: Path, note: dict) -> Origin:
+    """Return the origin of a database, given the note beside its snapshot; where that is not of this file, it gets a new id."""
+    place = str(path.resolve())
+    known = note.get("origin", "") if note.get("path") == place else ""
+    return Origin(known or secrets.token_hex(16), platform.node(), place, not known, note.get("run"))
+
+
+def refuse_other(source: str, ours: Origin, last: dict, accept: str) -> None:
+    """Raise Problem where what is stored is another bot's; `accept` is what to type if this one has taken its place."""
+    if ours.is_that_of(last):
+        return
+    raise Problem(
+        f"the backup of {source} is that of another bot: {last['path']} on {last['machine']}, last saved by run {last['run']}, "
+        f"{last['at']} UTC. This one is {ours.path} on {ours.machine}.",
+        "give this bot a BACKUP_SCHEMA of its own in .env, then run  python3 setup_supabase.py\n"
+        f"     if it has taken the other one's place, run  {accept}",
+    )

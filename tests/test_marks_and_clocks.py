@@ -1,0 +1,259 @@
+"""History ends by retention alone: not after a quiet time, not by a wrong clock, and not unnoticed by anybody's hand."""
+
+import contextlib
+import itertools
+import re
+import time
+
+import psycopg2
+import pytest
+
+from lib.sqlite import sample
+from tests import compare
+from tests.bot import Bot
+from tests.deployment import Deployment
+
+ROWS = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')"
+
+
+@pytest.fixture
+def deployment(tmp_path, database):
+    deployment = Deployment(tmp_path / "bot", database)
+    deployment.script(ROWS)
+    deployment.set_up()
+    deployment.back_up()
+    return deployment
+
+
+def age(deployment, days):
+    """Let so many days pass: every time that is stored lies further back."""
+    deployment.rows(
+        f"UPDATE backup.runs SET started_at = started_at - interval '{days} days', finished_at = finished_at - interval '{days} days'"
+    )
+
+
+def listed(deployment):
+    """Return the runs that are listed as restorable, newest first."""
+    from lib.postgres import saved
+    from lib.postgres.connection import Target
+
+    with Target(deployment.settings.targets[0], "backup") as target:
+        return [point["run"] for point in saved.restore_points(target, deployment.path.stem) if point["restorable"]]
+
+
+def assert_listed_come_back(deployment, copies):
+    """Every run that is listed as restorable comes back as it was; return how many there are."""
+    runs = [run for run in listed(deployment) if run in copies]
+    for run in runs:
+        assert compare.differences(copies[run], deployment.restored(run)) == [], run
+    return len(runs)
+
+
+def keep(deployment, copies):
+    copies[deployment.run] = deployment.folder / f"run-{deployment.run}.db"
+    copies[deployment.run].write_bytes(deployment.path.read_bytes())
+
+
+def test_after_two_retentions_without_a_change_every_run_is_still_a_restore_point(deployment):
+    copies = {}
+    deployment.script("UPDATE t SET v = 'x' WHERE id = 1")
+    deployment.back_up()
+    keep(deployment, copies)
+    for _ in range(22):  # 66 days, nothing changes
+        age(deployment, 3)
+        deployment.back_up()
+        keep(deployment, copies)
+    assert deployment.rows("SELECT count(*) FROM backup.undo_log") == [(0,)]
+    for value in ("y", "z"):
+        deployment.script(f"UPDATE t SET v = '{value}' WHERE id = 2")
+        age(deployment, 3)
+        deployment.back_up()
+        keep(deployment, copies)
+    marks = [mark for (mark,) in deployment.rows("SELECT undo_mark FROM backup.runs ORDER BY run")]
+    assert marks == sorted(marks)
+    assert assert_listed_come_back(deployment, copies) >= 10
+
+
+def test_marks_that_had_fallen_are_repaired_by_setup(deployment):
+    copies = {}
+    for value in range(4):
+        deployment.script(f"UPDATE t SET v = {value} WHERE id = 1")
+        deployment.back_up()
+        keep(deployment, copies)
+    # As version 3 left it: the log was pruned to nothing up to the first of them, and the quiet runs behind got the mark 0.
+    pruned = min(copies)
+    deployment.rows(f"DELETE FROM backup.undo_log WHERE record <= (SELECT undo_mark FROM backup.runs WHERE run = {pruned})")
+    deployment.rows(f"DELETE FROM backup.runs WHERE run < {pruned}")
+    deployment.rows(f"UPDATE backup.sources SET pruned_to = (SELECT undo_mark FROM backup.runs WHERE run = {pruned})")
+    quiet = deployment.rows("INSERT INTO backup.runs (source, outcome, started_at, finished_at, version, source_schema, snapshot_hash, undo_mark, rows)"
+        f" SELECT source, 'saved', started_at, finished_at, version, source_schema, snapshot_hash, 0, rows FROM backup.runs WHERE run = {max(copies)} RETURNING run")  # fmt: skip
+    deployment.rows(
+        "DROP TRIGGER note_lost_deletes ON backup.undo_log; COMMENT ON SCHEMA backup IS 'Hybrid backup: bookkeeping, BACKUP_SCHEMA backup, version 3'"
+    )
+    deployment.set_up()
+    marks = [mark for (mark,) in deployment.rows("SELECT undo_mark FROM backup.runs WHERE outcome = 'saved' ORDER BY run")]
+    assert marks == sorted(marks)
+    assert marks[0] > 0
+    assert quiet[0][0] in listed(deployment)
+    assert assert_listed_come_back(deployment, copies) == len(copies)
+
+
+@pytest.mark.parametrize(
+    "removal",
+    [
+        "DELETE FROM backup.undo_log",
+        "DELETE FROM backup.undo_log WHERE record = (SELECT max(record) FROM backup.undo_log)",
+        "TRUNCATE backup.undo_log",
+        "TRUNCATE backup.undo_log RESTART IDENTITY",
+        "UPDATE backup.undo_log SET lines = replace(lines, 'b', 'x')",
+        "UPDATE backup.undo_log SET mirror = 'other'",
+        "SET session_replication_role = replica; DELETE FROM backup.undo_log",
+    ],
+)
+def test_whatever_is_gone_from_the_undo_log_ends_the_runs_before_it_and_no_others(deployment, server, removal):
+    copies = {}
+    for value in "xyz":
+        deployment.script(f"UPDATE t SET v = '{value}' WHERE id = 2")
+        deployment.back_up()
+        keep(deployment, copies)
+    if "replica" in removal:
+        as_superuser(deployment, server, removal)
+    else:
+        deployment.rows(removal)
+    for value in "uvw":
+        deployment.script(
+            f"UPDATE t SET v = '{value}' WHERE id = 2; DELETE FROM t WHERE id = 3; INSERT INTO t VALUES (3, '{value}')"
+        )
+        deployment.back_up()
+        keep(deployment, copies)
+    points = assert_listed_come_back(deployment, copies)
+    assert points >= 4  # the last one before it, and all after it
+
+
+def as_superuser(deployment, server, script):
+    url = deployment.settings.targets[0]
+    with contextlib.closing(
+        psycopg2.connect(host=url.host, port=url.port, dbname=url.name, user=server.user, password=server.password)
+    ) as admin:
+        admin.autocommit = True
+        admin.cursor().execute(script)
+
+
+@pytest.mark.parametrize(("wrong", "keeps"), [("2000-01-01", True), ("2050-01-01", True)])
+def test_a_servers_clock_that_is_wrong_for_one_run_prunes_nothing(deployment, wrong, keeps):
+    """The server's clock is turned by a function of the same name in the functions' own path: nobody else can do that."""
+    copies = {}
+    for value in "xyz":
+        deployment.script(f"UPDATE t SET v = '{value}' WHERE id = 2")
+        deployment.back_up()
+        keep(deployment, copies)
+    turned = turn_clock(deployment, wrong)
+    deployment.script("UPDATE t SET v = 'in between' WHERE id = 2")
+    deployment.back_up()
+    keep(deployment, copies)
+    turned()
+    deployment.script("UPDATE t SET v = 'after' WHERE id = 2")
+    deployment.back_up()
+    keep(deployment, copies)
+    assert (assert_listed_come_back(deployment, copies) == 5) is keeps
+    times = [at for (at,) in deployment.rows("SELECT finished_at FROM backup.runs WHERE outcome = 'saved' ORDER BY run")]
+    assert times == sorted(times)
+    assert all(abs(at.timestamp() - time.time()) < 3600 for at in times)
+
+
+def turn_clock(deployment, to):
+    """Let the functions that save and prune read another time; return what turns it back."""
+    names = (
+        "save_run(bigint, jsonb, text, jsonb)",
+        "prune(text, integer)",
+    )
+    texts = [deployment.rows(f"SELECT pg_get_functiondef('backup.{name}'::regprocedure)")[0][0] for name in names]
+    for text in texts:
+        deployment.rows(text.replace("clock_timestamp()", f"(clock_timestamp() - now() + timestamptz '{to}')"))
+    return lambda: [deployment.rows(text) for text in texts]
+
+
+def test_a_wrong_clock_is_said_where_something_would_have_been_pruned(saved_bot):
+    sample.live(saved_bot.data, 1)
+    saved_bot.backup()
+    saved_bot.query("UPDATE backup.runs SET finished_at = finished_at - interval '40 days' WHERE run <= 3")
+    saved_bot.query("UPDATE backup.runs SET finished_at = finished_at - interval '20 days' WHERE run > 3")
+    warnings = "\n".join(saved_bot.backup()["warnings"])
+    assert re.search(
+        r"premium_system: the clocks say [\d: -]+, and the last run was at [\d: -]+ \(UTC\). History was not pruned", warnings
+    )
+    saved_bot.query("UPDATE backup.runs SET finished_at = finished_at - interval '40 days' WHERE run <= 4")
+    assert saved_bot.backup()["warnings"] == []
+    assert saved_bot.query("SELECT count(*) FROM backup.runs WHERE run < 3") == [(0,)]
+
+
+def test_without_a_stored_retention_thirty_days_are_kept(saved_bot):
+    said = saved_bot.run("setup_supabase.py", "--writer-role").expect(0).stdout
+    role, password = said.split("they are not shown again:\n")[1].split("\n")[0].strip().split(":")
+    saved_bot.query("DELETE FROM backup.retention; UPDATE backup.runs SET finished_at = finished_at - interval '20 days'")
+    writer = Bot(saved_bot.folder, saved_bot.url.replace(f"postgres:{saved_bot.password}", f"{role}:{password}"))
+    writer.query("SELECT backup.prune('premium_system', -1000)")
+    assert saved_bot.query("SELECT count(*) FROM backup.runs") == [(4,)]
+
+
+# One statement takes keys away and brings them back, in both orders of what Postgres tells the triggers.
+BOTH_WAYS = {
+    "delete and insert the same": "WITH d AS (DELETE FROM {t} RETURNING *) INSERT INTO {t} SELECT id, 'new' FROM d",
+    "the insert is told first": "WITH d AS (DELETE FROM {t} RETURNING *) INSERT INTO {t} SELECT id, 'new' FROM d LIMIT 2",
+    "moved away and inserted": "WITH u AS (UPDATE {t} SET id = id + 100 WHERE id < 3 RETURNING *) INSERT INTO {t} SELECT id - 100, 'new' FROM u LIMIT 1",
+    "deleted and moved there": "WITH d AS (DELETE FROM {t} WHERE id = 1 RETURNING *) UPDATE {t} SET id = 1, v = 'moved' FROM d WHERE {t}.id = 2",
+    "twice in one transaction": "BEGIN; INSERT INTO {t} VALUES (7, 'seven'); WITH d AS (DELETE FROM {t} RETURNING *) INSERT INTO {t}"
+    " SELECT id, 'new' FROM d LIMIT 9; DELETE FROM {t} WHERE id = 7; INSERT INTO {t} VALUES (7, 'again'); COMMIT",
+    "inserted, then deleted and inserted by one": "BEGIN; INSERT INTO {t} VALUES (8, 'eight');"
+    " WITH d AS (DELETE FROM {t} WHERE id = 8 RETURNING *) INSERT INTO {t} SELECT id, 'again' FROM d LIMIT 1; COMMIT",
+    "in savepoints": "BEGIN; SAVEPOINT a; WITH d AS (DELETE FROM {t} RETURNING *) INSERT INTO {t} SELECT id, 'new' FROM d LIMIT 2; ROLLBACK TO a;"
+    " WITH d AS (DELETE FROM {t} RETURNING *) INSERT INTO {t} SELECT id, 'newer' FROM d LIMIT 1; COMMIT",
+    "a key exchange": "UPDATE {t} SET id = id - 100 WHERE id < 3; UPDATE {t} SET id = -97 - id WHERE id < 0",
+}
+
+
+@pytest.mark.parametrize("way", BOTH_WAYS)
+@pytest.mark.parametrize("table", ["t", "m"])
+def test_old_rows_come_first_whatever_order_postgres_tells(tmp_path, database, way, table):
+    """By hand on a mirror (`t`), and on the rows that are kept whole (`m`, whose key column holds text)."""
+    deployment = Deployment(tmp_path / "bot", database)
+    deployment.script(
+        ROWS + ", (9, 'i'); CREATE TABLE m (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO m VALUES (1, 'one'), (2, 'two')"
+    )
+    deployment.set_up()
+    deployment.back_up()
+    first, copies = deployment.run, {}
+    keep(deployment, copies)
+    if table == "t":
+        deployment.rows(BOTH_WAYS[way].format(t="backup_source.t"))
+    else:
+        deployment.rows(
+            "WITH d AS (DELETE FROM backup.misfit_rows WHERE table_name = 'm' RETURNING *)"
+            " INSERT INTO backup.misfit_rows SELECT source, table_name, line_hash, copy, line FROM d LIMIT 1"
+        )
+    assert assert_listed_come_back(deployment, copies) == 1
+    deployment.script("UPDATE t SET v = 'later'")
+    deployment.back_up()
+    keep(deployment, copies)
+    assert first in listed(deployment)
+    assert assert_listed_come_back(deployment, copies) == 2
+
+
+def test_every_mix_of_what_one_transaction_may_do_by_hand_is_undone(tmp_path, database):
+    deployment = Deployment(tmp_path / "bot", database)
+    deployment.script(ROWS)
+    deployment.set_up()
+    deployment.back_up()
+    copies = {}
+    keep(deployment, copies)
+    steps = (
+        "INSERT INTO backup_source.t VALUES (4, 'four') ON CONFLICT (id) DO UPDATE SET v = 'four again'",
+        "DELETE FROM backup_source.t WHERE id IN (1, 4)",
+        "UPDATE backup_source.t SET id = id + 10 WHERE id = 2",
+        "WITH d AS (DELETE FROM backup_source.t RETURNING *) INSERT INTO backup_source.t SELECT id, v || '!' FROM d LIMIT 2",
+    )
+    for mix in itertools.permutations(steps):
+        deployment.rows("BEGIN; " + "; ".join(mix) + "; COMMIT")
+        assert assert_listed_come_back(deployment, copies) == 1, mix
+        deployment.back_up()
+    assert assert_listed_come_back(deployment, copies) == 1

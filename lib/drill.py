@@ -1,10 +1,9 @@
 """The drill: rebuild every source in a temporary folder, from the target alone, and say whether it would have saved the day."""
 
-import tempfile
 import time
 from pathlib import Path
 
-from lib import cli, rebuild
+from lib import cli, leftovers, rebuild
 from lib.config import Settings
 from lib.errors import Problem
 from lib.postgres import installation, saved
@@ -38,9 +37,9 @@ def _of_target(settings: Settings, target_settings: TargetSettings, sources: dic
 def _of_source(target: Target, settings: Settings, name: str, console: cli.Console) -> dict:
     started, state, error, said = time.monotonic(), None, None, ""
     try:
-        with target.transaction("REPEATABLE READ READ ONLY"), tempfile.TemporaryDirectory() as folder:
+        with target.transaction("REPEATABLE READ READ ONLY"), leftovers.temporary("hybrid-backup", "drill") as folder:
             state = saved.read_state(target, name)
-            with rebuild.rebuilt(target, state, Path(folder) / f"{name}.db") as built:
+            with rebuild.rebuilt(target, state, folder / f"{name}.db") as built:
                 said = _compared(built.path, settings.snapshot_of(name, target.settings.number), state)
     except Problem as problem:
         error = problem.what

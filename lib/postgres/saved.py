@@ -39,10 +39,9 @@ class SavedState:
     mirrors: dict[str, Mirror]
 
 
-def run_at(target: Target, source: str, run: int | None, time: datetime | None) -> int | None:
-    """Return the newest saved run of a source up to a run or a time; raise SourceError outside the retention."""
-    found = target.run("run_at", {"source": source, "run": run, "time": time})
-    chosen, oldest, finished_at = found[0] if found else (None, None, None)
+def run_at(target: Target, source: str, run: int | None, before: datetime | None) -> int | None:
+    """Return the newest saved run of a source up to a run, or before a moment; raise SourceError outside the retention."""
+    ((chosen, oldest, finished_at),) = target.run("run_at", {"source": source, "run": run, "before": before})
     if oldest and chosen is None:
         raise SourceError(
             f"{source} cannot go back that far: its oldest restore point is run {oldest}, {finished_at} UTC.",

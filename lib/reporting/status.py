@@ -94,7 +94,11 @@ def _points(block: Health) -> str:
 
 def _proven(block: Health) -> str:
     proven, failed = block.found["proven"], block.found["failed_drill"]
-    text = f"run {proven['run']}, {clock(proven['at'])}, {age(block.found['now'] - proven['at'])} ago" if proven else NEVER
+    text = (
+        f"run {proven['run']}, by the drill of {clock(proven['at'])}, {age(block.found['now'] - proven['at'])} ago"
+        if proven
+        else NEVER
+    )
     return f"{text}; ❌ the drill of {clock(failed['at'])} failed: {failed['error']}" if failed else text
 
 

@@ -128,13 +128,14 @@ def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Take
         target.copy_out(statement("read_old_rows", of_table=of_table, **_parts(target, state, MISFITS)), old_rows)
     elif not state.misfits[table.label]:
         return
-    target.copy_out(statement("read_misfits", schema=sql.Identifier(target.schema), unchanged=condition), rows)
+    read = statement("read_misfits", schema=sql.Identifier(target.schema), unchanged=condition)
+    target.copy_out(statement("avoid_nested_loops") + read, rows)
 
 
 def _read_mirror(target: Target, state: SavedState, table: TablePlan, unchanged: sql.Composable, rows: Take) -> None:
     mirror = sql.Identifier(state.source.mirror_schema, table.mirror)
     parts = {"cells": read_cells(table), "mirror": mirror, "unchanged": unchanged}
-    target.copy_out(statement("read_mirror", **parts), rows)
+    target.copy_out(statement("avoid_nested_loops") + statement("read_mirror", **parts), rows)
 
 
 def _is_as_it_was(mirror: Mirror, table: TablePlan) -> bool:

@@ -1,6 +1,6 @@
 -- What the last saved run left in each table, from which snapshot, and whether its schema and plan were the same as now.
 -- Says too whether somebody else's triggers, or foreign keys, are on the mirrors: they may change rows that a merge has written.
-SELECT snapshot_hash, definition_hash = md5(%(definition)s), EXISTS (
+SELECT snapshot_hash, definition = %(definition)s, EXISTS (
         SELECT FROM pg_catalog.pg_trigger
         JOIN pg_catalog.pg_class ON pg_class.oid = tgrelid
         JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace

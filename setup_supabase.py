@@ -48,7 +48,7 @@ def main(options, console) -> int:
     for target_settings in settings.targets:
         set_up(found, settings, target_settings, options)
     if found.failures or options.check:
-        return finished(found, console)
+        return found.finish()
     console.say("The first backup:")
     console.is_watched = True
     return back_up(settings, settings.sources, backup_flags().parse_args([]), console)
@@ -98,12 +98,6 @@ def create_writer(found, target, settings) -> None:
     found.console.say(
         f"     Put this user and password into SUPABASE_DB_URL in .env; they are not shown again:\n     {user}:{password}"
     )
-
-
-def finished(found, console) -> int:
-    status = cli.FAILED if found.failures else cli.SAVED
-    console.result({"outcome": "failed" if found.failures else "saved", "passed": found.passed, "failed": found.failures})
-    return status
 
 
 def flags() -> cli.Parser:

@@ -45,15 +45,15 @@ def main(options, console) -> int:
 
 def usable_settings(found, options, folder, stack, console):
     """Load the settings; where there are none at all, start an embedded Postgres and make sample databases."""
+    if not options.env_file and not config.is_anything_set():
+        console.say("No settings yet: this is a try on an embedded PostgreSQL with sample databases.")
+        server = stack.enter_context(embedded.running())
+        sample.make(folder / "sqlite_data")
+        settings = config.load(str(demo.write_env(folder, server.url)))
+    else:
+        settings = config.load(options.env_file)
+    log.open_file(folder / "test.log")
     with found.step("Settings") as tell:
-        if not options.env_file and not config.is_anything_set():
-            console.say("No settings yet: this is a try on an embedded PostgreSQL with sample databases.")
-            server = stack.enter_context(embedded.running())
-            sample.make(folder / "sqlite_data")
-            settings = config.load(str(demo.write_env(folder, server.url)))
-        else:
-            settings = config.load(options.env_file)
-        log.open_file(folder / "test.log")
         tell(f"{len(settings.sources)} databases, {len(settings.targets)} target, BACKUP_SCHEMA {settings.schema}")
         for warning in settings.warnings:
             tell(warning)
@@ -99,11 +99,9 @@ def run_backup(scratch):
 
 
 def finished(found, console) -> int:
-    status = cli.FAILED if found.failures else cli.SAVED
     if not found.failures:
         console.say("\n🎉 All Tests Passed!")
-    console.result({"outcome": "failed" if found.failures else "saved", "passed": found.passed, "failed": found.failures})
-    return status
+    return found.finish()
 
 
 def flags() -> cli.Parser:

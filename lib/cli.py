@@ -67,6 +67,10 @@ class Console:
         if not self.is_quiet:
             print(record(hide(f"Warning: {text}")), file=sys.stderr, flush=True)
 
+    def fault(self, text: str) -> None:
+        """Print a failure among the answers, or on stderr where only failures are wanted."""
+        print(clean(text), file=sys.stderr if self.is_quiet else sys.stdout, flush=True)
+
     def complain(self, text: str) -> None:
         """Print the reason of a failure that is the answer, not an accident."""
         log.error(text)

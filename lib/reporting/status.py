@@ -8,6 +8,7 @@ from lib.health import Health
 from lib.reporting.words import age, clock, plural, seconds, size
 
 MARKS = {"saved": "✅", "incomplete": "⚠️ ", "failed": "❌", "running": "…"}
+REMEDY = "python3 backup.py, and see why no run has got through:  python3 backup.py --status"
 NEVER = "never (python3 restore.py --drill)"
 
 
@@ -19,7 +20,7 @@ def show(settings: Settings, sources: dict[str, Path], max_age: str | None, cons
         console.say(_as_text(block, settings))
     complaints = [f"{_name(block, settings)}{said}" for block in found if (said := _complaint(block, limit, max_age))]
     outcome = {"outcome": "failed" if complaints else "saved", "sources": [_as_json(block, limit) for block in found]}
-    console.result(outcome | ({"error": "\n".join(complaints)} if complaints else {}))
+    console.result(outcome | ({"error": "\n".join(complaints), "try": REMEDY} if complaints else {}))
     for text in complaints:
         console.complain(text)
     return cli.FAILED if complaints else cli.SAVED

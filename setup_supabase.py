@@ -42,7 +42,7 @@ def main(options, console) -> int:
         raise SettingsError("--writer-role shows a password once, and cannot be quiet.", "leave out --quiet and --json")
     settings = config.load(options.env_file)
     log.open_file(settings.log)
-    for warning in settings.warnings:
+    for warning in settings.warnings + settings.notes:
         console.warn(warning)
     found = checks.Checks(console)
     for target_settings in settings.targets:

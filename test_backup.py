@@ -55,7 +55,7 @@ def usable_settings(found, options, folder, stack, console):
     log.open_file(folder / "test.log")
     with found.step("Settings") as tell:
         tell(f"{len(settings.sources)} databases, {len(settings.targets)} target, BACKUP_SCHEMA {settings.schema}")
-        for warning in settings.warnings:
+        for warning in settings.warnings + settings.notes:
             tell(warning)
     checks.driver(found)
     return settings

@@ -33,7 +33,7 @@ def scratch_settings(settings: Settings, target: TargetSettings, folder: Path) -
     """Return settings for a copy of the sources, and schemas that no deployment uses."""
     schema = f"backup_test_{int(time.time())}_{secrets.token_hex(3)}"
     sources = {name: folder / "sources" / path.name for name, path in settings.sources.items()}
-    return dataclasses.replace(settings, targets=[target], schema=schema, sources=sources, folder=folder, warnings=[])
+    return dataclasses.replace(settings, targets=[target], schema=schema, sources=sources, folder=folder, warnings=[], notes=[])
 
 
 def copy_sources(settings: Settings, scratch: Settings) -> str:

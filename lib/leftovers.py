@@ -53,12 +53,12 @@ def temporary(stem: str, suffix: str) -> Iterator[Path]:
 
 
 def _lock(folder: Path) -> int:
-    """Make the folder's lock; nobody sees it before it is held."""
+    """Make the folder's lock; nobody sees it before it is held, nor where the file system has no locks."""
     descriptor = os.open(folder / "new", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     if fcntl:
-        with contextlib.suppress(OSError):  # a file system without locks: then nobody else can take it either
+        with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.rename(folder / "new", folder / LOCK)
+            os.rename(folder / "new", folder / LOCK)
     return descriptor
 
 

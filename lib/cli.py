@@ -108,7 +108,7 @@ def _replace_closed_streams() -> None:
 
 
 def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> int:
-    console = Console(None)
+    console = Console(argparse.Namespace(json="--json" in sys.argv[1:], quiet=False, verbose=False))  # before they are understood
     try:
         options = parser.parse_args()
         console = Console(options)

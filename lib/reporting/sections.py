@@ -211,7 +211,7 @@ def points_card(block: Health) -> Html:
     points, now = block.found["restore_points"], block.found["now"]
     if not points["count"]:
         return _card(block, element("p", "None.", class_="soft"))
-    newest = joined(f"run {block.success['run']}, ", _when(block.success["at"], now))
+    newest = joined(f"run {block.success['run']}, ", _when(block.success["at"], now)) if block.success else "none"
     facts = {"oldest": joined(f"run {points['oldest']}, ", _when(points["at"], now)), "newest": newest}
     number = element("p", f"{points['count']:,} ", element("small", "runs can be restored with restore.py --at"), class_="number")
     return _card(block, number, _facts(facts))

@@ -8,7 +8,7 @@ import re
 from urllib.parse import unquote
 
 USED = ("sslmode", "sslrootcert", "channel_binding")
-ANY = ".*"
+ANY, NOTHING = ".*", "(?!)"
 # Each with the values that change nothing here.
 HARMLESS = {
     # For poolers and their clients: a script has one connection and prepares no statement.
@@ -45,7 +45,7 @@ REFUSED = {
     **dict.fromkeys(("sslcert", "sslkey", "sslpassword", "sslidentity", "sslcertmode"), CERTIFICATE),
     "options": "it would change what a run relies on",
 }
-TENANT = re.compile(r"(reference|endpoint|project)=([A-Za-z0-9_-]+)")
+TENANT = re.compile(r"(reference|endpoint)=([A-Za-z0-9_-]+)")
 
 
 def read(name: str, found: dict[str, str], query: str, problems: list[str], notes: list[str]) -> dict[str, str]:
@@ -55,19 +55,19 @@ def read(name: str, found: dict[str, str], query: str, problems: list[str], note
     """
     found, ignored = dict(found), []
     for option, value in _pairs(query):
+        user = _with_tenant(found["USER"], found["HOST"], value) if option == "options" else None
         if option in USED:
             found[option.upper()] = value
-        elif option == "options" and (user := _with_tenant(found["USER"], found["HOST"], value)):
-            ignored += [option] if user == found["USER"] else []
-            notes += [f"{name}: the user is {user}, as its option says."] if user != found["USER"] else []
-            found["USER"] = user
-        elif option in HARMLESS and re.fullmatch(HARMLESS[option], value, re.DOTALL | re.IGNORECASE):
+        elif user == found["USER"] or re.fullmatch(HARMLESS.get(option, NOTHING), value, re.DOTALL | re.IGNORECASE):
             ignored.append(option)
+        elif user:
+            notes.append(f"{name}: the user is {user}, as its option says.")
+            found["USER"] = user
         else:
-            why = REFUSED.get(option, "it is not known here with that value" if option in HARMLESS else "it is not known here")
+            why = REFUSED.get(option, "it is not known here" + " with that value" * (option in HARMLESS))
             problems.append(f"{name} has the option {option!r}: {why}; delete it from the URL.")
     if ignored:
-        notes.append(f"{name}: {', '.join(dict.fromkeys(ignored))} change{'s' * (len(set(ignored)) == 1)} nothing here; ignored.")
+        notes.append(f"{name}: {', '.join(dict.fromkeys(ignored))}: ignored, because nothing here depends on that.")
     return found
 
 
@@ -80,12 +80,14 @@ def _pairs(query: str) -> list[tuple[str, str]]:
 def _with_tenant(user: str, host: str, value: str) -> str | None:
     """Return the user with the project that a pooler is to connect to; None for options that say something else.
 
-    Supabase's pooler reads it from the user's name, postgres.PROJECT; others have it in the host's.
+    Supabase's pooler reads it from the user's name, postgres.PROJECT; others have it in the host's, ENDPOINT.REGION.
     """
     match = TENANT.fullmatch(value)
     if not match:
         return None
     kind, tenant = match.groups()
-    if kind == "reference":
-        return user if user.endswith(f".{tenant}") else f"{user}.{tenant}" if "." not in user else None
-    return user if host.startswith(tenant) else None
+    if kind == "endpoint":
+        return user if host.split(".")[0] in (tenant, f"{tenant}-pooler") else None
+    if "." in user:
+        return user if user.endswith(f".{tenant}") else None
+    return f"{user}.{tenant}"

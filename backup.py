@@ -88,6 +88,8 @@ def back_up_all(settings, sources, options, console) -> Report:
     report = Report(console)
     for warning in settings.warnings:
         report.warn(warning)
+    for note in settings.notes:
+        report.note(note)
     for target_settings in settings.targets:
         with (
             report.attempted(target_settings, *sources),

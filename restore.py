@@ -10,7 +10,7 @@ usage: python3 restore.py [flags]
   python3 restore.py --to /tmp/look     into another folder; the bot's files stay as they are
   python3 restore.py --list             show what can be restored, and the files that earlier restores replaced
   python3 restore.py --at 117           every database as run 117 left it; also --at "2026-11-20 12:00" (UTC unless an
-                                        offset is given), --at 2026-11-20 (the end of that day), --at yesterday
+                                        offset is given), --at 2026-11-20, --at yesterday; a time means its end
   python3 restore.py --table refunds --at yesterday
                                         put one table's rows back into the present database, the rest untouched
   python3 restore.py --dry-run          show what would change, table by table; write nothing

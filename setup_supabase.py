@@ -43,13 +43,13 @@ def main(options, console) -> int:
         raise SettingsError("--writer-role shows a password once, and cannot be quiet.", "leave out --quiet and --json")
     settings = config.load(options.env_file)
     log.open_file(settings.log)
-    for warning in settings.warnings:
+    for warning in settings.warnings + settings.notes:
         console.warn(warning)
     found = checks.Checks(console)
     for target_settings in settings.targets:
         set_up(found, settings, target_settings, options)
     if found.failures or options.check:
-        return finished(found, console)
+        return found.finish()
     console.say("The first backup:")
     console.is_watched = True
     return back_up(settings, settings.sources, backup_flags().parse_args([]), console)
@@ -101,12 +101,6 @@ def create_writer(found, target, settings) -> None:
     found.console.say(
         f"     Put this user and password into SUPABASE_DB_URL in .env; they are not shown again:\n     {user}:{password}"
     )
-
-
-def finished(found, console) -> int:
-    status = cli.FAILED if found.failures else cli.SAVED
-    console.result({"outcome": "failed" if found.failures else "saved", "passed": found.passed, "failed": found.failures})
-    return status
 
 
 def flags() -> cli.Parser:

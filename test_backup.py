@@ -25,7 +25,7 @@ import contextlib
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up_all
-from lib import checks, cli, config, demo, log, trial
+from lib import checks, cli, config, demo, leftovers, log, trial
 from lib.postgres import embedded, installation
 from lib.sqlite import sample
 
@@ -36,38 +36,38 @@ def main(options, console) -> int:
         checks.channels(found, config.load(options.env_file).channels)
         return finished(found, console)
     with contextlib.ExitStack() as stack:
-        folder, abandoned = stack.enter_context(trial.scratch_folder())
+        folder = stack.enter_context(leftovers.temporary("hybrid-backup", trial.SUFFIX))
         settings = usable_settings(found, options, folder, stack, console)
         for target_settings in settings.targets:
-            check_target(found, settings, target_settings, folder / str(target_settings.number), abandoned)
+            check_target(found, settings, target_settings, folder / str(target_settings.number))
     return finished(found, console)
 
 
 def usable_settings(found, options, folder, stack, console):
     """Load the settings; where there are none at all, start an embedded Postgres and make sample databases."""
+    if not options.env_file and not config.is_anything_set():
+        console.say("No settings yet: this is a try on an embedded PostgreSQL with sample databases.")
+        server = stack.enter_context(embedded.running())
+        sample.make(folder / "sqlite_data")
+        settings = config.load(str(demo.write_env(folder, server.url)))
+    else:
+        settings = config.load(options.env_file)
+    log.open_file(folder / "test.log")
     with found.step("Settings") as tell:
-        if not options.env_file and not config.is_anything_set():
-            console.say("No settings yet: this is a try on an embedded PostgreSQL with sample databases.")
-            server = stack.enter_context(embedded.running())
-            sample.make(folder / "sqlite_data")
-            settings = config.load(str(demo.write_env(folder, server.url)))
-        else:
-            settings = config.load(options.env_file)
-        log.open_file(folder / "test.log")
         tell(f"{len(settings.sources)} databases, {len(settings.targets)} target, BACKUP_SCHEMA {settings.schema}")
-        for warning in settings.warnings:
+        for warning in settings.warnings + settings.notes:
             tell(warning)
     checks.driver(found)
     return settings
 
 
-def check_target(found, settings, target_settings, folder, abandoned) -> None:
+def check_target(found, settings, target_settings, folder) -> None:
     folder.mkdir()
     scratch = trial.scratch_settings(settings, target_settings, folder)
     target = checks.connect(found, target_settings, scratch.schema)
     if not target:
         return
-    with target, trial.scratch_schemas(target, abandoned):
+    with target, trial.scratch_schemas(target, scratch):
         checks.rights(found, target)
         checks.sources(found, settings, scratch.snapshots)
         if not found.failures:
@@ -76,8 +76,10 @@ def check_target(found, settings, target_settings, folder, abandoned) -> None:
 
 def round_trip(found, target, settings, scratch) -> None:
     with found.step("Scratch copy") as tell:
+        for name in trial.remove_scratch(target, []):
+            tell(f"{name}, which a killed trial had left, was removed")
         tell(trial.copy_sources(settings, scratch))
-        trial.set_up(target, scratch)
+        trial.set_up_scratch(target, scratch)
     with found.step("Back up") as tell:
         tell(f"{run_backup(scratch).rows:,} rows, compared one by one")
     with found.step("Back up again") as tell:
@@ -97,11 +99,9 @@ def run_backup(scratch):
 
 
 def finished(found, console) -> int:
-    status = cli.FAILED if found.failures else cli.SAVED
     if not found.failures:
         console.say("\n🎉 All Tests Passed!")
-    console.result({"outcome": "failed" if found.failures else "saved", "passed": found.passed, "failed": found.failures})
-    return status
+    return found.finish()
 
 
 def flags() -> cli.Parser:

@@ -9,7 +9,7 @@ import psycopg2
 
 from lib import log
 from lib.channels import Channels
-from lib.cli import Console
+from lib.cli import FAILED, SAVED, Console
 from lib.config import Settings
 from lib.errors import Problem
 from lib.postgres import installation, release, security
@@ -40,12 +40,19 @@ class Checks:
         except Problem as problem:
             self.failures.append({"check": title, "error": problem.what, "try": problem.remedy})
             log.error(f"{title}: {problem.what}")
-            self.console.say(f"❌ {self.number}. {title}: {problem.what}")
-            if problem.remedy:
-                self.console.say(f"     Try: {problem.remedy}")
+            remedy = f"\n     Try: {problem.remedy}" if problem.remedy else ""
+            self.console.fault(f"❌ {self.number}. {title}: {problem.what}{remedy}")
         else:
             self.passed.append(title)
             self.console.say(f"✅ {self.number}. {title}" + (f": {'; '.join(details)}" if details else ""))
+
+    def finish(self) -> int:
+        """Tell machines what was found, and return the exit status."""
+        found = {"outcome": "failed" if self.failures else "saved", "passed": self.passed, "failed": self.failures}
+        if self.failures:
+            found |= {"error": "\n".join(failure["error"] for failure in self.failures), "try": self.failures[0]["try"]}
+        self.console.result(found)
+        return FAILED if self.failures else SAVED
 
 
 def driver(checks: Checks) -> None:

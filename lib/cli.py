@@ -67,6 +67,10 @@ class Console:
         if not self.is_quiet:
             print(record(hide(f"Warning: {text}")), file=sys.stderr, flush=True)
 
+    def fault(self, text: str) -> None:
+        """Print a failure among the answers, or on stderr where only failures are wanted."""
+        print(clean(text), file=sys.stderr if self.is_quiet else sys.stdout, flush=True)
+
     def complain(self, text: str) -> None:
         """Print the reason of a failure that is the answer, not an accident."""
         log.error(text)
@@ -104,7 +108,7 @@ def _replace_closed_streams() -> None:
 
 
 def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> int:
-    console = Console(None)
+    console = Console(argparse.Namespace(json="--json" in sys.argv[1:], quiet=False, verbose=False))  # before they are understood
     try:
         options = parser.parse_args()
         console = Console(options)

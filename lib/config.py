@@ -38,6 +38,7 @@ class Settings:
     log: Path
     folder: Path
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     max_database_mb: int = 500
     channels: Channels = field(default_factory=Channels)
 
@@ -91,11 +92,11 @@ def chosen_targets(settings: Settings, number: int | None) -> list[TargetSetting
 def load(env_file: str | None = None) -> Settings:
     """Read and check every setting; raise one SettingsError that names all that is wrong."""
     path = Path(env_file).expanduser().absolute() if env_file else REPOSITORY / ".env"
-    problems: list[str] = []
+    problems, notes = [], []
     values = DEFAULTS | _file_values(path, problems, bool(env_file)) | dict(os.environ)
     values = {name: value.strip() for name, value in values.items() if value.strip() or name in DEFAULTS}
     problems += _unknown_names(values)
-    found = targets.read(values, path.parent, problems)
+    found = targets.read(values, path.parent, problems, notes)
     settings = Settings(
         targets=found,
         sources=_sources(values, path.parent, problems),
@@ -108,6 +109,7 @@ def load(env_file: str | None = None) -> Settings:
         warnings=_readable_by_others(path) + targets.unverified(found),
         max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
         channels=channels.read(values, problems),
+        notes=notes,
     )
     if problems:
         raise SettingsError(_as_list(problems, path), _remedy(path), "Nothing was read or written.")

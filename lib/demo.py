@@ -5,12 +5,11 @@ import os
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
 
-from lib import channels, cli
+from lib import channels, cli, leftovers
 from lib.errors import Problem
 from lib.postgres import embedded
 from lib.sqlite import sample
@@ -20,8 +19,7 @@ from lib.start import REPOSITORY
 def tell(console: cli.Console) -> int:
     """Run the story with the real scripts on an embedded Postgres; nothing of it remains."""
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="hybrid-backup-demo-") as name, embedded.running() as server:
-        folder = Path(name)
+    with leftovers.temporary("hybrid-backup", "demo") as folder, embedded.running() as server:
         env_file = write_env(folder, server.url)
         console.say(f"A sample bot with {sample.REAL_USERS:,} users, and PostgreSQL on this machine in Supabase's place.\n")
         databases = sample.make(folder / "sqlite_data")

@@ -1,11 +1,10 @@
 """The drill: rebuild every source in a temporary folder, from the target alone, and say whether it would have saved the day."""
 
 import platform
-import tempfile
 import time
 from pathlib import Path
 
-from lib import cli, rebuild
+from lib import cli, leftovers, rebuild
 from lib.config import Settings
 from lib.errors import Problem
 from lib.postgres import installation, saved
@@ -20,7 +19,10 @@ def rehearse_all(settings: Settings, targets: list[TargetSettings], sources: dic
     """Rehearse the restore of every source from every target, record the results there, and return the exit status."""
     results = [result for target in targets for result in _of_target(settings, target, sources, console)]
     failed = [result for result in results if result["error"]]
-    console.result({"outcome": "failed" if failed else "saved", "drills": results})
+    found = {"outcome": "failed" if failed else "saved", "drills": results}
+    if failed:
+        found |= {"error": "\n".join(result["error"] for result in failed), "try": failed[0]["try"]}
+    console.result(found)
     return cli.FAILED if failed else cli.SAVED
 
 
@@ -32,19 +34,19 @@ def _of_target(settings: Settings, target_settings: TargetSettings, sources: dic
             return [_of_source(target, settings, name, console) for name in sources]
     except Problem as problem:
         console.fail(problem)
-        nothing = dict.fromkeys(("run", "rows", "seconds"))
-        return [{"source": name, "target": target_settings.host, **nothing, "error": problem.what} for name in sources]
+        told = dict.fromkeys(("run", "rows", "seconds")) | {"error": problem.what, "try": problem.remedy}
+        return [{"source": name, "target": target_settings.host} | told for name in sources]
 
 
 def _of_source(target: Target, settings: Settings, name: str, console: cli.Console) -> dict:
-    started, state, error, said = time.monotonic(), None, None, ""
+    started, state, error, remedy, said = time.monotonic(), None, None, None, ""
     try:
-        with target.transaction("REPEATABLE READ READ ONLY"), tempfile.TemporaryDirectory() as folder:
+        with target.transaction("REPEATABLE READ READ ONLY"), leftovers.temporary("hybrid-backup", "drill") as folder:
             state = saved.read_state(target, name)
-            with rebuild.rebuilt(target, state, Path(folder) / f"{name}.db") as built:
+            with rebuild.rebuilt(target, state, folder / f"{name}.db") as built:
                 said = _compared(built.path, settings.snapshot_of(name, target.settings.number), state)
     except Problem as problem:
-        error = problem.what
+        error, remedy = problem.what, problem.remedy
         console.fail(problem)
     seconds = round(time.monotonic() - started, 3)
     if state:
@@ -61,6 +63,7 @@ def _of_source(target: Target, settings: Settings, name: str, console: cli.Conso
         "rows": state and state.rows,
         "seconds": seconds,
         "error": error,
+        "try": remedy,
     }
 
 

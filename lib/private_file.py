@@ -10,11 +10,11 @@ SUFFIX = "new"
 
 def write(path: Path, text: str) -> None:
     """Replace the file in one step, with mode 0600."""
-    leftovers.remove_abandoned(path.parent, SUFFIX)
-    new = path.with_name(leftovers.owned_name(path.name, SUFFIX))
+    folder = leftovers.make(path.parent, path.name, SUFFIX)
+    new = folder / path.name
     try:
         with open(new, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(text)
         os.replace(new, path)
     finally:
-        new.unlink(missing_ok=True)
+        leftovers.clear(folder)

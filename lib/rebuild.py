@@ -133,15 +133,13 @@ def _refuse_other_file(copy: Path, state: LocalState) -> None:
 
 @contextlib.contextmanager
 def _beside(destination: Path) -> Iterator[Path]:
-    """Return a name for a file beside its destination; whatever is there at the end is removed."""
+    """Return a path in a private folder beside the destination; whatever is there at the end is removed."""
     destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    leftovers.remove_abandoned(destination.parent, swap.SUFFIX)
-    path = destination.with_name(leftovers.owned_name(destination.name, swap.SUFFIX))
+    folder = leftovers.make(destination.parent, destination.name, swap.SUFFIX)
     try:
-        yield path
+        yield folder / destination.name
     finally:
-        for companion in swap.COMPANIONS:
-            path.with_name(path.name + companion).unlink(missing_ok=True)
+        leftovers.clear(folder)
 
 
 def differences(built: Rebuilt, present: Path) -> list[difference.Difference]:

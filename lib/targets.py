@@ -4,20 +4,22 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
-from lib import redact
+from lib import redact, url_options
 
 PARTS = ("HOST", "PORT", "NAME", "USER", "PASSWORD", "SSLMODE", "SSLROOTCERT")
 SAMPLE = re.compile(r"YOUR[_-]|\[YOUR|<[a-z-]+>", re.IGNORECASE)
 SAFE_SSLMODES = ("require", "verify-ca", "verify-full")
 SSLMODES = ("disable", "allow", "prefer", *SAFE_SSLMODES)
+CHANNEL_BINDINGS = ("disable", "prefer", "require")
 CERTIFICATE = "prod-ca-2021.crt"
 # A name, an address or a socket's folder: no list, which libpq would try one by one, and no connection string.
 HOST = re.compile(r"/[^,\s]*|[^/,@\s\\]+")
+# As ORMs write it, too: postgresql+psycopg2://. A password may hold anything, hence the first @ that the rest can follow.
 URL = re.compile(
-    r"postgres(?:ql)?://(?:(?P<user>[^:@/]*)(?::(?P<password>.*))?@)?"
-    r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:/?\[\]@]*)(?::(?P<port>\d+))?(?:/(?P<name>[^?]*))?(?:\?(?P<query>.*))?",
+    r"(?i:postgres(?:ql)?(?:\+\w+)?)://(?:(?P<user>[^:@/]*)(?::(?P<password>.*?))?@)?"
+    r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:/?\[\]@]*)(?::(?P<port>\d+))?(?:/(?P<name>[^?/@]*))?(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
 
@@ -34,6 +36,7 @@ class TargetSettings:
     sslmode: str
     sslrootcert: str
     number: int = 1
+    channel_binding: str = ""
 
     @property
     def label(self) -> str:
@@ -45,7 +48,8 @@ class TargetSettings:
         return is_local(self.host)
 
 
-def read(values: dict[str, str], folder: Path, problems: list[str]) -> list[TargetSettings]:
+def read(values: dict[str, str], folder: Path, problems: list[str], notes: list[str]) -> list[TargetSettings]:
+    """Return the targets; problems are collected, and notes of what was understood otherwise than it is written."""
     urls = sorted(
         (int(name.removeprefix("SUPABASE_DB_URL").lstrip("_") or 1), name)
         for name in values
@@ -54,7 +58,7 @@ def read(values: dict[str, str], folder: Path, problems: list[str]) -> list[Targ
     parts = [f"SUPABASE_DB_{part}" for part in PARTS[:5] if f"SUPABASE_DB_{part}" in values]
     if parts and any(number == 1 for number, _ in urls):
         problems.append(f"SUPABASE_DB_URL and {', '.join(parts)} both say where the target is; keep one of them.")
-    targets = [_from_url(values, name, number, folder, problems) for number, name in urls]
+    targets = [_from_url(values, name, number, folder, problems, notes) for number, name in urls]
     if not any(number == 1 for number, _ in urls):
         targets.insert(0, _from_parts(values, folder, problems))
     return [target for target in targets if target]
@@ -76,19 +80,20 @@ def _from_parts(values: dict[str, str], folder: Path, problems: list[str]) -> Ta
     return _target("SUPABASE_DB_", found, values, 1, folder, problems)
 
 
-def _from_url(values: dict, name: str, number: int, folder: Path, problems: list[str]) -> TargetSettings | None:
+def _from_url(values: dict, name: str, number: int, folder: Path, problems: list[str], notes: list[str]) -> TargetSettings | None:
     match = URL.fullmatch(values[name])
+    if "@" in values[name]:  # whatever else it is, this may be the password
+        redact.remember(values[name].rpartition("@")[0].partition("://")[2].partition(":")[2])
     if not match or not match["host"] or not match["user"] or not match["password"]:
-        if match and match["password"]:
-            redact.remember(match["password"])
         problems.append(f"{name} is not of the form postgresql://USER:PASSWORD@HOST:5432/postgres.")
         return None
-    query = dict(parse_qsl(match["query"] or "", keep_blank_values=True))
-    odd = sorted(set(query) - {"sslmode", "sslrootcert"})
-    problems += [f"{name} has the option {option!r}; only sslmode and sslrootcert are known." for option in odd]
-    found = {part: unquote(match[part.lower()] or "") for part in PARTS[:5]}
+    redact.remember(unquote(match["password"]))
+    if "@" in (match["query"] or ""):
+        problems.append(f"{name} has an @ behind the ?, or a ? in the password: write %40 for the one, %3F for the other.")
+        return None
+    found = dict.fromkeys(PARTS, "") | {part: unquote(match[part.lower()] or "") for part in PARTS[:5]}
     found["HOST"] = found["HOST"].strip("[]")
-    found |= {part: query.get(part.lower(), "") for part in PARTS[5:]}
+    found = url_options.read(name, found, match["query"] or "", problems, notes)
     return _target(name, found, values, number, folder, problems)
 
 
@@ -112,7 +117,15 @@ def _target(name: str, found: dict, values: dict, number: int, folder: Path, pro
         sslmode,
         sslrootcert,
         number,
+        _channel_binding(name, found, problems),
     )
+
+
+def _channel_binding(name: str, found: dict, problems: list[str]) -> str:
+    wanted = found.get("CHANNEL_BINDING", "")
+    if wanted not in ("", *CHANNEL_BINDINGS):
+        problems.append(f"{name}: channel_binding {wanted!r} is none of {', '.join(CHANNEL_BINDINGS)}.")
+    return wanted
 
 
 def _tls(name: str, found: dict, values: dict, folder: Path, problems: list[str]) -> tuple[str, str]:

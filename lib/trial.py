@@ -3,8 +3,6 @@
 import contextlib
 import dataclasses
 import secrets
-import shutil
-import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Iterator
@@ -12,7 +10,7 @@ from pathlib import Path
 
 from psycopg2 import sql
 
-from lib import leftovers, rebuild
+from lib import rebuild
 from lib.cli import Console
 from lib.config import Settings
 from lib.errors import Interrupted, Problem
@@ -25,32 +23,17 @@ from lib.targets import TargetSettings
 
 # Above this, the round trip uses sample databases: a copy of the real ones might fill a small plan.
 MOST_BYTES = 50_000_000
+# By the server's clock; a trial takes minutes.
+ABANDONED_SECONDS = 3600
 SUFFIX = "trying"
 OPTIONS = Namespace(accept_shrink=True, accept_exposure=False, accept_moved=False, full=False)
 
 
-@contextlib.contextmanager
-def scratch_folder() -> Iterator[tuple[Path, list[str]]]:
-    """Yield a temporary folder, named for the scratch schema, and the schemas of runs that were killed on this machine."""
-    temporary = Path(tempfile.gettempdir())
-    abandoned = leftovers.remove_abandoned(temporary, SUFFIX)
-    folder = temporary / leftovers.owned_name(f"backup_test_{int(time.time())}_{secrets.token_hex(2)}", SUFFIX)
-    folder.mkdir(mode=0o700)
-    try:
-        yield folder, abandoned
-    except BaseException:
-        # With the connection the schemas may be out of reach: the empty folder tells the next run to remove them.
-        for content in folder.iterdir():
-            shutil.rmtree(content) if content.is_dir() else content.unlink()
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def scratch_settings(settings: Settings, target: TargetSettings, folder: Path) -> Settings:
     """Return settings for a copy of the sources, and schemas that no deployment uses."""
-    schema = folder.parent.name.partition(".")[0]
+    schema = f"backup_test_{int(time.time())}_{secrets.token_hex(3)}"
     sources = {name: folder / "sources" / path.name for name, path in settings.sources.items()}
-    return dataclasses.replace(settings, targets=[target], schema=schema, sources=sources, folder=folder, warnings=[])
+    return dataclasses.replace(settings, targets=[target], schema=schema, sources=sources, folder=folder, warnings=[], notes=[])
 
 
 def copy_sources(settings: Settings, scratch: Settings) -> str:
@@ -68,8 +51,8 @@ def copy_sources(settings: Settings, scratch: Settings) -> str:
 
 
 @contextlib.contextmanager
-def scratch_schemas(target: Target, abandoned: list[str]) -> Iterator[None]:
-    """Remove the scratch schemas at the end, also when interrupted, and those that killed runs left behind."""
+def scratch_schemas(target: Target, scratch: Settings) -> Iterator[None]:
+    """Remove the scratch schemas at the end, also when interrupted."""
     cleaning = target
     try:
         yield
@@ -77,17 +60,36 @@ def scratch_schemas(target: Target, abandoned: list[str]) -> Iterator[None]:
         cleaning = Target(target.settings, target.schema)  # a signal cuts a connection that is waited for
         raise
     finally:
-        found = [name for (name,) in cleaning.run("scratch_schemas", {"schemas": [target.schema, *abandoned]})]
-        if found:
-            cleaning.run("drop_schemas", schemas=sql.SQL(", ").join(map(sql.Identifier, found)))
+        remove_scratch(cleaning, installation.schemas(scratch))
 
 
-def set_up(target: Target, scratch: Settings) -> None:
+def remove_scratch(target: Target, ours: list[str]) -> list[str]:
+    """Remove our scratch schemas, and those that killed trials left long ago; return their names."""
+    found = [name for (name,) in target.run("scratch_schemas", {"ours": ours, "old": ABANDONED_SECONDS})]
+    if found:
+        target.run("drop_schemas", schemas=sql.SQL(", ").join(map(sql.Identifier, found)))
+    return found
+
+
+def set_up_scratch(target: Target, scratch: Settings) -> None:
+    """Make the scratch schemas, and say in each of them that it is one: nothing else allows to remove it."""
     with target.transaction():
-        installation.install(target)
-        for name, path in scratch.sources.items():
-            with snapshots.taken(path, scratch.snapshots, scratch.check) as snapshot:
-                installation.install_source(target, name, snapshot)
+        if found := target.run("schema_owner", {"schemas": installation.schemas(scratch)}):
+            raise Problem(f"the schema {found[0][0]} exists.", "python3 test_backup.py  chooses another name")
+        _install(target, scratch)
+        target.run("mark_scratch", schemas=sql.Literal(installation.schemas(scratch)))
+
+
+def set_up(target: Target, settings: Settings) -> None:
+    with target.transaction():
+        _install(target, settings)
+
+
+def _install(target: Target, settings: Settings) -> None:
+    installation.install(target)
+    for name, path in settings.sources.items():
+        with snapshots.taken(path, settings.snapshots, settings.check) as snapshot:
+            installation.install_source(target, name, snapshot)
 
 
 class Outcome:

@@ -82,7 +82,11 @@ def test_a_certificate_beside_the_file_is_found_and_verifies(tmp_path, monkeypat
         (f"SUPABASE_DB_URL='{GOOD}?sslmode=disable'", "sslmode 'disable' would let others read the password"),
         (f"SUPABASE_DB_URL='{GOOD}'\nSUPABASE_DB_SSLMODE=prefer", "sslmode 'prefer' would let others read the password"),
         (f"SUPABASE_DB_URL='{GOOD}?sslmode=verify-full'", "needs the server's certificate"),
-        (f"SUPABASE_DB_URL='{GOOD}?options=x'", "has the option 'options'"),
+        (
+            f"SUPABASE_DB_URL='{GOOD}?options=x'",
+            "SUPABASE_DB_URL has the option 'options': it would change what a run relies on;",
+        ),
+        (f"SUPABASE_DB_URL='{GOOD}?application_name=bot@server'", "has an @ behind the ?"),
         (f"SUPABASE_DB_URL='{GOOD}'\nSUPABASE_DB_HOST=x", "both say where the target is"),
         (f"SUPABASE_DB_URL='{GOOD}'\nBACKUP_SCHEMA=public", "BACKUP_SCHEMA 'public'"),
         (f"SUPABASE_DB_URL='{GOOD}'\nBACKUP_SCHEMA='a\"b'", "BACKUP_SCHEMA"),

@@ -303,8 +303,10 @@ def test_the_check_keeps_its_connection_wherever_a_signal_breaks_in(saved_bot, m
 
 
 def test_a_small_file_half_written_by_a_killed_script_is_swept_by_the_next_writer(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    (tmp_path / f"alerts.json.{dead.pid}.new").write_text("{")
+    script = """import os, sys; from pathlib import Path; from lib import private_file
+os.replace = lambda *_: os.kill(os.getpid(), 9)
+private_file.write(Path(sys.argv[1]) / "alerts.json", "{")"""
+    subprocess.run([sys.executable, "-c", script, tmp_path], cwd=REPOSITORY, env=environment())
+    assert [path.name for path in tmp_path.glob("*.new/*.json")] == ["alerts.json"]
     private_file.write(tmp_path / "runs.jsonl", "{}\n")
     assert [path.name for path in tmp_path.iterdir()] == ["runs.jsonl"]

@@ -208,7 +208,7 @@ def _connect(settings: TargetSettings) -> psycopg2.extensions.connection:
     # PGOPTIONS and the like would change what we ask for; PgBouncer even refuses some of it.
     for name in [name for name in os.environ if name.startswith("PG") and name != "PGSYSCONFDIR"]:
         del os.environ[name]
-    certificate = {"sslrootcert": settings.sslrootcert} if settings.sslrootcert else {}
+    tls = {"sslrootcert": settings.sslrootcert, "channel_binding": settings.channel_binding}
     try:
         connection = psycopg2.connect(
             host=settings.host,
@@ -222,7 +222,7 @@ def _connect(settings: TargetSettings) -> psycopg2.extensions.connection:
             client_encoding="UTF8",
             gssencmode="disable",
             **KEEPALIVE,
-            **certificate,
+            **{name: value for name, value in tls.items() if value},
         )
     except psycopg2.OperationalError as error:
         raise connection_problem(error, settings) from None

@@ -1,8 +1,8 @@
 """The DDL of mirrors made from a source's declaration: run by a backup, printed by `setup_supabase.py --ddl`."""
 
-import tempfile
 from pathlib import Path
 
+from lib import leftovers
 from lib.postgres.names import mirror_name, quoted
 from lib.sqlite import snapshot as snapshots
 from lib.sqlite.schema import Column, Table
@@ -16,7 +16,7 @@ EXACT_DECLARATIONS = {"bigint": "INTEGER", "text": "TEXT", "bytea": "BLOB", "boo
 
 def for_file(path: Path) -> str:
     """Return the text of a sql/tables/ file for a database, with a comment where a choice was made."""
-    with tempfile.TemporaryDirectory() as folder, snapshots.taken(path, Path(folder), "quick") as snapshot:
+    with leftovers.temporary("hybrid-backup", "reading") as folder, snapshots.taken(path, folder, "quick") as snapshot:
         tables = [_commented(snapshot, table) for table in snapshot.schema.own_tables]
     heading = f"-- The mirrors of {path.name}. Save this as sql/tables/{path.stem}.sql; it is applied with search_path set."
     return "\n\n".join([heading, *tables])

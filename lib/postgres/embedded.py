@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -68,18 +67,15 @@ def running(
     binaries: Path | None = None, settings: dict[str, str] | None = None, superuser: str = "postgres"
 ) -> Iterator[Server]:
     """Start a server on a free port of 127.0.0.1 with a random password; stop it and remove its folder at the end."""
-    temporary = Path(tempfile.gettempdir())
-    leftovers.remove_abandoned(temporary, SUFFIX)
-    folder = temporary / leftovers.owned_name(f"hybrid-backup-{secrets.token_hex(4)}", SUFFIX)
-    folder.mkdir(mode=0o700)
-    try:
+    with leftovers.temporary("hybrid-backup", SUFFIX) as parent:
+        parent.chmod(0o711)  # root's server is another user's, who must get through to its folder
+        folder = parent / "server"
+        folder.mkdir(mode=0o700)
         server = _start(folder, binaries or find_binaries(), settings or {}, superuser)
         try:
             yield server
         finally:
             _stop(server)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(folder: Path, binaries: Path, settings: dict[str, str], superuser: str) -> Server:

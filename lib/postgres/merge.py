@@ -15,7 +15,7 @@ from lib.postgres import proof, sending
 from lib.postgres.connection import Target
 from lib.postgres.doubt import Doubt
 from lib.postgres.sending import Sending
-from lib.postgres.statements import digest_line, equal, mirror_of, names, row_hash, statement
+from lib.postgres.statements import digest_line, equal, mirror_of, names, over_whole_tables, row_hash, statement
 from lib.sqlite.snapshot import Snapshot
 
 # From so many bytes on, Postgres merges what it has while the next table is looked through.
@@ -130,9 +130,14 @@ def _merge(target: Target, source: Source, waiting: list[Sending], *queries: sql
     ]
     whole = [sent.part.table.label for sent in waiting if sent.part.is_whole]
     if whole:
-        places = {"schema": sql.Identifier(target.schema), "source": sql.Literal(source.name)}
-        script.append(statement("merge_misfits", labels=sql.Literal(whole), **places))
+        script += _merge_misfits(target, source, whole)
     return target.rows(sql.SQL("\n").join([*script, *queries]))
+
+
+def _merge_misfits(target: Target, source: Source, labels: list[str]) -> list[sql.Composed]:
+    places = {"schema": sql.Identifier(target.schema), "source": sql.Literal(source.name), "staged": statement("number_misfits")}
+    delete = statement("delete_misfits", labels=sql.Literal(labels), **places)
+    return over_whole_tables(delete, statement("insert_misfits", **places))
 
 
 def _merge_table(source: Source, sent: Sending) -> list[sql.Composed]:
@@ -154,7 +159,7 @@ def _merge_table(source: Source, sent: Sending) -> list[sql.Composed]:
         **places,
     )
     if sent.part.is_whole:
-        return [statement("delete_vanished", **places), merge_staging]
+        return [*over_whole_tables(statement("delete_vanished", **places)), merge_staging]
     return [statement("delete_gone", gone=sent.gone, is_gone=equal(key, "mirror", "gone"), **places), merge_staging]
 
 

@@ -17,7 +17,7 @@ def found(target: Target) -> int | None:
     first = _first_comment(target.schema)
     if not rows or not rows[0][1].startswith(first):
         return None
-    number = rows[0][1].removeprefix(first).removeprefix(", version ")
+    number = rows[0][1].partition(";")[0].removeprefix(first).removeprefix(", version ")
     return int(number) if number.isdigit() else 1
 
 

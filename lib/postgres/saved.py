@@ -39,10 +39,9 @@ class SavedState:
     mirrors: dict[str, Mirror]
 
 
-def run_at(target: Target, source: str, run: int | None, time: datetime | None) -> int | None:
-    """Return the newest saved run of a source up to a run or a time; raise SourceError outside the retention."""
-    found = target.run("run_at", {"source": source, "run": run, "time": time})
-    chosen, oldest, finished_at = found[0] if found else (None, None, None)
+def run_at(target: Target, source: str, run: int | None, before: datetime | None) -> int | None:
+    """Return the newest saved run of a source up to a run, or before a moment; raise SourceError outside the retention."""
+    ((chosen, oldest, finished_at),) = target.run("run_at", {"source": source, "run": run, "before": before})
     if oldest and chosen is None:
         raise SourceError(
             f"{source} cannot go back that far: its oldest restore point is run {oldest}, {finished_at} UTC.",
@@ -129,13 +128,14 @@ def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Take
         target.copy_out(statement("read_old_rows", of_table=of_table, **_parts(target, state, MISFITS)), old_rows)
     elif not state.misfits[table.label]:
         return
-    target.copy_out(statement("read_misfits", schema=sql.Identifier(target.schema), unchanged=condition), rows)
+    read = statement("read_misfits", schema=sql.Identifier(target.schema), unchanged=condition)
+    target.copy_out(statement("avoid_nested_loops") + read, rows)
 
 
 def _read_mirror(target: Target, state: SavedState, table: TablePlan, unchanged: sql.Composable, rows: Take) -> None:
     mirror = sql.Identifier(state.source.mirror_schema, table.mirror)
     parts = {"cells": read_cells(table), "mirror": mirror, "unchanged": unchanged}
-    target.copy_out(statement("read_mirror", **parts), rows)
+    target.copy_out(statement("avoid_nested_loops") + statement("read_mirror", **parts), rows)
 
 
 def _is_as_it_was(mirror: Mirror, table: TablePlan) -> bool:

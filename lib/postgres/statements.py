@@ -55,6 +55,11 @@ def equal(columns: list[str], left: str, right: str) -> sql.Composed:
     return sql.SQL(" AND ").join(pairs)
 
 
+def over_whole_tables(*steps: sql.Composed) -> list[sql.Composed]:
+    """Return statements that join whole tables with what keeps Postgres from comparing all pairs of their rows."""
+    return [statement("avoid_nested_loops"), *steps, statement("allow_nested_loops")]
+
+
 def mirror_of(source: Source, table: TablePlan) -> sql.Identifier:
     return sql.Identifier(source.mirror_schema, table.mirror)
 

@@ -16,6 +16,8 @@ from lib.sqlite import lines
 from lib.sqlite import snapshot as snapshots
 from lib.sqlite.snapshot import Snapshot
 
+# A bot that has written since the last backup differs, too.
+EQUAL_AGAIN = "python3 backup.py --full && python3 backup.py --verify"
 Compare = Callable[[Target, Source, Snapshot, list[TablePlan]], list[dict]]
 
 
@@ -27,12 +29,16 @@ def show(settings: Settings, sources: dict[str, Path], compare: Compare, console
             for name, path in sources.items():
                 with report.failures_reported():
                     found += _of_source(target, settings, name, path, compare)
-    for table in found:
-        console.say(table["text"])
     different = [table for table in found if table.get("is_equal") is False]
-    failed = bool(report.failures or different)
-    console.result({"outcome": "failed" if failed else "saved", "tables": [_without_text(table) for table in found]})
-    return cli.FAILED if failed else cli.SAVED
+    for table in found:
+        tell = console.fault if table.get("is_equal") is False else console.say
+        tell(table["text"])
+    errors = [problem.what for problem in report.failures] + [table["text"] for table in different]
+    result = {"outcome": "failed" if errors else "saved", "tables": [_without_text(table) for table in found]}
+    if errors:
+        result |= {"error": "\n".join(errors), "try": report.failures[0].remedy if report.failures else EQUAL_AGAIN}
+    console.result(result)
+    return cli.FAILED if errors else cli.SAVED
 
 
 def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare) -> list[dict]:

@@ -11,7 +11,7 @@ from lib.config import Settings
 from lib.errors import Problem
 from lib.health import Health
 from lib.postgres.connection import Target
-from lib.reporting import sections
+from lib.reporting import sections, status
 from lib.reporting.markup import Html, element
 from lib.reporting.words import age, clock
 from lib.targets import TargetSettings
@@ -30,10 +30,13 @@ def write(settings: Settings, sources: dict[str, Path], file: str, console: cli.
         private_file.write(path, _page(settings, found, troubles))
     except OSError as error:
         raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {path.parent}") from error
-    failed = any(kind == "bad" for kind, _ in troubles)
+    errors = [text for kind, text in troubles if kind == "bad"]
     console.say(f"✅ the report is {path.absolute()}")
-    console.result({"outcome": "failed" if failed else "saved", "report": str(path.absolute())})
-    return cli.FAILED if failed else cli.SAVED
+    for text in errors:
+        console.complain(text)
+    result = {"outcome": "failed" if errors else "saved", "report": str(path.absolute())}
+    console.result(result | ({"error": "\n".join(errors), "try": status.REMEDY} if errors else {}))
+    return cli.FAILED if errors else cli.SAVED
 
 
 def _of_target(settings: Settings, target_settings: TargetSettings, sources: dict[str, Path]) -> list[tuple[Health, dict]]:

@@ -24,7 +24,7 @@ def list_points(target: Target, sources: dict[str, Path], console: cli.Console) 
     console.say(f"Restore points in {target.settings.label}:")
     for point in points:
         mark = "✅" if point["restorable"] else "  "
-        proven = f", proven {point['proven_at']} UTC" if point["proven_at"] else ""
+        proven = f", proven by the drill of {point['proven_at']} UTC" if point["proven_at"] else ""
         lost = f", without {', '.join(map(printable.name, point['lost']))}" if point["lost"] else ""
         console.say(
             f"{mark} run {point['run']}  {point['source']}  {point['finished_at']} UTC  {plural(point['rows'], 'row')}, "
@@ -57,11 +57,11 @@ class Report:
             self.console.fail(problem)
 
     def available_states(self, target: Target, places: dict[str, Path], at: str | None) -> dict[str, SavedState]:
-        run, time = moment(at) if at else (None, None)
+        run, before = moment(at) if at else (None, None)
         states = {}
         for name in places:
             with self.failures_reported(SourceError):
-                chosen = saved.run_at(target, name, run, time) if at else None
+                chosen = saved.run_at(target, name, run, before) if at else None
                 states[name] = saved.read_state(target, name, chosen)
         return states
 

@@ -70,7 +70,9 @@ def health_card(block: Health) -> Html:
         facts["next run"] = joined("expected ", _when(block.next_expected, now))
     proven = block.found.get("proven")
     if not block.problem:
-        facts["proven"] = joined(f"run {proven['run']}, ", _when(proven["at"], now)) if proven else "never restored in a drill"
+        facts["proven"] = (
+            joined(f"run {proven['run']}, by the drill of ", _when(proven["at"], now)) if proven else "never restored in a drill"
+        )
     return _card(block, _facts(facts))
 
 
@@ -109,7 +111,7 @@ def _figure(title: str, said: str, span: Span, chart: Html, kind: str | None = N
 
 def _run_table(block: Health, runs: list[dict]) -> Html:
     numeric = ("seconds", "sent", "rows")
-    names = ("run", "outcome", "started", *numeric, "why")
+    names = ("run", "outcome", "ended", *numeric, "why")
     head = element("tr", *(element("th", name, scope="col", class_="n" if name in numeric else None) for name in names))
     rows = [_run_row(run, block.found["now"]) for run in reversed(runs[-SHOWN_RUNS:])]
     table = element("table", element("thead", head), element("tbody", *rows))
@@ -209,7 +211,7 @@ def points_card(block: Health) -> Html:
     points, now = block.found["restore_points"], block.found["now"]
     if not points["count"]:
         return _card(block, element("p", "None.", class_="soft"))
-    newest = joined(f"run {block.success['run']}, ", _when(block.success["at"], now))
+    newest = joined(f"run {block.success['run']}, ", _when(block.success["at"], now)) if block.success else "none"
     facts = {"oldest": joined(f"run {points['oldest']}, ", _when(points["at"], now)), "newest": newest}
     number = element("p", f"{points['count']:,} ", element("small", "runs can be restored with restore.py --at"), class_="number")
     return _card(block, number, _facts(facts))

@@ -9,6 +9,7 @@ from lib.health import Health
 from lib.reporting.words import age, clock, plural, seconds, size
 
 MARKS = {"saved": "✅", "incomplete": "⚠️ ", "failed": "❌", "running": "…"}
+REMEDY = "python3 backup.py, and see why no run has got through:  python3 backup.py --status"
 NEVER = "never (python3 restore.py --drill)"
 
 
@@ -20,7 +21,7 @@ def show(settings: Settings, sources: dict[str, Path], max_age: str | None, cons
         console.say(_as_text(block, settings))
     complaints = [f"{_name(block, settings)}{said}" for block in found if (said := _complaint(block, limit, max_age))]
     outcome = {"outcome": "failed" if complaints else "saved", "sources": [_as_json(block, limit) for block in found]}
-    console.result(outcome | ({"error": "\n".join(complaints)} if complaints else {}))
+    console.result(outcome | ({"error": "\n".join(complaints), "try": REMEDY} if complaints else {}))
     for text in complaints:
         console.complain(text)
     return cli.FAILED if complaints else cli.SAVED
@@ -102,7 +103,11 @@ def _compared(block: Health) -> str:
 def _proven(block: Health) -> str:
     """Return the last drill that went well; one from elsewhere with who says so, because whoever may back up may write one."""
     proven, failed = block.found["proven"], block.found["failed_drill"]
-    text = f"run {proven['run']}, {clock(proven['at'])}, {age(block.found['now'] - proven['at'])} ago" if proven else NEVER
+    text = (
+        f"run {proven['run']}, by the drill of {clock(proven['at'])}, {age(block.found['now'] - proven['at'])} ago"
+        if proven
+        else NEVER
+    )
     if proven and proven["machine"] != platform.node():
         text += f", as {proven['by']} on {proven['machine'] or 'an unknown machine'} says"
     return f"{text}; ❌ the drill of {clock(failed['at'])} failed: {failed['error']}" if failed else text

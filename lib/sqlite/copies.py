@@ -46,21 +46,20 @@ class Copy:
                 self.checking.finish()
 
     def remove(self) -> None:
-        """Remove the file, unless it was moved away."""
+        """Remove the file, unless it was moved away, and the folder that it was made in."""
         if self.checking:
             self.checking.close()
-        self.path.unlink(missing_ok=True)
+        leftovers.clear(self.path.parent)
 
 
 def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Copy:
     """Copy `source` into `folder`, where whoever asked removes it; raise SourceError for a file that cannot be backed up."""
     _refuse_unusable(source)
     _make_private_folder(folder)
-    leftovers.remove_abandoned(folder, SUFFIX)
-    path = folder / leftovers.owned_name(source.name, SUFFIX)
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    path = leftovers.make(folder, source.name, SUFFIX) / source.name
     with contextlib.ExitStack() as undo:
-        undo.callback(path.unlink, missing_ok=True)
+        undo.callback(leftovers.clear, path.parent)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         seen = previous.identity(kept)
         with explained(source), futures.ThreadPoolExecutor(1) as meanwhile:
             looking = meanwhile.submit(previous.look, kept, seen)

@@ -72,8 +72,8 @@ BEGIN
     END IF;
     INSERT INTO {schema}.source_schemas (source, definition_hash, definition)
     VALUES (of_source, hash, given_definition)
-    ON CONFLICT (source, definition_hash) DO UPDATE SET definition = excluded.definition
-    WHERE source_schemas.definition <> excluded.definition;
+    ON CONFLICT (source, definition_hash) DO UPDATE SET definition = given_definition  -- somebody has edited it: so it was
+    WHERE source_schemas.definition <> given_definition;
     INSERT INTO {schema}.run_tables (run, table_name, rows, inserted, updated, deleted, misfits, digest, bytes_sent, seconds)
     SELECT of_run, item->>'label', (item->>'rows')::bigint, (item->>'inserted')::bigint, (item->>'updated')::bigint,
         (item->>'deleted')::bigint, (item->>'misfits')::bigint, (item->>'digest')::numeric,

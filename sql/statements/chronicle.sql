@@ -8,14 +8,14 @@ WITH shown AS (
 SELECT jsonb_build_object(
     'runs', (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'run', run, 'outcome', outcome, 'at', extract(epoch FROM started_at)::float8, 'rows', rows, 'error', error,
+            'run', run, 'outcome', outcome, 'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'rows', rows, 'error', error,
             'seconds', extract(epoch FROM coalesce(finished_at, started_at) - started_at)::float8,
             'bytes_sent', bytes_sent, 'database_bytes', database_bytes) ORDER BY run), '[]')
         FROM shown),
     'tables', (
         SELECT coalesce(jsonb_object_agg(table_name, points), '{{}}') FROM (
             SELECT table_name, jsonb_agg(jsonb_build_object(
-                'at', extract(epoch FROM started_at)::float8, 'rows', run_tables.rows,
+                'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'rows', run_tables.rows,
                 'changes', inserted + updated + deleted, 'misfits', misfits) ORDER BY run) AS points
             FROM shown JOIN {schema}.run_tables USING (run)
             WHERE table_name NOT LIKE E'sqlite\\_%%'

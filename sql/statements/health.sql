@@ -20,7 +20,8 @@ SELECT jsonb_build_object(
     'last_start', (
         SELECT extract(epoch FROM max(started_at))::float8 FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved'),
     'restore_points', (
-        SELECT jsonb_build_object('count', count(*), 'oldest', min(run), 'at', extract(epoch FROM min(finished_at))::float8)
+        SELECT jsonb_build_object('count', count(*), 'oldest', min(run),
+            'at', (array_agg(extract(epoch FROM finished_at)::float8 ORDER BY run))[1])
         FROM {schema}.runs JOIN {schema}.sources USING (source)
         WHERE source = %(source)s AND outcome = 'saved' AND undo_mark >= pruned_to AND NOT EXISTS (
             SELECT FROM {schema}.lost_history WHERE lost_history.source = runs.source AND before_run > run)),
@@ -35,6 +36,7 @@ SELECT jsonb_build_object(
         FROM {schema}.drills WHERE drill = (SELECT max(drill) FROM {schema}.drills WHERE source = %(source)s) AND error IS NOT NULL),
     'runs', (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'run', run, 'outcome', outcome, 'at', extract(epoch FROM started_at)::float8, 'error', error) ORDER BY run DESC), '[]')
+            'run', run, 'outcome', outcome, 'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'error', error
+        ) ORDER BY run DESC), '[]')
         FROM (SELECT * FROM {schema}.runs WHERE source = %(source)s ORDER BY run DESC LIMIT %(most)s) AS newest)
 )

@@ -1,6 +1,8 @@
--- The scratch schemas of test_backup.py: those of these deployments' names, and those that killed runs left more than an hour ago.
+-- The schemas that test_backup.py may remove: of its own form, this user's own, and with its own note that they are scratch (see
+-- mark_scratch.sql): those of this trial, and those that killed ones have left long ago by the server's clock.
 SELECT nspname FROM pg_namespace
-WHERE obj_description(oid, 'pg_namespace') LIKE 'Hybrid backup: %%'
-    AND (EXISTS (SELECT FROM unnest(%(schemas)s) AS scratch WHERE starts_with(nspname::text, scratch))
-        OR nspname ~ '^backup_test_[0-9]{{10}}_'
-            AND substr(nspname, 13, 10)::bigint < extract(epoch FROM clock_timestamp()) - 3600)
+CROSS JOIN LATERAL substring(
+    obj_description(oid, 'pg_namespace') FROM '^Hybrid backup: .*; scratch schema of test_backup\.py since ([0-9]{{1,15}})$') AS since
+WHERE nspname ~ '^backup_test_[0-9]{{10}}_[0-9a-f]{{6}}(_.*)?$' AND nspowner = to_regrole(quote_ident(current_user))
+    AND (nspname = ANY (%(ours)s) OR since::bigint < extract(epoch FROM clock_timestamp()) - %(old)s)
+ORDER BY nspname

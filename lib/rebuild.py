@@ -20,7 +20,7 @@ from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
 from lib.reporting import progress
-from lib.sqlite import alike, check, difference, lines, one_table, previous, snapshot, swap, untyped, writer
+from lib.sqlite import alike, check, difference, lines, one_table, previous, safety_copies, snapshot, swap, untyped, writer
 from lib.sqlite.names import quoted
 from lib.sqlite.reading import open_read_only
 
@@ -81,7 +81,14 @@ def all_rebuilt(
 def put_in_place(built: Rebuilt, destination: Path) -> Path | None:
     """Swap the rebuilt file in, and return where the old one is kept."""
     with _explained(destination):
+        safety_copies.take_over_owner(built.path, destination)
         return swap.into_place(built.path, destination)
+
+
+def put_back(copy: Path, destination: Path) -> Path | None:
+    """Exchange a database for a safety copy, which keeps its own mode, and return where what was there is kept."""
+    with _explained(destination):
+        return swap.into_place(copy, destination)
 
 
 @dataclass
@@ -96,15 +103,31 @@ class LocalState:
     path: Path
 
 
-def local_state(paths: list[Path], name: str) -> LocalState:
-    """Describe the newest of the snapshots kept for several targets; raise SourceError where none has a note that fits."""
-    notes = {path: note for path in paths if (note := previous.about(path))}
+def local_state(paths: dict[int, Path], name: str, saved: list[tuple[int, int]]) -> LocalState:
+    """Describe the newest of the snapshots kept for several targets; raise SourceError where none has a note that fits.
+
+    `saved` are the targets and runs that this machine has saved, newest first: unlike a file's time it knows no clock.
+    """
+    notes = {number: note for number, path in paths.items() if (note := previous.about(path))}
     if not notes:
         raise SourceError(f"there is no snapshot of {name} on this machine.", f"python3 restore.py --database {name}")
-    path = max(notes, key=lambda path: path.stat().st_mtime)
-    note = notes[path]
+    number = _last_saved(notes, name, saved)
+    path, note = paths[number], notes[number]
     taken = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(path.stat().st_mtime))
     return LocalState(Source(name, ""), note["run"], taken, note["rows"], note["journal_mode"], path)
+
+
+def _last_saved(notes: dict[int, dict], name: str, saved: list[tuple[int, int]]) -> int:
+    runs = [(number, note["run"]) for number, note in notes.items()]
+    if len({note["hash"] for note in notes.values()}) == 1:
+        return runs[0][0]
+    if not set(runs) <= set(saved):
+        described = "".join(f"\n  target {number}: run {run}, {notes[number]['rows']:,} rows" for number, run in runs)
+        raise SourceError(
+            f"it is not clear which snapshot of {name} is the newest:{described}",
+            f"choose one:  python3 restore.py --local --database {name} --target {runs[0][0]}",
+        )
+    return min(runs, key=saved.index)[0]
 
 
 @contextlib.contextmanager
@@ -127,12 +150,12 @@ def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterat
 def _beside(destination: Path) -> Iterator[Path]:
     """Return a name for a file beside its destination; whatever is there at the end is removed."""
     destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    leftovers.remove_abandoned(destination.parent, swap.SUFFIX)
-    path = destination.with_name(leftovers.owned_name(destination.name, swap.SUFFIX))
+    leftovers.remove_abandoned(destination.parent, safety_copies.SUFFIX)
+    path = destination.with_name(leftovers.owned_name(destination.name, safety_copies.SUFFIX))
     try:
         yield path
     finally:
-        for companion in swap.COMPANIONS:
+        for companion in safety_copies.COMPANIONS:
             path.with_name(path.name + companion).unlink(missing_ok=True)
 
 

@@ -149,7 +149,8 @@ def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterat
 @contextlib.contextmanager
 def _beside(destination: Path) -> Iterator[Path]:
     """Return a name for a file beside its destination; whatever is there at the end is removed."""
-    destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _explained(destination):
+        destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     leftovers.remove_abandoned(destination.parent, safety_copies.SUFFIX)
     path = destination.with_name(leftovers.owned_name(destination.name, safety_copies.SUFFIX))
     try:
@@ -246,5 +247,6 @@ def _explained(destination: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        remedy = f"look at the folder:  ls -ld {destination.parent}; df -h {destination.parent}"
+        folder = destination.parent
+        remedy = f"look at the folder:  ls -ld {folder}; df -h {folder}  or rebuild elsewhere:  python3 restore.py --to FOLDER"
         raise Problem(f"{destination} cannot be rebuilt: {error}.", remedy) from error

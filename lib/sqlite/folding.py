@@ -18,7 +18,7 @@ def fold(path: Path) -> bool:
     """
     if not has_journals(path):
         return True
-    if not _is_database(path):  # SQLite would throw the journals away
+    if not is_database(path):  # SQLite would throw the journals away
         return False
     try:
         with opened(path) as connection:
@@ -66,7 +66,7 @@ def _remove_if_spent(journal: Path) -> None:
             journal.unlink()
 
 
-def _is_database(path: Path) -> bool:
+def is_database(path: Path) -> bool:
     if not path.is_file():
         return False
     with open(path, "rb") as file:

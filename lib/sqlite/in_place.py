@@ -32,18 +32,27 @@ def write_over(new: Path, destination: Path) -> Path:
     """
     kept = safety_copies.free_path(destination)
     with stopping.undisturbed():
-        try:
-            _write(new, destination, kept)
-        except sqlite3.OperationalError as error:
-            folding.refuse_passing(destination, error)
-            raise
-        except sqlite3.DatabaseError:
+        if not _written(new, destination, kept):
             _empty(destination, kept)  # SQLite writes over no file that is not a database
             _write(new, destination, None)
         with lock.exclusive(destination):
             folding.remove_spent(destination)
     new.unlink()
     return kept
+
+
+def _written(new: Path, destination: Path, kept: Path) -> bool:
+    """Write over a database; return False, and leave it as it is, where the file is damaged or none."""
+    if not folding.is_database(destination):
+        return False
+    try:
+        _write(new, destination, kept)
+    except sqlite3.OperationalError as error:
+        folding.refuse_passing(destination, error)
+        raise
+    except sqlite3.DatabaseError:
+        return False
+    return True
 
 
 def _write(new: Path, destination: Path, kept: Path | None) -> None:

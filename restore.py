@@ -75,8 +75,10 @@ def restore(target, settings, sources, report, options, console) -> int:
         if options.dry_run or options.table:
             with rebuild.all_rebuilt(target, states, places, settings, console) as files:
                 report.differences(files, sources, options.table)
-                if options.table and not options.dry_run and agreed(options, console):
-                    report.put_in_place(rebuild.with_table(files, sources, options.table), states, places)
+                if options.table and (options.dry_run or agreed(options, console)):
+                    report.brought(rebuild.with_table(files, sources, options.table))
+                    if not options.dry_run:
+                        report.put_in_place(files, states, places)
             return report.close()
         if not states or not agreed(options, console):
             return report.close()

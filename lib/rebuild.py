@@ -20,7 +20,7 @@ from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
 from lib.reporting import progress
-from lib.sqlite import alike, check, difference, lines, one_table, previous, safety_copies, snapshot, swap, untyped, writer
+from lib.sqlite import alike, check, difference, lines, lock, one_table, previous, safety_copies, snapshot, swap, untyped, writer
 from lib.sqlite.names import quoted
 from lib.sqlite.reading import open_read_only
 
@@ -30,10 +30,15 @@ UNREADABLE = (ValueError, KeyError, IndexError, TypeError, OverflowError, struct
 
 @dataclass
 class Rebuilt:
-    """A file that was built and checked; `missing` names the collations and functions that only the bot knows."""
+    """A file that was built and checked; `missing` names the collations and functions that only the bot knows.
+
+    Where it is the present database with one table put back, `brought` says what that was, `present_hash` what was present.
+    """
 
     path: Path
     missing: list[str]
+    brought: one_table.Brought | None = None
+    present_hash: str = ""
 
 
 @contextlib.contextmanager
@@ -81,8 +86,17 @@ def all_rebuilt(
 def put_in_place(built: Rebuilt, destination: Path) -> Path | None:
     """Swap the rebuilt file in, and return where the old one is kept."""
     with _explained(destination):
+        if built.present_hash and destination.exists():
+            _refuse_written(built, destination)
         safety_copies.take_over_owner(built.path, destination)
         return swap.into_place(built.path, destination)
+
+
+def _refuse_written(built: Rebuilt, present: Path) -> None:
+    """Refuse to go back to what a bot has read and written since; a bot that is idle in rollback mode holds no lock."""
+    with snapshot.taken(present, built.path.parent, "quick") as now:
+        if now.copy.hash != built.present_hash:
+            raise lock.in_use(present)
 
 
 def put_back(copy: Path, destination: Path) -> Path | None:
@@ -171,12 +185,15 @@ def differences(built: Rebuilt, present: Path) -> list[difference.Difference]:
 def with_table(files: dict[str, Rebuilt], present: dict[str, Path], table: str) -> dict[str, Rebuilt]:
     """Return the present database with one table's rows taken from the rebuilt file, in the rebuilt file's place."""
     for name, built in files.items():
-        with snapshot.taken(present[name], built.path.parent, "full") as now:
+        with snapshot.taken(present[name], built.path.parent, "full") as now, _beside(built.path) as path:
             now.connection.close()
-            one_table.put_back(now.copy.path, built.path, table)
-            check.of_file(now.copy.path)
-            writer.set_journal_mode(now.copy.path, {"pragmas": {"journal_mode": now.copy.journal_mode}})
-            now.copy.path.replace(built.path)
+            built.present_hash = now.copy.hash
+            shutil.copyfile(now.copy.path, path)
+            built.brought = one_table.put_back(path, built.path, table, built.missing)
+            one_table.refuse_others_changed(now.copy.path, path, table)
+            check.of_file(path)
+            writer.set_journal_mode(path, {"pragmas": {"journal_mode": now.copy.journal_mode}})
+            path.replace(built.path)
     return files
 
 

@@ -126,22 +126,32 @@ class Report:
     def put_in_place(self, files: dict[str, Rebuilt], states: dict, places: dict[str, Path]) -> None:
         for name, built in files.items():
             with self.failures_reported():
-                self._replaced(states[name], places[name], rebuild.put_in_place(built, places[name]), built.missing)
+                self._replaced(states[name], places[name], rebuild.put_in_place(built, places[name]), built)
 
-    def _replaced(self, state: SavedState | LocalState, place: Path, kept: Path | None, missing: list[str]) -> None:
-        name = state.source.name
-        self.restored.append(
-            {"source": name, "run": state.run, "rows": state.rows, "path": str(place), "kept": str(kept) if kept else None}
-        )
-        log.info(f"restored {place} from run {state.run}" + (f"; the old file is {kept}" if kept else ""))
-        self.console.say(f"✅ {place}: {plural(state.rows, 'row')} of run {state.run}, every row compared")
+    def _replaced(self, state: SavedState | LocalState, place: Path, kept: Path | None, built: Rebuilt) -> None:
+        name, brought = state.source.name, built.brought
+        found = {"source": name, "run": state.run, "rows": state.rows, "path": str(place), "kept": str(kept) if kept else None}
+        said = f"{plural(state.rows, 'row')} of run {state.run}, every row compared"
+        if brought:
+            found |= {"rows": brought.rows, "table": brought.table, "warnings": brought.warnings}
+            said = f"{plural(brought.rows, 'row')} of {brought.table} from run {state.run}, every row compared; "
+            said += "the other tables as they were"
+        self.restored.append(found)
+        log.info(f"restored {place}: {said}" + (f"; the old file is {kept}" if kept else ""))
+        self.console.say(f"✅ {place}: {said}")
         if kept:
             self.console.say(f"   the old file is {kept}\n   to undo:  python3 restore.py --undo --database {name}")
-        if missing:
+        if built.missing:
             self.console.warn(
-                f"{name} uses what only the bot knows ({', '.join(sorted(set(missing)))}): "
+                f"{name} uses what only the bot knows ({', '.join(sorted(set(built.missing)))}): "
                 "let the bot run REINDEX before it goes to work."
             )
+
+    def brought(self, files: dict[str, Rebuilt]) -> None:
+        """Say what of a table cannot be put back, before it is."""
+        for built in files.values():
+            for warning in built.brought.warnings:
+                self.console.warn(warning)
 
     def exchange(self, copies: dict[str, Path], places: dict[str, Path]) -> None:
         for name, copy in copies.items():

@@ -5,7 +5,6 @@ import os
 import shutil
 import sqlite3
 import struct
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from lib import leftovers
 from lib.cli import Console
 from lib.config import Settings
 from lib.digest import Digest
-from lib.errors import Problem, SourceError
-from lib.plan import Source, TablePlan
+from lib.errors import Problem
+from lib.local_state import LocalState
+from lib.plan import TablePlan
 from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
@@ -32,13 +32,13 @@ UNREADABLE = (ValueError, KeyError, IndexError, TypeError, OverflowError, struct
 class Rebuilt:
     """A file that was built and checked; `missing` names the collations and functions that only the bot knows.
 
-    Where it is the present database with one table put back, `brought` says what that was, `present_hash` what was present.
+    Where it is the present database with one table put back, `brought` says what that was, `present` which file, and its hash.
     """
 
     path: Path
     missing: list[str]
     brought: one_table.Brought | None = None
-    present_hash: str = ""
+    present: tuple[Path, str] | None = None
 
 
 @contextlib.contextmanager
@@ -86,62 +86,24 @@ def all_rebuilt(
 def put_in_place(built: Rebuilt, destination: Path) -> Path | None:
     """Swap the rebuilt file in, and return where the old one is kept."""
     with _explained(destination):
-        if built.present_hash and destination.exists():
-            _refuse_written(built, destination)
+        if built.present:
+            _refuse_written(*built.present, destination)
         safety_copies.take_over_owner(built.path, destination)
         return swap.into_place(built.path, destination)
 
 
-def _refuse_written(built: Rebuilt, present: Path) -> None:
-    """Refuse to go back to what a bot has read and written since; a bot that is idle in rollback mode holds no lock."""
-    with snapshot.taken(present, built.path.parent, "quick") as now:
-        if now.copy.hash != built.present_hash:
-            raise lock.in_use(present)
+def _refuse_written(present: Path, file_hash: str, destination: Path) -> None:
+    """Refuse to swap away what a bot has written since; one that is idle in rollback mode holds no lock."""
+    if destination.exists() and destination.samefile(present):
+        with snapshot.taken(present, destination.parent, "quick") as now:
+            if now.copy.hash != file_hash:
+                raise lock.in_use(present)
 
 
 def put_back(copy: Path, destination: Path) -> Path | None:
     """Exchange a database for a safety copy, which keeps its own mode, and return where what was there is kept."""
     with _explained(destination):
         return swap.into_place(copy, destination)
-
-
-@dataclass
-class LocalState:
-    """The previous snapshot of a source, as it is on this machine."""
-
-    source: Source
-    run: int
-    finished_at: str
-    rows: int
-    journal_mode: str
-    path: Path
-
-
-def local_state(paths: dict[int, Path], name: str, saved: list[tuple[int, int]]) -> LocalState:
-    """Describe the newest of the snapshots kept for several targets; raise SourceError where none has a note that fits.
-
-    `saved` are the targets and runs that this machine has saved, newest first: unlike a file's time it knows no clock.
-    """
-    notes = {number: note for number, path in paths.items() if (note := previous.about(path))}
-    if not notes:
-        raise SourceError(f"there is no snapshot of {name} on this machine.", f"python3 restore.py --database {name}")
-    number = _last_saved(notes, name, saved)
-    path, note = paths[number], notes[number]
-    taken = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(path.stat().st_mtime))
-    return LocalState(Source(name, ""), note["run"], taken, note["rows"], note["journal_mode"], path)
-
-
-def _last_saved(notes: dict[int, dict], name: str, saved: list[tuple[int, int]]) -> int:
-    runs = [(number, note["run"]) for number, note in notes.items()]
-    if len({note["hash"] for note in notes.values()}) == 1:
-        return runs[0][0]
-    if not set(runs) <= set(saved):
-        described = "".join(f"\n  target {number}: run {run}, {notes[number]['rows']:,} rows" for number, run in runs)
-        raise SourceError(
-            f"it is not clear which snapshot of {name} is the newest:{described}",
-            f"choose one:  python3 restore.py --local --database {name} --target {runs[0][0]}",
-        )
-    return min(runs, key=saved.index)[0]
 
 
 @contextlib.contextmanager
@@ -187,7 +149,7 @@ def with_table(files: dict[str, Rebuilt], present: dict[str, Path], table: str) 
     for name, built in files.items():
         with snapshot.taken(present[name], built.path.parent, "full") as now, _beside(built.path) as path:
             now.connection.close()
-            built.present_hash = now.copy.hash
+            built.present = (present[name], now.copy.hash)
             shutil.copyfile(now.copy.path, path)
             built.brought = one_table.put_back(path, built.path, table, built.missing)
             one_table.refuse_others_changed(now.copy.path, path, table)

@@ -245,3 +245,16 @@ def test_what_the_bot_wrote_meanwhile_is_not_lost(tmp_path, database, monkeypatc
     with pytest.raises(Problem, match="is in use by another program"):
         rebuild.put_in_place(built, deployment.path)
     assert rows(deployment.path, "SELECT b FROM other WHERE a = 2") == [("meanwhile",)]
+
+
+def test_a_table_in_another_folder_leaves_the_present_database_alone(saved_bot):
+    out = saved_bot.folder / "out"
+    ours = ("--table", "refunds", "--database", "premium_system", "--yes", "--to", str(out))
+    for _ in range(2):
+        saved_bot.sqlite(saved_bot.premium, "DELETE FROM refunds; UPDATE payment_history SET status = 'now'")
+        before = saved_bot.premium.read_bytes()
+        saved_bot.run("restore.py", *ours).expect(0)
+        assert saved_bot.premium.read_bytes() == before
+        assert saved_bot.sqlite_rows(out / saved_bot.premium.name, "SELECT DISTINCT status FROM payment_history") == [("now",)]
+        assert saved_bot.sqlite_rows(out / saved_bot.premium.name, "SELECT count(*) > 0 FROM refunds") == [(1,)]
+        saved_bot.sqlite(saved_bot.premium, "UPDATE payment_history SET status = 'later'")

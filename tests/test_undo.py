@@ -188,3 +188,12 @@ def test_the_note_is_what_a_restore_writes(saved_bot):
     (kept,) = saved_bot.data.glob("*.before-restore-*")
     noted = json.loads((saved_bot.data / "premium_system.db.before-restore.json").read_text())
     assert noted == {str(saved_bot.premium.stat().st_ino): kept.name}
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root may give a file away")
+def test_the_note_and_the_files_belong_to_the_bots_user(saved_bot):
+    os.chown(saved_bot.premium, 65534, 65534)
+    saved_bot.run("restore.py", "--yes", "--database", "premium_system").expect(0)
+    owners = {path.name: path.stat().st_uid for path in saved_bot.data.glob("premium_system.db*")}
+    assert len(owners) == 3
+    assert set(owners.values()) == {65534}

@@ -4,13 +4,14 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib import cli, config, local_runs, log, printable, rebuild
+from lib import cli, config, local_runs, local_state, log, printable, rebuild
 from lib.config import Settings
 from lib.errors import Problem, SourceError
+from lib.local_state import LocalState
 from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
-from lib.rebuild import LocalState, Rebuilt
+from lib.rebuild import Rebuilt
 from lib.reporting.words import moment, plural, size
 from lib.sqlite import difference, in_place, safety_copies
 
@@ -77,7 +78,7 @@ class Report:
         for name in places:
             with self.failures_reported(SourceError):
                 kept = {target: settings.snapshot_of(name, target) for target in targets}
-                found[name] = rebuild.local_state(kept, name, local_runs.saved(settings, name))
+                found[name] = local_state.newest(kept, name, local_runs.saved(settings, name))
                 state = found[name]
                 self.console.say(f"  {name}: the snapshot of run {state.run}, {state.finished_at} UTC → {places[name]}")
         return found

@@ -4,12 +4,14 @@ SQLite writes it in one transaction, whose rollback journal lies beside the file
 back when the file is opened next.
 """
 
+import contextlib
 import os
 import re
 import sqlite3
 from pathlib import Path
 
 from lib import stopping
+from lib.errors import Problem
 from lib.sqlite import folding, lock, safety_copies
 
 MOUNTS = Path("/proc/self/mountinfo")
@@ -19,7 +21,7 @@ OCTAL = re.compile(r"\\([0-7]{3})")
 def is_mounted(path: Path) -> bool:
     """Whether the file itself is a mount; source: proc(5), the fifth field of mountinfo."""
     try:
-        lines = os.fsdecode(MOUNTS.read_bytes()).splitlines()
+        lines = os.fsdecode(MOUNTS.read_bytes().rstrip()).split("\n")
     except OSError:  # not Linux
         return os.path.ismount(path)
     return str(path) in [OCTAL.sub(lambda code: chr(int(code[1], 8)), line.split(" ")[4]) for line in lines]
@@ -35,7 +37,7 @@ def write_over(new: Path, destination: Path) -> Path:
         if not _written(new, destination, kept):
             _empty(destination, kept)  # SQLite writes over no file that is not a database
             _write(new, destination, None)
-        with lock.exclusive(destination):
+        with contextlib.suppress(Problem), lock.exclusive(destination):  # the bot may be at work again
             folding.remove_spent(destination)
     new.unlink()
     return kept

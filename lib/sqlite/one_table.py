@@ -64,14 +64,13 @@ def put_back(copy: Path, rebuilt: Path, table: str, missing: list[str]) -> Broug
 
     What only the bot knows is noted in `missing`. Raise Problem where the present table does not take the rows as they were.
     """
-    with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+    with triggers.taken_out(copy), contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
         register(connection)
         pair = _pair(connection, rebuilt, table)
         connection.execute("ATTACH ? AS rebuilt", [str(rebuilt)])
         connection.execute(f"PRAGMA ignore_check_constraints = {int(pair.is_declared_alike)}")
         orphans = _orphans(connection)
-        with triggers.taken_out(connection):
-            rows = standins.tried(connection, lambda: _replaced(connection, pair), missing)
+        rows = standins.tried(connection, lambda: _replaced(connection, pair), missing)
         _refuse_altered(connection, pair)
         more = _orphans(connection) - orphans
     return Brought(pair.now.printable, rows, pair.warnings + [_lonely(*found) for found in more.items()])

@@ -71,6 +71,7 @@ def note(destination: Path, new: Path, kept: Path | None) -> None:
     noted[_identity(new)] = kept.name if kept else ""
     with contextlib.suppress(OSError):  # then the names must do
         private_file.write(_note_of(destination), json.dumps(noted), SUFFIX)
+        _give(_note_of(destination), new)
 
 
 def remove_unfinished(destination: Path) -> None:
@@ -113,8 +114,13 @@ def take_over_owner(new: Path, old: Path) -> None:
     """Give a file the mode of the one that it replaces, and its owner where this user may."""
     if old.exists():
         shutil.copymode(old, new)
-        if os.name == "posix" and os.geteuid() == 0:
-            os.chown(new, old.stat().st_uid, old.stat().st_gid)
+        _give(new, old)
+
+
+def _give(path: Path, like: Path) -> None:
+    """Give a file to the owner of another one, where this user may: root restores, the bot's user may undo it."""
+    if os.name == "posix" and os.geteuid() == 0:
+        os.chown(path, like.stat().st_uid, like.stat().st_gid)
 
 
 def _now() -> str:

@@ -138,8 +138,8 @@ def back_up_source(target, settings, name, ahead, options, report):
             runs.refuse_outrun(snapshot, name)
             about = ours.as_told | {"compared_all": is_compared, "lost": sorted(unseen.changed)}
             warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about)
-        noted = last_run.noted(run, snapshot, plan, now, is_compared)
-        kept = snapshot.keep_as(previous.place, belongs_to=settings.owner(name, target.settings.number), **ours.as_told, **noted)
+        noted = last_run.noted(run, snapshot, plan, now, is_compared, last)
+        kept = snapshot.keep_as(previous.place, **ours.as_told, **noted)
     exposed = [security.as_sentence(openings)] if openings else []
     by_hand = [runs.as_sentence(name, *edit) for edit in edits]
     for warning in [*warnings, *exposed, *by_hand, *unseen.warnings(source, last), *plan.warnings, *kept]:

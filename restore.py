@@ -14,8 +14,8 @@ usage: python3 restore.py [flags]
   python3 restore.py --table refunds --at yesterday
                                         put one table's rows back into the present database, the rest untouched
   python3 restore.py --dry-run          show what would change, table by table; write nothing
-  python3 restore.py --undo             put back the files that the last restore replaced
-  python3 restore.py --local            from the previous snapshot on this machine, without the network
+  python3 restore.py --undo             put back the files that the last restore replaced; --undo FILE: this one of --list
+  python3 restore.py --local            from the newest snapshot on this machine (or that of --target N), without the network
   python3 restore.py --drill            rehearse: rebuild everything in a temporary folder, compare, record the result
 
 Stop the bot first. The file that is replaced is kept as NAME.before-restore-<UTC time>.
@@ -40,7 +40,7 @@ import sys
 from pathlib import Path
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import choice, cli, config, drill, log, origin, rebuild
+from lib import choice, cli, config, drill, log, origin, real_files, rebuild
 from lib.errors import SettingsError
 from lib.postgres import installation, runs
 from lib.postgres.connection import Target
@@ -53,7 +53,7 @@ def main(options, console) -> int:
     sources = config.chosen(settings, [options.database] if options.database else [])
     log.open_file(settings.log)
     report = restoring.Report(console)
-    if options.undo:
+    if options.undo is not None:
         return put_back_replaced(sources, report, options, console)
     if options.local:
         return restore_local(settings, sources, report, options, console)
@@ -62,13 +62,13 @@ def main(options, console) -> int:
     with Target(choice.of_target(settings, sources, options.target, console), settings.schema) as target:
         installation.require(target)
         if options.list:
-            return restoring.list_points(target, sources, console)
+            return restoring.list_points(target, real_files.behind(sources, console), console)
         return restore(target, settings, sources, report, options, console)
 
 
 def restore(target, settings, sources, report, options, console) -> int:
     """Rebuild every file beside its destination, and swap them only when all of them have been checked."""
-    places = destinations(sources, options.to)
+    places = destinations(sources, options.to, console)
     with target.transaction("REPEATABLE READ READ ONLY"):
         states = report.available_states(target, places, options.at)
         if options.table:
@@ -79,8 +79,10 @@ def restore(target, settings, sources, report, options, console) -> int:
         if options.dry_run or options.table:
             with rebuild.all_rebuilt(target, states, places, settings, console) as files:
                 report.differences(files, sources, options.table)
-                if options.table and not options.dry_run and agreed(options, console):
-                    report.put_in_place(rebuild.with_table(files, sources, options.table), states, places)
+                if options.table and (options.dry_run or agreed(options, console)):
+                    report.brought(rebuild.with_table(files, sources, options.table))
+                    if not options.dry_run:
+                        report.put_in_place(files, states, places)
             return report.close()
         if not states or not agreed(options, console):
             return report.close()
@@ -102,8 +104,8 @@ def refuse_other_bots(target, settings, states, places) -> None:
 
 def restore_local(settings, sources, report, options, console) -> int:
     """Put the previous snapshots in place: they are on this machine, and need no network."""
-    places = destinations(sources, options.to)
-    found = report.available_snapshots(settings, places)
+    places = destinations(sources, options.to, console)
+    found = report.available_snapshots(settings, places, options.target)
     if not found or options.dry_run or not agreed(options, console):
         return report.close()
     with rebuild.all_copied(found, places) as files:
@@ -113,17 +115,18 @@ def restore_local(settings, sources, report, options, console) -> int:
 
 def put_back_replaced(sources, report, options, console) -> int:
     """Exchange each file with the one that the last restore replaced."""
-    found = report.available_copies(sources)
+    places = destinations(sources, None, console)
+    found = report.available_copies(places, options.undo)
     if not found or options.dry_run or not agreed(options, console):
         return report.close()
-    report.exchange(found, sources)
+    report.exchange(found, places)
     return report.close()
 
 
-def destinations(sources, folder) -> dict[str, Path]:
-    if not folder:
-        return sources
-    return {name: Path(folder).expanduser() / path.name for name, path in sources.items()}
+def destinations(sources, folder, console) -> dict[str, Path]:
+    if folder:
+        sources = {name: Path(folder).expanduser() / path.name for name, path in sources.items()}
+    return real_files.behind(sources, console)
 
 
 def agreed(options, console) -> bool:
@@ -136,10 +139,11 @@ def agreed(options, console) -> bool:
 
 def flags() -> cli.Parser:
     parser = cli.Parser(__doc__)
-    for flag in ("--yes", "--list", "--dry-run", "--undo", "--local", "--drill", "--accept-moved"):
+    for flag in ("--yes", "--list", "--dry-run", "--local", "--drill", "--accept-moved"):
         parser.add_argument(flag, action="store_true")
     for flag in ("--database", "--to", "--at", "--table"):
         parser.add_argument(flag)
+    parser.add_argument("--undo", nargs="?", const="")
     parser.add_argument("--target", type=int)
     return parser
 

@@ -1,6 +1,5 @@
 """The settings: from the environment, then from .env beside the scripts; every problem is reported at once."""
 
-import glob
 import os
 import re
 from collections.abc import Iterable
@@ -10,7 +9,6 @@ from pathlib import Path
 from lib import channels, dotenv, targets
 from lib.channels import Channels
 from lib.errors import SettingsError
-from lib.sqlite import previous
 from lib.start import REPOSITORY
 from lib.targets import TargetSettings
 
@@ -41,28 +39,19 @@ class Settings:
     notes: list[str] = field(default_factory=list)
     max_database_mb: int = 500
     channels: Channels = field(default_factory=Channels)
+    file: str = ".env"
 
     @property
     def snapshots(self) -> Path:
         return self.folder / "snapshots"
 
     def snapshot_of(self, source: str, target: int = 1) -> Path:
-        """Return where the previous snapshot of a source for a target is kept."""
-        wanted = self.snapshots / (f"{source}.db" if target == 1 else f"{source}.target-{target}.db")
-        return previous.place_of(wanted, self.owner(source, target))
+        """Return where the previous snapshot of a source for a target is kept; several settings files may share the folder."""
+        return self.record(source, f"{'' if target == 1 else f'.target-{target}'}.db")
 
-    def snapshots_of(self, source: str) -> list[Path]:
-        """Return every snapshot that is kept of this source, also for targets that are no longer set."""
-        owners = [self.owner(source, target.number) for target in self.targets]
-        told = {place: previous.read(place) for place in self.snapshots.glob(f"{glob.escape(source)}.*db")}
-        path = str(self.sources[source].resolve())
-        return [place for place, note in told.items() if note.get("path") == path or note.get("belongs_to") in owners]
-
-    def owner(self, source: str, target: int = 1) -> str:
-        """Return to whom a snapshot belongs: source, schema and database; behind a pooler the user's name has the project."""
-        (found,) = (one for one in self.targets if one.number == target)
-        _, _, project = found.user.partition(".")
-        return f"{source} of {self.schema} in {found.name} at {found.host}:{found.port}{project and f', {project}'}"
+    def record(self, name: str, suffix: str) -> Path:
+        """Return where something is noted for the next run."""
+        return self.snapshots / f"{name}{'' if self.file == '.env' else f'.{self.file}'}{suffix}"
 
 
 def is_anything_set() -> bool:
@@ -109,6 +98,7 @@ def load(env_file: str | None = None) -> Settings:
         warnings=_readable_by_others(path) + targets.unverified(found),
         max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
         channels=channels.read(values, problems),
+        file=path.name,
         notes=notes,
     )
     if problems:

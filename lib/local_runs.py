@@ -30,8 +30,14 @@ def read(settings: Settings, source: str, target: int) -> list[dict]:
     return [run for run in reversed(found) if (run["source"], run["target"]) == (source, target)]
 
 
+def saved(settings: Settings, source: str) -> list[tuple[int, int]]:
+    """Return the targets and runs of a source that this machine has saved, newest first."""
+    found = [json.loads(line) for line in _lines(_path(settings))]
+    return [(run["target"], run["run"]) for run in reversed(found) if run["source"] == source and run["outcome"] == "saved"]
+
+
 def _path(settings: Settings) -> Path:
-    return settings.snapshots / "runs.jsonl"
+    return settings.record("runs", ".jsonl")
 
 
 def _lines(path: Path) -> list[str]:

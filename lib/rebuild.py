@@ -5,7 +5,6 @@ import os
 import shutil
 import sqlite3
 import struct
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,14 @@ from lib import leftovers
 from lib.cli import Console
 from lib.config import Settings
 from lib.digest import Digest
-from lib.errors import Problem, SourceError
-from lib.plan import Source, TablePlan
+from lib.errors import Problem
+from lib.local_state import LocalState
+from lib.plan import TablePlan
 from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
 from lib.reporting import progress
-from lib.sqlite import alike, check, difference, lines, one_table, previous, snapshot, swap, untyped, writer
+from lib.sqlite import alike, check, difference, lines, lock, one_table, previous, safety_copies, snapshot, swap, untyped, writer
 from lib.sqlite.names import quoted
 from lib.sqlite.reading import open_read_only
 
@@ -30,10 +30,15 @@ UNREADABLE = (ValueError, KeyError, IndexError, TypeError, OverflowError, struct
 
 @dataclass
 class Rebuilt:
-    """A file that was built and checked; `missing` names the collations and functions that only the bot knows."""
+    """A file that was built and checked; `missing` names the collations and functions that only the bot knows.
+
+    Where it is the present database with one table put back, `brought` says what that was, `present` which file, and its hash.
+    """
 
     path: Path
     missing: list[str]
+    brought: one_table.Brought | None = None
+    present: tuple[Path, str] | None = None
 
 
 @contextlib.contextmanager
@@ -81,31 +86,24 @@ def all_rebuilt(
 def put_in_place(built: Rebuilt, destination: Path) -> Path | None:
     """Swap the rebuilt file in, and return where the old one is kept."""
     with _explained(destination):
+        if built.present:
+            _refuse_written(*built.present, destination)
+        safety_copies.take_over_owner(built.path, destination)
         return swap.into_place(built.path, destination)
 
 
-@dataclass
-class LocalState:
-    """The previous snapshot of a source, as it is on this machine."""
-
-    source: Source
-    run: int
-    finished_at: str
-    rows: int
-    journal_mode: str
-    path: Path
-    hash: str
+def _refuse_written(present: Path, file_hash: str, destination: Path) -> None:
+    """Refuse to swap away what a bot has written since; one that is idle in rollback mode holds no lock."""
+    if destination.exists() and destination.samefile(present):
+        with snapshot.taken(present, destination.parent, "quick") as now:
+            if now.copy.hash != file_hash:
+                raise lock.in_use(present)
 
 
-def local_state(paths: list[Path], name: str) -> LocalState:
-    """Describe the newest of the snapshots kept for several targets; raise SourceError where none has a note that fits."""
-    notes = {path: note for path in paths if (note := previous.look(path).note)}
-    if not notes:
-        raise SourceError(f"there is no snapshot of {name} on this machine.", f"python3 restore.py --database {name}")
-    path = max(notes, key=lambda path: path.stat().st_mtime)
-    note = notes[path]
-    taken = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(path.stat().st_mtime))
-    return LocalState(Source(name, ""), note["run"], taken, note["rows"], note["journal_mode"], path, note["hash"])
+def put_back(copy: Path, destination: Path) -> Path | None:
+    """Exchange a database for a safety copy, which keeps its own mode, and return where what was there is kept."""
+    with _explained(destination):
+        return swap.into_place(copy, destination)
 
 
 @contextlib.contextmanager
@@ -134,8 +132,9 @@ def _refuse_other_file(copy: Path, state: LocalState) -> None:
 @contextlib.contextmanager
 def _beside(destination: Path) -> Iterator[Path]:
     """Return a path in a private folder beside the destination; whatever is there at the end is removed."""
-    destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = leftovers.make(destination.parent, destination.name, swap.SUFFIX)
+    with _explained(destination):
+        destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = leftovers.make(destination.parent, destination.name, safety_copies.SUFFIX)
     try:
         yield folder / destination.name
     finally:
@@ -153,12 +152,15 @@ def differences(built: Rebuilt, present: Path) -> list[difference.Difference]:
 def with_table(files: dict[str, Rebuilt], present: dict[str, Path], table: str) -> dict[str, Rebuilt]:
     """Return the present database with one table's rows taken from the rebuilt file, in the rebuilt file's place."""
     for name, built in files.items():
-        with snapshot.taken(present[name], built.path.parent, "full") as now:
+        with snapshot.taken(present[name], built.path.parent, "full") as now, _beside(built.path) as path:
             now.connection.close()
-            one_table.put_back(now.copy.path, built.path, table)
-            check.of_file(now.copy.path)
-            writer.set_journal_mode(now.copy.path, {"pragmas": {"journal_mode": now.copy.journal_mode}})
-            now.copy.path.replace(built.path)
+            built.present = (present[name], now.copy.hash)
+            shutil.copyfile(now.copy.path, path)
+            built.brought = one_table.put_back(path, built.path, table, built.missing)
+            one_table.refuse_others_changed(now.copy.path, path, table)
+            check.of_file(path)
+            writer.set_journal_mode(path, {"pragmas": {"journal_mode": now.copy.journal_mode}})
+            path.replace(built.path)
     return files
 
 
@@ -230,5 +232,6 @@ def _explained(destination: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        remedy = f"look at the folder:  ls -ld {destination.parent}; df -h {destination.parent}"
+        folder = destination.parent
+        remedy = f"look at the folder:  ls -ld {folder}; df -h {folder}  or rebuild elsewhere:  python3 restore.py --to FOLDER"
         raise Problem(f"{destination} cannot be rebuilt: {error}.", remedy) from error

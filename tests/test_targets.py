@@ -1,5 +1,6 @@
 """Several targets are several backups: each on its own, and a restore takes the best."""
 
+import os
 import secrets
 import shutil
 
@@ -123,6 +124,35 @@ def test_a_local_restore_takes_the_newest_snapshot_of_any_target(doubled):
     assert compare.differences(doubled.premium, newest["premium_system"]) == []
     shutil.rmtree(doubled.folder / "snapshots")
     doubled.run("restore.py", "--local", "--yes").expect(1)
+
+
+def test_a_local_restore_goes_by_the_order_of_the_runs_not_by_a_clock(doubled):
+    doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=doubled.second.url)
+    sample.live(doubled.data, 3)
+    doubled.run("backup.py").expect(3)
+    newest = doubled.keep_copies()
+    for path in (doubled.folder / "snapshots").glob("*.db"):
+        is_second = "target-2" in path.name
+        os.utime(path, (1, 1) if is_second else (4e9, 4e9))
+    doubled.run("restore.py", "--local", "--yes").expect(0)
+    assert compare.differences(doubled.premium, newest["premium_system"]) == []
+    doubled.run("restore.py", "--local", "--target", "1", "--yes").expect(0)
+    assert compare.differences(doubled.premium, newest["premium_system"]) != []
+    before = doubled.premium.read_bytes()
+    (doubled.folder / "snapshots" / "runs.jsonl").unlink()
+    asked = doubled.run("restore.py", "--local", "--yes", "--database", "premium_system").expect(1).stderr
+    assert "it is not clear which snapshot of premium_system is the newest:\n  target 1: run " in asked
+    assert "Try: choose one:  python3 restore.py --local --database premium_system --target 1" in asked
+    assert doubled.premium.read_bytes() == before
+    doubled.run("restore.py", "--local", "--yes", "--target", "2").expect(0)
+    assert compare.differences(doubled.premium, newest["premium_system"]) == []
+
+
+def test_a_target_whose_clock_was_set_back_is_a_question(doubled):
+    doubled.second.query("UPDATE backup.runs SET finished_at = finished_at + interval '3 years'")
+    asked = doubled.run("restore.py", "--yes").expect(2).stderr
+    assert "the clock of target 2 was set back: its newest backup is from the future." in asked
+    doubled.run("restore.py", "--yes", "--target", "1").expect(0)
 
 
 def test_a_drill_and_the_status_tell_of_each(doubled):

@@ -56,6 +56,12 @@ class Target:
     def host(self) -> str:
         return self.settings.host
 
+    @property
+    def identity(self) -> str:
+        """Return which schema of which database this is; behind a pooler the user's name has the project."""
+        _, _, project = self.settings.user.partition(".")
+        return f"{self.schema} in {self.settings.name} at {self.host}:{self.settings.port}{project and f', {project}'}"
+
     def close(self) -> None:
         stopping.links.discard(self)
         self.connection.close()

@@ -58,14 +58,19 @@ def _doubt(snapshot: Snapshot, plan: Plan, last: dict) -> str:
 
 
 def is_of(last: dict, note: dict) -> bool:
-    """Whether a snapshot's note is that of the last saved run."""
-    return bool(note) and (note["run"], note["hash"]) == (last["run"], last["snapshot_hash"])
+    """Whether a snapshot's note is that of the last saved run in this schema of this target."""
+    return bool(note) and (note["belongs_to"], note["run"], note["hash"]) == (
+        last["belongs_to"],
+        last["run"],
+        last["snapshot_hash"],
+    )
 
 
-def noted(run: runs.Run, snapshot: Snapshot, plan: Plan, mirrors: dict[str, Mirror], is_compared: bool) -> dict:
+def noted(run: runs.Run, snapshot: Snapshot, plan: Plan, mirrors: dict[str, Mirror], is_compared: bool, last: dict) -> dict:
     """Return what is noted beside the snapshot: "tables" as {label: [rows, misfits, digest]}, "mirrors" as {name: oid}, …"""
     before = snapshot.copy.previous.note.get("compared_at", 0)
     return {
+        "belongs_to": last["belongs_to"],
         "run": run.run,
         "rows": run.rows,
         "definition": fingerprint(snapshot, plan),

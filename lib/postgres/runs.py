@@ -89,7 +89,7 @@ def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], di
     if not is_ours:
         who = f"run {other} on {machine}, since {since} UTC" if other else "a restore or a setup"
         raise Locked(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
-    return openings, last
+    return openings, last | {"belongs_to": target.identity}
 
 
 def refuse_outrun(snapshot: Snapshot, source: str) -> None:

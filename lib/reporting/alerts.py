@@ -82,7 +82,7 @@ def crashes_told(settings: Settings, started: Delivery | None) -> Iterator[None]
 
 
 def _tell_all(settings: Settings, failures: dict[str, str], tried: set[str], status: int) -> list[str]:
-    memory, sent = _Memory(settings.snapshots / "alerts.json"), []
+    memory, sent = _Memory(settings.record("alerts", ".json")), []
     for channel, send in senders(settings.channels).items():
         well_again = memory.recovered(channel, tried - set(failures))
         if well_again or memory.is_news(channel, failures):

@@ -4,23 +4,24 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib import cli, log, origin, printable, rebuild
+from lib import cli, config, local_runs, local_state, log, origin, printable, rebuild
 from lib.config import Settings
 from lib.errors import Problem, SourceError
+from lib.local_state import LocalState
 from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
-from lib.rebuild import LocalState, Rebuilt
+from lib.rebuild import Rebuilt
 from lib.reporting.words import moment, plural, size
-from lib.sqlite import difference, previous, swap
+from lib.sqlite import difference, in_place, previous, safety_copies
 
 UNTOUCHED = "The SQLite files were not touched."
 LISTED_RUNS = 200
 
 
-def list_points(target: Target, sources: dict[str, Path], console: cli.Console) -> int:
+def list_points(target: Target, places: dict[str, Path], console: cli.Console) -> int:
     """Print the restore points of each source, newest first, and the files that earlier restores replaced."""
-    points = [{"source": name} | point for name in sources for point in saved.restore_points(target, name)[:LISTED_RUNS]]
+    points = [{"source": name} | point for name in places for point in saved.restore_points(target, name)[:LISTED_RUNS]]
     console.say(f"Restore points in {target.settings.label}:")
     for point in points:
         mark = "✅" if point["restorable"] else "  "
@@ -30,7 +31,7 @@ def list_points(target: Target, sources: dict[str, Path], console: cli.Console) 
             f"{mark} run {point['run']}  {point['source']}  {point['finished_at']} UTC  {plural(point['rows'], 'row')}, "
             f"{plural(point['changes'] or 0, 'change')}, {size(point['bytes'] or 0)}{proven}{lost}"
         )
-    copies = [str(copy) for path in sources.values() for copy in swap.safety_copies(path)]
+    copies = [str(copy) for path in places.values() for copy in safety_copies.of(path)]
     for copy in copies:
         console.say(f"   replaced by a restore and kept: {copy}")
     console.result({"runs": points, "kept_files": copies, "target": target.host, "number": target.settings.number})
@@ -73,23 +74,29 @@ class Report:
             raise SourceError(f"there are {where}.", "write it as in the database, and name the --database", UNTOUCHED)
         return found
 
-    def available_snapshots(self, settings: Settings, places: dict[str, Path]) -> dict[str, LocalState]:
-        found = {}
+    def available_snapshots(self, settings: Settings, places: dict[str, Path], number: int | None) -> dict[str, LocalState]:
+        found, targets = {}, [target.number for target in config.chosen_targets(settings, number)]
         for name in places:
             with self.failures_reported(SourceError):
-                found[name] = rebuild.local_state(settings.snapshots_of(name), name)
+                kept = {target: settings.snapshot_of(name, target) for target in targets}
+                found[name] = local_state.newest(kept, name, local_runs.saved(settings, name))
                 state = found[name]
                 self.console.say(f"  {name}: the snapshot of run {state.run}, {state.finished_at} UTC → {places[name]}")
         return found
 
-    def available_copies(self, sources: dict[str, Path]) -> dict[str, Path]:
-        """Return the newest file that a restore replaced, of each source that has one."""
-        found = {name: copies[0] for name, path in sources.items() if (copies := swap.safety_copies(path))}
-        for name, copy in found.items():
-            self.console.say(f"  {name}: {copy.name} → {sources[name]}")
-        if not found:
-            self.failures.append(SourceError("no restore has replaced a file here.", "python3 restore.py --list"))
-            self.console.fail(self.failures[-1])
+    def available_copies(self, places: dict[str, Path], wanted: str) -> dict[str, Path]:
+        """Return the file that the last restore replaced, of each source that has one, or the one that was named."""
+        found = {}
+        for name, place in places.items():
+            with self.failures_reported(SourceError):
+                copy = safety_copies.named(place, wanted) if wanted else safety_copies.replaced_last(place)
+                if copy:
+                    found[name] = copy
+                    self.console.say(f"  {name}: {copy.name} → {place}")
+        with self.failures_reported(SourceError):
+            if not found and not self.failures:
+                what = f"no restore has kept a file {wanted} here." if wanted else "no restore has replaced a file here."
+                raise SourceError(what, "python3 restore.py --list")
         return found
 
     def plan(self, target: Target, states: dict[str, SavedState], places: dict[str, Path]) -> None:
@@ -99,6 +106,10 @@ class Report:
             self.console.say(f"  {name}: run {state.run}, {state.finished_at} UTC, {plural(state.rows, 'row')} → {places[name]}")
             if places[name].exists():
                 self.console.say(f"    the file that is there ({size(places[name].stat().st_size)}) is kept beside it")
+            if in_place.is_mounted(places[name]):
+                self.console.say(
+                    "    that file is a mount: it is written in place, and what is kept beside it is outside the mount"
+                )
 
     def differences(self, files: dict[str, Rebuilt], present: dict[str, Path], only: str | None) -> None:
         """Show, for every table, its rows now and then, and what would be added, changed and removed."""
@@ -117,27 +128,37 @@ class Report:
     def put_in_place(self, files: dict[str, Rebuilt], states: dict, places: dict[str, Path]) -> None:
         for name, built in files.items():
             with self.failures_reported():
-                self._replaced(states[name], places[name], rebuild.put_in_place(built, places[name]), built.missing)
+                self._replaced(states[name], places[name], rebuild.put_in_place(built, places[name]), built)
 
-    def _replaced(self, state: SavedState | LocalState, place: Path, kept: Path | None, missing: list[str]) -> None:
-        name = state.source.name
-        self.restored.append(
-            {"source": name, "run": state.run, "rows": state.rows, "path": str(place), "kept": str(kept) if kept else None}
-        )
-        log.info(f"restored {place} from run {state.run}" + (f"; the old file is {kept}" if kept else ""))
-        self.console.say(f"✅ {place}: {plural(state.rows, 'row')} of run {state.run}, every row compared")
+    def _replaced(self, state: SavedState | LocalState, place: Path, kept: Path | None, built: Rebuilt) -> None:
+        name, brought = state.source.name, built.brought
+        found = {"source": name, "run": state.run, "rows": state.rows, "path": str(place), "kept": str(kept) if kept else None}
+        said = f"{plural(state.rows, 'row')} of run {state.run}, every row compared"
+        if brought:
+            found |= {"rows": brought.rows, "table": brought.table, "warnings": brought.warnings}
+            said = f"{plural(brought.rows, 'row')} of {brought.table} from run {state.run}, every row compared; "
+            said += "the other tables as they were"
+        self.restored.append(found)
+        log.info(f"restored {place}: {said}" + (f"; the old file is {kept}" if kept else ""))
+        self.console.say(f"✅ {place}: {said}")
         if kept:
             self.console.say(f"   the old file is {kept}\n   to undo:  python3 restore.py --undo --database {name}")
-        if missing:
+        if built.missing:
             self.console.warn(
-                f"{name} uses what only the bot knows ({', '.join(sorted(set(missing)))}): "
+                f"{name} uses what only the bot knows ({', '.join(sorted(set(built.missing)))}): "
                 "let the bot run REINDEX before it goes to work."
             )
+
+    def brought(self, files: dict[str, Rebuilt]) -> None:
+        """Say what of a table cannot be put back, before it is."""
+        for built in files.values():
+            for warning in built.brought.warnings:
+                self.console.warn(warning)
 
     def exchange(self, copies: dict[str, Path], places: dict[str, Path]) -> None:
         for name, copy in copies.items():
             with self.failures_reported():
-                kept = swap.exchange(copy, places[name])
+                kept = rebuild.put_back(copy, places[name])
                 self.restored.append({"source": name, "path": str(places[name]), "kept": str(kept) if kept else None})
                 self.console.say(f"✅ {places[name]} is again as it was before the last restore")
                 if kept:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lib import leftovers, stopping
 from lib.errors import Problem, SourceError
-from lib.sqlite import previous
+from lib.sqlite import previous, written_beside
 from lib.sqlite.check import Checking
 from lib.sqlite.previous import Previous
 
@@ -54,7 +54,8 @@ class Copy:
 
 def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Copy:
     """Copy `source` into `folder`, where whoever asked removes it; raise SourceError for a file that cannot be backed up."""
-    _refuse_unusable(source)
+    with explained(source):
+        _refuse_unusable(source)
     _make_private_folder(folder)
     path = leftovers.make(folder, source.name, SUFFIX) / source.name
     with contextlib.ExitStack() as undo:
@@ -173,8 +174,8 @@ def explained(source: Path) -> Iterator[None]:
 
 
 def _remedy(source: Path, message: str) -> str:
-    if "unable to open" in message or "readonly" in message:
-        return f"let this user read it:  ls -l {source}"
+    if any(reason in message for reason in ("unable to open", "readonly", "Permission denied")):
+        return written_beside.lacking(source) or f"let this user read it:  ls -l {source}"
     if "full" in message or "No space" in message:
         return f"free some space:  df -h {source.parent}"
     if "locked" in message:

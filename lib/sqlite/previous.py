@@ -73,13 +73,6 @@ def note_of(place: Path) -> Path:
     return place.with_name(f"{place.name}.json")
 
 
-def place_of(wanted: Path, owner: str) -> Path:
-    """Return where an owner (a schema on a target) keeps its snapshot: the wanted name, unless somebody else has that."""
-    own = wanted.with_name(f"{wanted.stem}.{hashlib.md5(owner.encode(), usedforsecurity=False).hexdigest()[:8]}.db")
-    is_taken = read(wanted).get("belongs_to", owner) != owner
-    return own if is_taken or own.exists() else wanted
-
-
 def file_hash(path: Path) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as file:

@@ -159,7 +159,8 @@ def with_table(files: dict[str, Rebuilt], present: dict[str, Path], table: str) 
 def _build(target: Target, state: SavedState, found: Rebuilt, contradicted: set[str]) -> None:
     with writer.building(found.path, state.definition, found.missing) as connection:
         for table in sorted(state.tables, key=lambda table: table.is_internal):
-            if table.label in contradicted or not _filled(target, state, table, connection):
+            is_computed = untyped.is_needed(connection, table.name, [column.name for column in table.columns])
+            if is_computed or table.label in contradicted or not _filled(target, state, table, connection):
                 with untyped.declared(connection, table.name), contextlib.suppress(*UNREADABLE):
                     _fill(target, state, table, connection)
 

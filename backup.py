@@ -127,11 +127,11 @@ def back_up_source(target, settings, name, ahead, options, report):
             mirrors.mend(target, plan, source)
             must_send_all = options.full or edits or plan.ddl
             run.tables = bring_rows(target, source, snapshot, plan, must_send_all, report)
-            snapshot.copy.finish_check()
+            doubts = snapshot.copy.finish_check()
             runs.save(target, run, snapshot, plan, settings.keep_days)
         kept = snapshot.keep_as(snapshot.copy.previous, run=run.run, rows=run.rows)
     exposed = [security.as_sentence(openings)] if openings else []
-    for warning in [*warnings, *exposed, *edits, *plan.warnings, *kept]:
+    for warning in [*warnings, *doubts, *exposed, *edits, *plan.warnings, *kept]:
         report.warn(warning)
     return run
 

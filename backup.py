@@ -134,7 +134,7 @@ def back_up_source(target, settings, name, ahead, options, report):
             is_compared = bring_rows(target, source, snapshot, plan, run, last, unseen, must_send_all, report)
             if not last["is_restored"]:
                 runs.refuse_replacement(source, before, run.tables, settings.max_shrink)
-            snapshot.copy.finish_check()
+            warnings += snapshot.copy.finish_check()
             runs.refuse_outrun(snapshot, name)
             about = ours.as_told | {"compared_all": is_compared, "lost": sorted(unseen.changed)}
             warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about)

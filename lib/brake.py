@@ -54,7 +54,7 @@ def refuse_replacement(source: str, before: dict[str, int], gone: dict[str, int]
 
 def _remedy(source: str) -> str:
     return (
-        f"if not, restore it with  python3 restore.py --database {source}\n"
+        f"if not, see what a restore would bring back:  python3 restore.py --database {source} --dry-run\n"
         f"     if it is right, run  python3 backup.py {source} --accept-shrink"
     )
 

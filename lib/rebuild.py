@@ -20,7 +20,21 @@ from lib.postgres import saved
 from lib.postgres.connection import Target
 from lib.postgres.saved import SavedState
 from lib.reporting import progress
-from lib.sqlite import alike, check, difference, lines, lock, one_table, previous, safety_copies, snapshot, swap, untyped, writer
+from lib.sqlite import (
+    alike,
+    check,
+    difference,
+    lines,
+    lock,
+    older,
+    one_table,
+    previous,
+    safety_copies,
+    snapshot,
+    swap,
+    untyped,
+    writer,
+)
 from lib.sqlite.names import quoted
 from lib.sqlite.reading import open_read_only
 
@@ -167,7 +181,8 @@ def with_table(files: dict[str, Rebuilt], present: dict[str, Path], table: str) 
 def _build(target: Target, state: SavedState, found: Rebuilt, contradicted: set[str]) -> None:
     with writer.building(found.path, state.definition, found.missing) as connection:
         for table in sorted(state.tables, key=lambda table: table.is_internal):
-            if table.label in contradicted or not _filled(target, state, table, connection):
+            is_computed = untyped.is_needed(connection, table.name, [column.name for column in table.columns])
+            if is_computed or table.label in contradicted or not _filled(target, state, table, connection):
                 with untyped.declared(connection, table.name), contextlib.suppress(*UNREADABLE):
                     _fill(target, state, table, connection)
 
@@ -231,6 +246,8 @@ def _fill(target: Target, state: SavedState, table: TablePlan, connection: sqlit
 def _explained(destination: Path) -> Iterator[None]:
     try:
         yield
+    except older.TooOld as error:
+        raise Problem(f"{destination} cannot be rebuilt: {error}.", older.REMEDY) from error
     except (OSError, sqlite3.Error) as error:
         folder = destination.parent
         remedy = f"look at the folder:  ls -ld {folder}; df -h {folder}  or rebuild elsewhere:  python3 restore.py --to FOLDER"

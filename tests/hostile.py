@@ -108,6 +108,29 @@ SCHEMAS = {
     "generated columns": """
         CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER AS (a * 2), c TEXT AS (a || 'x') STORED, d TEXT);
         INSERT INTO t (a, d) VALUES (1, 'p'), (2, 'q'); CREATE INDEX i ON t (b);""",
+    "JSON in indexes, generated columns, checks and defaults": """
+        CREATE TABLE t (id INTEGER PRIMARY KEY, j TEXT NOT NULL DEFAULT (json_object('a', 1)) CHECK (json_valid(j)),
+            v AS (json_extract(j, '$.a')), s TEXT AS (json_type(j)) STORED, UNIQUE (s, id));
+        CREATE INDEX e ON t (json_extract(j, '$.a')); CREATE INDEX v ON t (v); CREATE INDEX p ON t (id) WHERE json_valid(j);
+        CREATE UNIQUE INDEX u ON t (json_extract(j, '$.b'), id DESC);
+        CREATE TABLE w (k TEXT PRIMARY KEY CHECK (json_array_length(k) > 0), v AS (json_extract(k, '$[0]')) STORED) WITHOUT ROWID;
+        INSERT INTO t (id) VALUES (1); INSERT INTO t (id, j) VALUES (2, '{"a": [1, 2]}'), (3, '{"b": "x"}'), (4, '7');
+        INSERT INTO w (k) VALUES ('[1]'), ('["a"]'); CREATE VIEW l AS SELECT t.id, e.value FROM t, json_each(t.j) AS e;
+        CREATE TRIGGER r AFTER DELETE ON t WHEN json_valid(old.j) BEGIN SELECT json_extract(old.j, '$.a'); END;""",
+    "SQLite's own functions wherever they may be": """
+        CREATE TABLE t (a TEXT CHECK (a NOT LIKE '%!!' AND length(a) < 99 AND random() IS NOT NULL), n INTEGER DEFAULT (abs(random())),
+            d TEXT DEFAULT (date('now')), h AS (hex(a)) STORED, r AS (round(n / 7.0, 3)), p AS (printf('%5.2f|%s', n, a)), PRIMARY KEY (a, n));
+        INSERT INTO t (a, n) VALUES ('2024-02-29', 5), ('Ünï', 6), ('2024-12-31 10:00', -7);
+        CREATE INDEX d ON t (date(a)); CREATE INDEX s ON t (strftime('%Y', a), julianday(a)); CREATE INDEX l ON t (a LIKE '2%', a GLOB '*[0-9]');
+        CREATE INDEX x ON t (lower(a), upper(p), substr(h, 2), instr(a, '-'), coalesce(n, 0), iif(n > 0, n, -n), quote(a), unicode(a));
+        CREATE INDEX r ON t (r) WHERE a LIKE '2%' AND n BETWEEN abs(-10) - 20 AND max(n, 9); CREATE INDEX c ON t (p COLLATE NOCASE);""",
+    "generated columns of both kinds between others": """
+        CREATE TABLE t (v1 AS (a + 1), a INTEGER, s1 TEXT GENERATED ALWAYS AS (a || 'x') STORED UNIQUE, b TEXT NOT NULL, v2 TEXT AS (b || a) UNIQUE,
+            s2 REAL AS (a / 2.0) STORED NOT NULL, c, UNIQUE (v1, s2), UNIQUE (b COLLATE NOCASE, v2 DESC));
+        INSERT INTO t (a, b, c) VALUES (1, 'p', NULL), (2, 'q', x'00'), (-3, 'R', 1.5); CREATE INDEX i ON t (s1, v2); CREATE INDEX j ON t (s2) WHERE v1 > 0;
+        CREATE TABLE w (s INTEGER AS (n * 2) STORED, k TEXT, n INTEGER, v AS (n) UNIQUE, PRIMARY KEY (k DESC)) WITHOUT ROWID;
+        INSERT INTO w (k, n) VALUES ('a', 1), ('b', 9223372036854775807), ('c', NULL);
+        CREATE TABLE only (id INTEGER PRIMARY KEY, s AS (7) STORED); INSERT INTO only (id) VALUES (3), (9);""",
     "CHECKs that rows break": """
         PRAGMA ignore_check_constraints = ON; CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER CHECK (a > 10));
         INSERT INTO t VALUES (1, 5), (2, 15);""",
@@ -130,6 +153,15 @@ SCHEMAS = {
         CREATE VIRTUAL TABLE f4 USING fts4(x); INSERT INTO f4 VALUES ('some words'), ('other words');
         CREATE TABLE c (id INTEGER PRIMARY KEY, txt TEXT); INSERT INTO c VALUES (5, 'external content');
         CREATE VIRTUAL TABLE ext USING fts5(txt, content='c', content_rowid='id'); INSERT INTO ext (rowid, txt) VALUES (5, 'external content')""",
+    "search indexes that are not as their rows": """
+        CREATE TABLE c (id INTEGER PRIMARY KEY, a); INSERT INTO c VALUES (1, 'one'), (2, 'two');
+        CREATE VIRTUAL TABLE none4 USING fts4(content='', a); INSERT INTO none4 (docid, a) VALUES (1, 'one two');
+        CREATE VIRTUAL TABLE none5 USING fts5(content='', a); INSERT INTO none5 (rowid, a) VALUES (1, 'one two');
+        CREATE VIRTUAL TABLE lags4 USING fts4(content='c', a); INSERT INTO lags4 (docid, a) VALUES (1, 'one');
+        CREATE VIRTUAL TABLE lags5 USING fts5(content='c', content_rowid='id', a); INSERT INTO lags5 (rowid, a) VALUES (1, 'gone');
+        CREATE VIRTUAL TABLE lost4 USING fts4(content='l', a); CREATE VIRTUAL TABLE lost5 USING fts5(content='l', a);
+        CREATE VIRTUAL TABLE broken5 USING fts5(a); INSERT INTO broken5 VALUES ('one'), ('two'); DELETE FROM broken5_content WHERE id = 1;
+        CREATE VIRTUAL TABLE r USING rtree(id, x, y); INSERT INTO r VALUES (1, 2, 3), (2, 4, 5); DELETE FROM r_rowid WHERE rowid = 1;""",
     "rtree": "CREATE VIRTUAL TABLE r USING rtree(id, x0, x1, y0, y1); INSERT INTO r VALUES (1, 0, 1, 0, 1), (2, 5.5, 6.5, -1, 1)",
     "pragmas": "PRAGMA page_size = 16384; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = -1234; PRAGMA user_version = 2147483647; CREATE TABLE t (a); INSERT INTO t VALUES (1)",
     "WAL": "PRAGMA journal_mode = WAL; CREATE TABLE t (a); INSERT INTO t VALUES (1)",
@@ -192,6 +224,22 @@ def unknown_function(path: Path) -> None:
         )
 
 
+def stored_by_the_bot(path: Path) -> None:
+    """Stored generated columns whose function only the bot has: values of every class, and types contradicted on top."""
+    odd = [None, 7, "8", -0.0, 1.0, b"7", "a\0b", 9e999, "", 2**63 - 1]
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.create_function("bots_own", 1, lambda n: odd[n % len(odd)], deterministic=True)
+        database.executescript(
+            """CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, s AS (bots_own(n)) STORED,
+                typed INTEGER AS (bots_own(n + 1)) STORED, d TEXT);
+            CREATE INDEX i ON t (s); CREATE INDEX v ON t (n, typed) WHERE s NOT NULL;
+            CREATE TABLE w (k TEXT PRIMARY KEY, v AS (bots_own(length(k))),
+                s TEXT AS (bots_own(length(k))) STORED UNIQUE) WITHOUT ROWID;
+            INSERT INTO w (k) VALUES ('a'), ('bbb'), ('cccccc');"""
+        )
+        database.executemany("INSERT INTO t (n, d) VALUES (?, ?)", [(n, f"d{n}") for n in range(25)])
+
+
 def contradicted_types(path: Path) -> None:
     """The declaration was changed under the cells: text in INTEGER, integers in TEXT, reals in INTEGER, NULL in NOT NULL."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
@@ -202,6 +250,49 @@ def contradicted_types(path: Path) -> None:
             UPDATE sqlite_master SET sql = 'CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b TEXT, c INTEGER NOT NULL, UNIQUE (a, b))'
                 WHERE name = 't';
             UPDATE sqlite_master SET sql = 'CREATE TABLE w (k INTEGER PRIMARY KEY, v INTEGER) WITHOUT ROWID' WHERE name = 'w';"""
+        )
+
+
+def contradicted_beside_virtual(path: Path) -> None:
+    """The declaration was changed under the cells of a table with columns that take no place in its rows."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        text = "CREATE TABLE t (id INTEGER PRIMARY KEY, v AS (c || 1) UNIQUE, a{}, s AS (a) STORED, c TEXT)"
+        database.executescript(f"{text.format('')}; INSERT INTO t (a, c) VALUES ('12', 'p'), ('x', 'q'), (7, 'r')")
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("UPDATE sqlite_master SET sql = ? WHERE name = 't'", [text.format(" INTEGER")])
+
+
+def called_with_other_arguments(path: Path) -> None:
+    """The bot's own function has the name of one of SQLite's, and another number of arguments; MATCH is the bot's own."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.create_function("lower", 2, lambda value, _: value.lower(), deterministic=True)
+        database.create_function("match", 2, lambda pattern, text: pattern == text, deterministic=True)
+        database.executescript(
+            "CREATE TABLE t (a TEXT CHECK (lower(a, 'de') NOT NULL), s AS (lower(a, 'de')) STORED);"
+            "INSERT INTO t (a) VALUES ('Ä'), ('B'); CREATE INDEX i ON t (lower(a, 'de'), lower(a));"
+            "CREATE INDEX m ON t (a) WHERE a MATCH 'B'"
+        )
+
+
+def own_functions_of_sqlites_names(path: Path) -> None:
+    """The bot's lower() and LIKE know more letters than SQLite's: its indexes are not as SQLite would make them."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.create_function("lower", 1, str.lower, deterministic=True)
+        database.create_function("like", 2, lambda pattern, text: pattern.lower() == text.lower(), deterministic=True)
+        database.executescript(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, s AS (lower(a)) STORED); INSERT INTO t (a) VALUES ('ЁЖ'), ('ёж'), ('b');"
+            "CREATE INDEX l ON t (lower(a)); CREATE INDEX p ON t (id) WHERE a LIKE 'ёж'; CREATE INDEX s ON t (s)"
+        )
+
+
+def own_tokenizer(path: Path) -> None:
+    """Search indexes whose tokenizer only the bot has."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.executescript(
+            """CREATE VIRTUAL TABLE f3 USING fts3(a); CREATE VIRTUAL TABLE f4 USING fts4(a); CREATE VIRTUAL TABLE f5 USING fts5(a);
+            INSERT INTO f3 VALUES ('one two'); INSERT INTO f4 VALUES ('one two'); INSERT INTO f5 VALUES ('one two');
+            CREATE TABLE "7" (a TEXT PRIMARY KEY); INSERT INTO "7" VALUES ('x'); PRAGMA writable_schema = ON;
+            UPDATE sqlite_master SET sql = replace(sql, '(a)', '(a, tokenize=bots_own)') WHERE name IN ('f3', 'f4', 'f5');"""
         )
 
 
@@ -223,6 +314,11 @@ BUILT = {
     "a collation that only the bot knows": unknown_collation,
     "a function that only the bot knows": unknown_function,
     "types contradicted through writable_schema": contradicted_types,
+    "stored columns that the bot's function computed": stored_by_the_bot,
+    "types contradicted beside virtual columns": contradicted_beside_virtual,
+    "SQLite's function with other arguments": called_with_other_arguments,
+    "the bot's functions of SQLite's names": own_functions_of_sqlites_names,
+    "a tokenizer that only the bot knows": own_tokenizer,
     "broken text in the schema": broken_text_in_the_schema,
 }
 

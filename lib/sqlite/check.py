@@ -5,11 +5,12 @@ import os
 import re
 import sqlite3
 import sys
+from collections.abc import Callable
 from concurrent import futures
 from pathlib import Path
 
-from lib.sqlite import standins
-from lib.sqlite.reading import open_as_it_is
+from lib.sqlite import indexes, virtual
+from lib.sqlite.reading import open_as_it_is, stand_in
 
 MOST_FINDINGS = 1_000_000
 # Every row is looked up in every index.
@@ -18,26 +19,32 @@ NICE = 10
 # Not damage: the bot has stored what its own declaration does not allow, and it must come back so.
 CONTRADICTION = re.compile(r"(NULL|NUMERIC|TEXT|non-\w+) value in |CHECK constraint failed in ")
 CHECKS = {"full": "integrity_check", "quick": "quick_check"}
+# What else is asked about a sound file; it answers with sentences.
+Ask = Callable[[sqlite3.Connection], list[str]]
+
+
+def _nothing(_: sqlite3.Connection) -> list[str]:
+    return []
 
 
 class Checking:
-    """A check in a thread that lets all others go first, one file at a time.
+    """A check in a thread that lets all others go first, one file at a time; `ask` is asked for doubts about a sound file.
 
     Wherever a signal breaks in, the thread is done with the file before its connection is closed: SQLite would crash.
     """
 
-    def __init__(self, path: Path, check: str):
-        self._connection = open_as_it_is(path)
-        self._connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+    def __init__(self, path: Path, check: str, ask: Ask = _nothing):
+        self._connection, self._ask = open_as_it_is(path, "rw"), ask
         self._found = BESIDE.submit(self._run, check)
 
-    def _run(self, check: str) -> None:
-        _check(self._connection, check)
+    def _run(self, check: str) -> list[str]:
+        found = _check(self._connection, check, self._ask)
         self._connection.execute("PRAGMA shrink_memory")  # the next one has begun when this one is closed
+        return found
 
-    def finish(self) -> None:
-        """Wait until SQLite has looked through the file; raise DatabaseError where it is damaged."""
-        self._found.result()
+    def finish(self) -> list[str]:
+        """Wait until SQLite has looked through the file; raise DatabaseError where it is damaged, return what may be wrong."""
+        return self._found.result()
 
     def close(self) -> None:
         """Nobody waits for the result any more."""
@@ -58,20 +65,20 @@ BESIDE = futures.ThreadPoolExecutor(1, initializer=_give_way)
 
 def of_file(path: Path) -> None:
     """Let SQLite check the whole file; raise DatabaseError for damage, not for rows that break their own declaration."""
-    with contextlib.closing(open_as_it_is(path)) as connection:
-        _check(connection, "full")
+    with contextlib.closing(open_as_it_is(path, "rw")) as connection:
+        _check(connection, "full", _nothing)
 
 
-def _check(connection: sqlite3.Connection, check: str) -> None:
-    pragma, missing = CHECKS[check], []
-    found = _checked(connection, pragma, missing)
-    if missing:  # with a stand-in for a collation or a function, the indexes cannot be judged
-        found = _checked(connection, "quick_check", missing)
-    damage = [row for row in found if row != "ok" and not CONTRADICTION.match(row)]
+def _check(connection: sqlite3.Connection, check: str, ask: Ask) -> list[str]:
+    """Raise DatabaseError for damage, TooOld where this SQLite does not understand the file; return what may be wrong."""
+    missing = stand_in(connection)
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+    # with a stand-in for a collation or a function, the indexes cannot be judged
+    pragma = CHECKS["quick" if missing else check]
+    with virtual.left_out(connection):
+        found = [row[0] for row in connection.execute(f"PRAGMA {pragma}({MOST_FINDINGS})")]
+        doubted = indexes.doubted(connection, found)
+    damage = [row for row in found if row != "ok" and not CONTRADICTION.match(row) and row not in doubted]
     if damage:
         raise sqlite3.DatabaseError(f"database disk image is malformed ({pragma}: {'; '.join(damage[:3])})")
-
-
-def _checked(connection: sqlite3.Connection, pragma: str, missing: list[str]) -> list[str]:
-    query = f"PRAGMA {pragma}({MOST_FINDINGS})"
-    return standins.tried(connection, lambda: [row[0] for row in connection.execute(query)], missing)
+    return [*dict.fromkeys(doubted.values()), *ask(connection)]

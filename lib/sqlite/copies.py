@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lib import leftovers, stopping
 from lib.errors import Problem, SourceError
-from lib.sqlite import previous, written_beside
+from lib.sqlite import previous, remedy, virtual
 from lib.sqlite.check import Checking
 from lib.sqlite.previous import Previous
 
@@ -39,11 +39,12 @@ class Copy:
     check: str
     checking: Checking | None
 
-    def finish_check(self) -> None:
-        """Wait until SQLite has checked the copy; raise SourceError where it is damaged."""
-        if self.checking:
-            with explained(self.source):
-                self.checking.finish()
+    def finish_check(self) -> list[str]:
+        """Wait until SQLite has checked the copy; raise SourceError where it is damaged, return what may be wrong with it."""
+        if not self.checking:
+            return []
+        with explained(self.source, self.previous.told):
+            return [f"{self.source.name}: {doubt}" for doubt in self.checking.finish()]
 
     def remove(self) -> None:
         """Remove the file, unless it was moved away, and the folder that it was made in."""
@@ -54,18 +55,19 @@ class Copy:
 
 def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Copy:
     """Copy `source` into `folder`, where whoever asked removes it; raise SourceError for a file that cannot be backed up."""
-    with explained(source):
-        _refuse_unusable(source)
+    told = previous.read(kept) if kept else {}
+    with explained(source, told):
+        _refuse_unusable(source, told)
     _make_private_folder(folder)
     path = leftovers.make(folder, source.name, SUFFIX) / source.name
     with contextlib.ExitStack() as undo:
         undo.callback(leftovers.clear, path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         seen = previous.identity(kept)
-        with explained(source), futures.ThreadPoolExecutor(1) as meanwhile:
+        with explained(source, told), futures.ThreadPoolExecutor(1) as meanwhile:
             looking = meanwhile.submit(previous.look, kept, seen)
             journal_mode = _copy(source, path)
-            checking = Checking(path, check)
+            checking = Checking(path, check, virtual.doubts)
             undo.callback(checking.close)
             file_hash, last = previous.file_hash(path), looking.result()
         if last.hash == file_hash and last.note["check"] in (check, "full"):
@@ -115,16 +117,16 @@ def _write_through(copying: futures.Future) -> None:
             os.fsync(file.fileno())
 
 
-def _refuse_unusable(source: Path) -> None:
+def _refuse_unusable(source: Path, told: dict) -> None:
     """Look before SQLite does: it would create a missing file, and takes an empty one for an empty database."""
     if not source.exists():
-        raise SourceError(
-            f"{source} does not exist.", "correct SQLITE_DATABASES in .env, or restore the file: " + _restore(source)
-        )
+        correct = "correct SQLITE_DATABASES in .env"
+        raise SourceError(f"{source} does not exist.", f"{correct}, or {remedy.restore(source, True)}" if told else correct)
     if not source.is_file():
         raise SourceError(f"{source} is not a file.", "correct SQLITE_DATABASES in .env")
     if source.stat().st_size == 0:
-        raise SourceError(f"{source.name} is empty (0 bytes).", "restore it with  " + _restore(source))
+        new = "let the bot make its tables first"
+        raise SourceError(f"{source.name} is empty (0 bytes).", remedy.restore(source, True) if told else new)
 
 
 def _copy(source: Path, path: Path) -> str:
@@ -140,6 +142,8 @@ def _copy(source: Path, path: Path) -> str:
             )
 
     with contextlib.closing(_open_live(source)) as live, contextlib.closing(sqlite3.connect(path)) as copy:
+        for connection in (live, copy):  # what the schema says is looked at in the copy, not here
+            connection.execute("PRAGMA writable_schema = ON")
         copy.execute("PRAGMA synchronous = OFF")
         live.backup(copy, pages=-1, progress=give_up, sleep=0.05)
         journal_mode = live.execute("PRAGMA journal_mode").fetchone()[0]
@@ -153,7 +157,7 @@ def _open_live(source: Path) -> sqlite3.Connection:
     uri = source.absolute().as_uri()
     live = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=0.2)  # a signal waits as long
     try:
-        live.execute("SELECT 1 FROM sqlite_master")
+        live.execute("PRAGMA schema_version")
     except sqlite3.OperationalError as error:
         if "locked" in str(error):  # the copy waits for its turn
             return live
@@ -165,26 +169,12 @@ def _open_live(source: Path) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def explained(source: Path) -> Iterator[None]:
+def explained(source: Path, told: dict) -> Iterator[None]:
+    """Say what to do about a source that cannot be read; where there is a note, a run was saved from here."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        remedy = _remedy(source, str(error))
-        raise SourceError(f"{source.name}: {str(error).rstrip('.')}.", remedy) from error
-
-
-def _remedy(source: Path, message: str) -> str:
-    if any(reason in message for reason in ("unable to open", "readonly", "Permission denied")):
-        return written_beside.lacking(source) or f"let this user read it:  ls -l {source}"
-    if "full" in message or "No space" in message:
-        return f"free some space:  df -h {source.parent}"
-    if "locked" in message:
-        return "see which program keeps a transaction open"
-    return "restore it with  " + _restore(source)
-
-
-def _restore(source: Path) -> str:
-    return f"python3 restore.py --database {source.stem}"
+        raise remedy.source_error(source, error, has_backup=bool(told)) from error
 
 
 def _make_private_folder(folder: Path) -> None:

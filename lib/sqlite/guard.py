@@ -20,7 +20,7 @@ NEEDED = (
 ENTERED = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE)
 ENTRIES = ("sqlite_master", "sqlite_sequence")
 HARMFUL = ("load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "eval")
-REFUSED = re.compile("not authorized|prohibited|one statement at a time")
+REFUSED = re.compile("not authorized|(?<!functions )prohibited|one statement at a time")
 SHOWN = 80
 
 

@@ -13,6 +13,8 @@ from lib.sqlite.exact import as_bytes
 from lib.sqlite.names import quoted
 
 ROWS_AT_ONCE = 200
+# Before, group_concat's result ends at the first NUL.
+JOINS_WITH_NUL = sqlite3.sqlite_version_info >= (3, 38)
 FIRST_ROWID, LAST_ROWID = "-9223372036854775808", "9223372036854775807"
 # A line of COPY and a field may have 1 GB, and a blob is written in hex.
 LARGEST = 500_000_000
@@ -124,7 +126,7 @@ def _mirror_lines(connection: sqlite3.Connection, table: TablePlan, rows: Rows, 
         _refuse_too_large(connection, table)
         return pieces.of_mirror(connection, table, f"{source} AND NOT {is_small}", digest)
 
-    if rows == EVERY_ROW and rowid:
+    if rows == EVERY_ROW and rowid and JOINS_WITH_NUL:
         texts = _texts(connection, _in_groups(line, quoted(table.name), rowid, condition), 1)
     else:
         texts = _texts(connection, f"SELECT {line} FROM {source}", ROWS_AT_ONCE)

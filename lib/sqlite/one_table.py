@@ -13,7 +13,7 @@ from pathlib import Path
 from lib import printable
 from lib.errors import Problem
 from lib.plan import folded
-from lib.sqlite import difference, standins, triggers
+from lib.sqlite import difference, standins, triggers, untyped
 from lib.sqlite import schema as schemas
 from lib.sqlite.exact import register
 from lib.sqlite.names import quoted
@@ -117,7 +117,9 @@ def _replaced(connection: sqlite3.Connection, pair: _Pair) -> int:
     connection.execute("BEGIN")
     try:
         connection.execute(f"DELETE FROM main.{quoted(pair.now.name)}")
-        rows = connection.execute(f"INSERT {pair.insert}").rowcount
+        is_computed = untyped.is_needed(connection, pair.now.name, pair.written)
+        with untyped.declared(connection, pair.now.name) if is_computed else contextlib.nullcontext():
+            rows = connection.execute(f"INSERT {pair.insert}").rowcount
         connection.execute("COMMIT")
     except sqlite3.IntegrityError as error:
         raise _refusal(connection, pair, str(error)) from error

@@ -3,22 +3,39 @@
 import sqlite3
 from pathlib import Path
 
-from lib.sqlite import standins
+from lib.sqlite import older, standins
 from lib.sqlite.exact import register
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
     """Open a database file that nobody writes, with stand-ins for what only the bot knows."""
     connection = open_as_it_is(path)
-    # Compiling the check, without running it, asks for every collation and function of the schema.
-    standins.tried(connection, lambda: connection.execute("EXPLAIN PRAGMA integrity_check(1)"), [])
-    return connection
-
-
-def open_as_it_is(path: Path) -> sqlite3.Connection:
-    # The thread that checks the file is not the one that opens it.
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA ignore_check_constraints = ON")
+    stand_in(connection)
     register(connection)
     return connection
+
+
+def open_as_it_is(path: Path, mode: str = "ro") -> sqlite3.Connection:
+    """Open a file; `mode` is SQLite's: ro, or rw for what is rolled back."""
+    # The thread that checks the file is not the one that opens it.
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    trust_own_functions(connection)
+    connection.execute("PRAGMA ignore_check_constraints = ON")
+    return connection
+
+
+def stand_in(connection: sqlite3.Connection) -> list[str]:
+    """Register stand-ins for what only the bot knows, and return its names; raise TooOld where the schema is not understood."""
+    try:
+        return standins.complete(connection)
+    except sqlite3.DatabaseError as error:
+        raise older.judged(connection, error) from error
+
+
+def trust_own_functions(connection: sqlite3.Connection) -> None:
+    """Let indexes, generated columns and defaults call what this connection knows: SQLite's functions, ours and stand-ins.
+
+    No schema may ever call those with side effects, such as load_extension. Without this SQLite 3.40 refuses JSON.
+    """
+    connection.execute("PRAGMA trusted_schema = ON")

@@ -8,12 +8,14 @@ from lib.sqlite.names import quoted
 
 # What a file carries besides rows and objects, in the order in which a new file must be given it.
 PRAGMAS = ("page_size", "encoding", "auto_vacuum", "user_version", "application_id")
+# What table_xinfo says of generated columns: one is computed when it is read, the other when a row is written.
+VIRTUAL, STORED = 2, 3
 ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column that is stored, or the hidden rowid of a table that has no other name for it."""
+    """A column that is stored, also where it was computed, or the hidden rowid of a table that has no other name for it."""
 
     name: str
     declared_type: str
@@ -65,9 +67,8 @@ def read(connection: sqlite3.Connection) -> Schema:
 
 
 def _table(connection: sqlite3.Connection, name: str) -> Table:
-    # table_xinfo's last column: 0 ordinary, 1 hidden, 2 and 3 generated, which cannot be inserted.
     found = connection.execute(f"PRAGMA table_xinfo({quoted(name)})").fetchall()
-    columns = [Column(column, kind, bool(not_null)) for _, column, kind, not_null, _, _, hidden in found if hidden < 2]
+    columns = [Column(column, kind, bool(not_null)) for _, column, kind, not_null, _, _, hidden in found if hidden != VIRTUAL]
     by_position = sorted((position, column) for _, column, _, _, _, position, _ in found if position)
     key = tuple(column for _, column in by_position)
     rowid = _hidden_rowid(connection, name, bool(key), [column for _, column, *_ in found])

@@ -67,7 +67,7 @@ def being_checked(copy: Copy) -> Iterator[Snapshot]:
     with contextlib.ExitStack() as stack:
         stack.callback(copy.remove)
         try:
-            with explained(copy.source):
+            with explained(copy.source, copy.previous.told):
                 connection = stack.enter_context(contextlib.closing(open_read_only(copy.path)))
                 snapshot = Snapshot(copy, connection, schemas.read(connection))
             yield snapshot

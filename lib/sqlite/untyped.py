@@ -1,25 +1,39 @@
-"""Store cells that contradict their column's declaration, as a declaration changed under them leaves them.
+"""Store cells that SQLite would not take from anybody: those that contradict their declaration, and those that it computes.
 
-SQLite converts what is inserted to the declared type. While such a table is filled, its declaration is replaced by one of the
-same shape without types, checks and NOT NULL; the rows and indexes in the file are the same.
+SQLite converts what is inserted to the declared type, and computes generated columns itself, with functions that may be the
+bot's alone. While such a table is filled, its declaration is replaced by one of the same shape without types, checks, NOT NULL
+and expressions; the rows and indexes in the file are the same.
 """
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from lib.sqlite.names import quoted
+from lib.sqlite.schema import STORED, VIRTUAL
 
 
 @contextlib.contextmanager
 def declared(connection: sqlite3.Connection, table: str) -> Iterator[None]:
     """Give an empty table a declaration without types while the caller fills it."""
-    text = _declaration(connection, table)
+    text, has_virtual = _declaration(connection, table), bool(_generated(connection, table, VIRTUAL))
     _replace_sql(connection, table, _untyped(connection, table))
     try:
         yield
     finally:
         _replace_sql(connection, table, text)
+        if has_virtual:
+            connection.execute(f"REINDEX {quoted(table)}")
+
+
+def is_needed(connection: sqlite3.Connection, table: str, columns: Collection[str]) -> bool:
+    """Whether one of the columns that will be filled is computed by SQLite, and would take no value."""
+    return not _generated(connection, table, STORED).isdisjoint(columns)
+
+
+def _generated(connection: sqlite3.Connection, table: str, kind: int) -> set[str]:
+    found = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
+    return {name for _, name, *_, hidden in found if hidden == kind}
 
 
 def _declaration(connection: sqlite3.Connection, table: str) -> str:
@@ -32,6 +46,8 @@ def _replace_sql(connection: sqlite3.Connection, table: str, text: str) -> None:
     (version,) = connection.execute("PRAGMA schema_version").fetchone()
     connection.execute(f"PRAGMA schema_version = {version + 1}")
     connection.execute("PRAGMA writable_schema = RESET")
+    # Old releases, such as 3.35, read the schema again when a statement runs, not when it is compiled.
+    connection.execute("SELECT 1 FROM sqlite_master").fetchone()
 
 
 def _untyped(connection: sqlite3.Connection, table: str) -> str:
@@ -40,7 +56,10 @@ def _untyped(connection: sqlite3.Connection, table: str) -> str:
     constraints = sorted((index for index in indexes if index[3] in ("pk", "u")), key=lambda index: _place(index[1]))
     key = [column[1] for column in columns if column[5]]
     is_alias = len(key) == 1 and not any(index[3] == "pk" for index in constraints)
-    parts = [quoted(name) + (" INTEGER PRIMARY KEY" if is_alias and name in key else "") for _, name, *_ in columns]
+    # A virtual column takes no place in a row.
+    kinds = {name: " INTEGER PRIMARY KEY" for name in key if is_alias}
+    kinds |= {name: " AS (NULL)" for _, name, *_, hidden in columns if hidden == VIRTUAL}
+    parts = [quoted(name) + kinds.get(name, "") for _, name, *_ in columns]
     parts += [_constraint(connection, name, origin) for _, name, _, origin, _ in constraints]
     return f"CREATE TABLE {quoted(table)} ({', '.join(parts)}){_suffix(connection, constraints)}"
 

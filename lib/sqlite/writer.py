@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lib.plan import PlannedColumn, TablePlan
-from lib.sqlite import guard, misfit_cells, standins
+from lib.sqlite import guard, misfit_cells, older, standins
 from lib.sqlite.exact import register
 from lib.sqlite.names import quoted
+from lib.sqlite.reading import trust_own_functions
 
 LARGE_BYTES = 1 << 18
 ROWS_AT_ONCE = 50
@@ -26,7 +27,6 @@ EARLY_PRAGMAS = ("page_size", "encoding", "auto_vacuum")
 LATE_PRAGMAS = ("user_version", "application_id")
 # An index that does not follow the order of the rows is filled all over.
 CACHE_KB = 8_000
-TRUST = ("ignore_check_constraints = ON", "trusted_schema = OFF")
 ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
@@ -45,7 +45,7 @@ def building(path: Path, definition: dict, missing: list[str]) -> Iterator[sqlit
         yield connection
         for found in _objects(definition, "index"):
             if found["sql"]:
-                _execute(connection, sayable(found["sql"]), missing)
+                _execute(connection, found, missing)
         _enter_rowless_objects(connection, definition)
         for pragma in LATE_PRAGMAS:
             connection.execute(f"PRAGMA {pragma} = {int(definition['pragmas'][pragma])}")
@@ -56,14 +56,16 @@ def set_journal_mode(path: Path, definition: dict) -> None:
     """Last of all: a file in WAL mode cannot be read without writing beside it."""
     if definition["pragmas"]["journal_mode"] == "wal":
         with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA writable_schema = ON")  # the schema may call what only the bot knows
             connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _prepare(connection: sqlite3.Connection, pragmas: dict) -> None:
     for pragma in EARLY_PRAGMAS:
         connection.execute(f"PRAGMA {pragma} = {quoted(str(pragmas[pragma]))}")
-    for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KB}", *TRUST):
+    for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KB}", "ignore_check_constraints = ON"):
         connection.execute(f"PRAGMA {setting}")
+    trust_own_functions(connection)
     connection.execute("BEGIN")
     # The encoding is written with the first table; a database may have none.
     connection.execute("CREATE TABLE first (a)")
@@ -75,22 +77,25 @@ def sayable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _execute(connection: sqlite3.Connection, text: str, missing: list[str]) -> None:
-    standins.tried(connection, lambda: guard.make(connection, text), missing)
+def _execute(connection: sqlite3.Connection, found: dict, missing: list[str]) -> None:
+    try:
+        standins.tried(connection, lambda: guard.make(connection, sayable(found["sql"])), missing)
+    except sqlite3.OperationalError as error:
+        raise older.explained(found["name"], error) from error
 
 
 def _create_tables(connection: sqlite3.Connection, definition: dict, missing: list[str]) -> None:
     """Create the tables in their order; SQLite makes its own, or lets them be made while writable_schema is on."""
     for found in _objects(definition, "table"):
         if not found["is_virtual"] and not found["name"].startswith("sqlite_"):
-            _execute(connection, sayable(found["sql"]), missing)
+            _execute(connection, found, missing)
             prepared = f"EXPLAIN INSERT INTO {quoted(found['name'])} DEFAULT VALUES"
             standins.tried(connection, functools.partial(connection.execute, prepared), missing)
     there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     connection.execute("PRAGMA writable_schema = ON")
     for found in _objects(definition, "table"):
         if found["name"].startswith("sqlite_") and found["name"] not in there:
-            _execute(connection, found["sql"], missing)
+            _execute(connection, found, missing)
     connection.execute("PRAGMA writable_schema = OFF")
 
 

@@ -8,7 +8,6 @@ import os
 import shutil
 import sys
 import tempfile
-from argparse import Namespace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -65,7 +64,7 @@ def main(runs: int) -> None:
             print("\t".join(TITLES + SERVER_TITLES), flush=True)
             for number in range(1, runs + 1):
                 sample.live(Path(folder) / "sqlite_data", number)
-                options = Namespace(accept_shrink=True, full=False)
+                options = trial.OPTIONS
                 report = back_up_all(deployment.settings, sources, options, trial.silent())
                 assert not report.failures, report.failures[0]
                 report.close(0.0)

@@ -50,7 +50,7 @@ def lived(tmp_path, database):
 
 def back_up(deployment, full=False):
     """Back up, and return what was changed in the mirrors, and the warnings."""
-    options = Namespace(accept_shrink=True, accept_exposure=False, full=full)
+    options = Namespace(accept_shrink=True, accept_exposure=False, accept_moved=False, full=full)
     report = back_up_all(deployment.settings, deployment.settings.sources, options, trial.silent())
     assert [problem.text for problem in report.failures] == []
     changed = [table.table for table in report.runs[0].tables if table.inserted or table.updated or table.deleted]

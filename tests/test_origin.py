@@ -193,7 +193,7 @@ def test_the_brake_sees_that_every_row_is_another(saved_bot):
     rewrite(saved_bot)
     said = saved_bot.run("backup.py", "user_requests").expect(1).stderr
     assert "user_requests has other rows than it had: " in said
-    assert "Try: if not, restore it with  python3 restore.py --database user_requests" in said
+    assert "Try: if not, see what a restore would bring back:  python3 restore.py --database user_requests --dry-run" in said
     saved_bot.backup("--accept-shrink", "user_requests")
 
 

@@ -12,9 +12,7 @@ CONTRADICTS_ITSELF = re.compile("invalid rootpage|orphan index|already|no such t
 # The tables and indexes that it has passed over; all the rest must be sound.
 PASSED_OVER = re.compile(r"\*\*\* in database main \*\*\*|Page \d+(: | is )never used|ok|row \d+ missing from index .*")
 # What it says of a statement that it cannot read.
-UNREADABLE = re.compile(
-    "syntax error|unrecognized token|unknown table option|unknown datatype|not currently supported"
-)
+UNREADABLE = re.compile("syntax error|unrecognized token|unknown table option|unknown datatype|not currently supported")
 REMEDY = """run the scripts with a Python that has a newer SQLite:  python3 -c "import sqlite3; print(sqlite3.sqlite_version)\""""
 
 

@@ -38,7 +38,7 @@ class Checking:
         self._found = BESIDE.submit(self._run, check)
 
     def _run(self, check: str) -> list[str]:
-        found = _check(self._connection, check, self._ask)
+        found = [*(_check(self._connection, check) or ()), *self._ask(self._connection)]
         self._connection.execute("PRAGMA shrink_memory")  # the next one has begun when this one is closed
         return found
 
@@ -66,10 +66,10 @@ BESIDE = futures.ThreadPoolExecutor(1, initializer=_give_way)
 def of_file(path: Path) -> None:
     """Let SQLite check the whole file; raise DatabaseError for damage, not for rows that break their own declaration."""
     with contextlib.closing(open_as_it_is(path, "rw")) as connection:
-        _check(connection, "full", _nothing)
+        _check(connection, "full")
 
 
-def _check(connection: sqlite3.Connection, check: str, ask: Ask) -> list[str]:
+def _check(connection: sqlite3.Connection, check: str) -> list[str]:
     """Raise DatabaseError for damage, TooOld where this SQLite does not understand the file; return what may be wrong."""
     missing = stand_in(connection)
     connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
@@ -81,4 +81,4 @@ def _check(connection: sqlite3.Connection, check: str, ask: Ask) -> list[str]:
     damage = [row for row in found if row != "ok" and not CONTRADICTION.match(row) and row not in doubted]
     if damage:
         raise sqlite3.DatabaseError(f"database disk image is malformed ({pragma}: {'; '.join(damage[:3])})")
-    return [*dict.fromkeys(doubted.values()), *ask(connection)]
+    return list(dict.fromkeys(doubted.values()))

@@ -15,10 +15,7 @@ TABLES = "CREATE TABLE words (id INTEGER PRIMARY KEY, n INTEGER); CREATE TABLE t
 WORDS = "INSERT INTO words VALUES (1, 'one'), (2, 'two'), (3, 3), (4, 'one')"
 TWINS = "INSERT INTO twins VALUES ('x', 1, 1, 1), ('x', 1, 1, 1), ('y', 1, 1, 1)"
 # As in a target that an older release has set up.
-UNCONSTRAINED = (
-    "ALTER TABLE backup.misfit_rows DROP CONSTRAINT line_has_its_hash;"
-    "ALTER TABLE backup.source_schemas DROP CONSTRAINT definition_has_its_hash"
-)
+UNCONSTRAINED = "ALTER TABLE backup.misfit_rows DROP CONSTRAINT line_has_its_hash"
 WITH_BOTH = "SET line = 'i1,\"three\"', line_hash = md5('i1,\"three\"')"
 EDITS = {
     "the line": "UPDATE backup.misfit_rows SET line = 'i1,\"three\"' WHERE table_name = 'words' AND line LIKE '%two%'",
@@ -97,11 +94,7 @@ def edited_schema(lived):
 
 
 def test_an_edited_schema_is_mended_by_the_next_run(lived):
-    edit = f"UPDATE backup.source_schemas SET definition = '{edited_schema(lived)}'"
-    with pytest.raises(Problem, match="definition_has_its_hash"):
-        lived.rows(edit)
-    lived.rows(UNCONSTRAINED)
-    lived.rows(edit)
+    lived.rows(f"UPDATE backup.source_schemas SET definition = '{edited_schema(lived)}'")
     with pytest.raises(Problem):
         lived.restored()
     back_up(lived)

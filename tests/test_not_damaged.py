@@ -239,7 +239,7 @@ def test_one_table_with_a_computed_column_comes_back(tmp_path, database):
         file.execute("DELETE FROM t WHERE id > 3")
     from lib.sqlite import one_table
 
-    one_table.put_back(Path(present), deployment.restored(), "t")
+    one_table.put_back(Path(present), deployment.restored(), "t", [])
     assert compare.differences(deployment.path, Path(present)) == []
 
 

@@ -100,10 +100,8 @@ CREATE TABLE IF NOT EXISTS {schema}.misfit_rows (
     PRIMARY KEY (source, table_name, line_hash, copy)
 );
 
--- Whoever edits a text by hand must not leave it under another's hash. Rows that were edited before there were these constraints are
--- put right by the next run, which compares the texts themselves: hence NOT VALID.
-ALTER TABLE {schema}.source_schemas DROP CONSTRAINT IF EXISTS definition_has_its_hash;
-ALTER TABLE {schema}.source_schemas ADD CONSTRAINT definition_has_its_hash CHECK (definition_hash = md5(definition)) NOT VALID;
+-- Whoever edits a line by hand must not leave it under another's hash. Rows that were edited before there was this constraint are put
+-- right by the next run, which compares the lines themselves: hence NOT VALID.
 ALTER TABLE {schema}.misfit_rows DROP CONSTRAINT IF EXISTS line_has_its_hash;
 ALTER TABLE {schema}.misfit_rows ADD CONSTRAINT line_has_its_hash CHECK (line_hash = md5(line)) NOT VALID;
 

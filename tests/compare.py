@@ -35,8 +35,7 @@ def contents(path: Path) -> dict[str, object]:
     """Return everything that counts in a file: pragmas and objects by name, rows of each table as a multiset."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
         database.text_factory = bytes
-        for name in BOTS_OWN:
-            database.create_function(name, 2, lambda *_: None, deterministic=True)
+        know_the_bots_own(database)
         found = {f"pragma {name}": database.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
         objects = database.execute(
             "SELECT type, CAST(name AS BLOB), CAST(tbl_name AS BLOB), CAST(sql AS BLOB), rootpage FROM sqlite_master"
@@ -46,6 +45,11 @@ def contents(path: Path) -> dict[str, object]:
             if kind == b"table" and rootpage:
                 found[f"rows of {name!r}"] = rows(database, name)
         return found
+
+
+def know_the_bots_own(database: sqlite3.Connection) -> None:
+    for name in BOTS_OWN:
+        database.create_function(name, 2, lambda *_: None, deterministic=True)
 
 
 def rows(database: sqlite3.Connection, table: bytes) -> Counter:

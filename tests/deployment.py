@@ -42,6 +42,7 @@ class Deployment:
         """Delete, renumber and rewrite rows of every table, as far as its schema allows, but not a virtual table's own."""
         with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as database:
             database.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+            compare.know_the_bots_own(database)
             own = """SELECT name FROM sqlite_master AS t WHERE type = 'table' AND rootpage > 0 AND NOT EXISTS (
                 SELECT 1 FROM sqlite_master AS v WHERE v.type = 'table' AND v.rootpage = 0 AND t.name GLOB v.name || '_*')"""
             for (name,) in database.execute(own).fetchall():

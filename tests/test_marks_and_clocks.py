@@ -108,6 +108,7 @@ def test_marks_that_had_fallen_are_repaired_by_setup(deployment):
         "UPDATE backup.undo_log SET lines = replace(lines, 'b', 'x')",
         "UPDATE backup.undo_log SET mirror = 'other'",
         "SET session_replication_role = replica; DELETE FROM backup.undo_log",
+        "DELETE FROM backup.loaded_mirrors",
     ],
 )
 def test_whatever_is_gone_from_the_undo_log_ends_the_runs_before_it_and_no_others(deployment, server, removal):

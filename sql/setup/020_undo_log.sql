@@ -34,6 +34,15 @@ CREATE TABLE IF NOT EXISTS {schema}.loaded_mirrors (
     PRIMARY KEY (source, mirror)
 );
 
+-- Whether the first load of a mirror is over: what a run has left there counts, whatever somebody deletes from the list.
+CREATE OR REPLACE FUNCTION {schema}.is_loaded(of_source text, of_mirror text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM {schema}.loaded_mirrors WHERE source = of_source AND mirror = of_mirror)
+        OR EXISTS (
+            SELECT FROM {schema}.sources JOIN {schema}.run_tables ON run = last_run
+            WHERE sources.source = of_source AND table_name = of_mirror)
+$$;
+
 -- The advisory lock of a source: whoever has it alone may write its mirrors as a run does.
 CREATE OR REPLACE FUNCTION {schema}.source_lock(of_source text) RETURNS bigint
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -97,7 +106,7 @@ BEGIN
     ELSIF TG_OP IN ('DELETE', 'UPDATE') THEN
         EXECUTE {schema}.undo_statement('SELECT row_to_json(old_rows.*)::text AS line FROM old_rows')
         USING TG_ARGV[0], TG_ARGV[1], lower(TG_OP), keys, command;
-    ELSIF EXISTS (SELECT FROM {schema}.loaded_mirrors WHERE loaded_mirrors.source = TG_ARGV[0] AND loaded_mirrors.mirror = TG_ARGV[1]) THEN
+    ELSIF {schema}.is_loaded(TG_ARGV[0], TG_ARGV[1]) THEN
         EXECUTE inserted_by || new_keys || ' LIMIT 1' || with_key INTO command;
         EXECUTE {schema}.undo_statement('SELECT row_to_json(given.*)::text AS line FROM (' || new_keys || ') AS given')
         USING TG_ARGV[0], TG_ARGV[1], 'insert', keys, command;

@@ -1,11 +1,14 @@
 """The origin: which bot a source is, so that two bots with the same names never mirror over each other."""
 
 import platform
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from lib.errors import Problem
+
+ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Origin:
 def of(path: Path, note: dict) -> Origin:
     """Return the origin of a database, given the note beside its snapshot; where that is not of this file, it gets a new id."""
     place = str(path.resolve())
-    known = note.get("origin", "") if note.get("path") == place else ""
+    known = str(note.get("origin")) if note.get("path") == place and ID.fullmatch(str(note.get("origin"))) else ""
     return Origin(known or secrets.token_hex(16), platform.node(), place, not known, note.get("run"))
 
 

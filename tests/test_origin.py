@@ -207,3 +207,21 @@ def test_after_a_restore_of_an_older_state_every_row_may_be_another(saved_bot):
     saved_bot.backup("--accept-shrink")
     saved_bot.run("restore.py", "--yes", "--at", "2").expect(0)
     saved_bot.backup()
+
+
+@pytest.mark.parametrize("wrong", [None, 7, "x", [], {"t": [1]}, {"t": "x"}, float("nan")])
+def test_a_damaged_note_costs_one_whole_run_and_nothing_else(tmp_path, database, wrong):
+    """Every entry of the note in turn is missing, or of another kind."""
+    deployment = Deployment(tmp_path / "bot", database)
+    deployment.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    deployment.set_up()
+    deployment.back_up()
+    for name in sorted(previous.NOTED):
+        place = previous.note_of(deployment.kept)
+        note = json.loads(place.read_text())
+        note.pop(name) if wrong is None else note.update({name: wrong})
+        place.write_text(json.dumps(note))
+        deployment.script("UPDATE t SET v = v || 'x'")
+        deployment.back_up()
+    assert deployment.back_up(full=True) == {}
+    assert compare.differences(deployment.path, deployment.restored()) == []

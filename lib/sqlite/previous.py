@@ -9,13 +9,21 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+# What a run notes beside its snapshot, and of which kind it is.
+NOTED = {
+    **dict.fromkeys(("hash", "check", "journal_mode", "belongs_to", "origin", "machine", "path", "definition"), str),
+    **dict.fromkeys(("run", "rows"), int),
+    **dict.fromkeys(("tables", "mirrors"), dict),
+    "compared_at": (int, float),
+}
+
 
 @dataclass(frozen=True)
 class Previous:
     """A kept snapshot as it was when it was looked at.
 
-    `told` is what stands beside it, `note` the same where the file is that of the note, else empty: {"hash", "check",
-    "journal_mode", "belongs_to", "origin", "run", "rows", "tables", "mirrors", …}. `identity` tells whether it is still the same.
+    `told` is what stands beside it, `note` the same where it is whole and of the file, else empty (see NOTED); "tables" are
+    {label: [rows, misfits, digest]}, "mirrors" {name: oid}. `identity` tells whether it is still the same.
     """
 
     place: Path | None
@@ -54,10 +62,17 @@ def _stat(path: Path) -> tuple:
 
 
 def _is_of(note: dict, place: Path) -> bool:
+    """Whether a note is whole, and of this file; one that an older version has written is not."""
+    is_whole = all(isinstance(note.get(name), kind) for name, kind in NOTED.items())
     try:
-        return note["hash"] == file_hash(place)
-    except (OSError, KeyError):
+        return is_whole and _has_digests(note["tables"]) and note["hash"] == file_hash(place)
+    except OSError:
         return False
+
+
+def _has_digests(tables: dict) -> bool:
+    """Whether there are three numbers for each table: rows, misfits, digest."""
+    return all(isinstance(left, list) and [type(number) for number in left] == [int] * 3 for left in tables.values())
 
 
 def read(place: Path) -> dict:

@@ -132,8 +132,8 @@ def back_up_source(target, settings, name, ahead, options, report):
             unseen = last_run.unseen(target, source, plan, present, previous.note, {mirror for mirror, *_ in edits}, last)
             must_send_all = options.full or edits or plan.ddl or unseen.suspects
             is_compared = bring_rows(target, source, snapshot, plan, run, last, unseen, must_send_all, report)
-            if not last["is_restored"]:
-                runs.refuse_replacement(source, before, run.tables, settings.max_shrink)
+            if not (last["is_restored"] or edits or unseen.suspects or unseen.changed):
+                runs.refuse_replacement(source, before, run.tables, plan, settings.max_shrink)
             warnings += snapshot.copy.finish_check()
             runs.refuse_outrun(snapshot, name)
             about = ours.as_told | {"compared_all": is_compared, "lost": sorted(unseen.changed)}

@@ -135,6 +135,8 @@ def forged_run(writer):  # noqa: F811
     ((run,),) = writer.query("SELECT run FROM backup.open_run('premium_system', 'elsewhere', '0')")
     about = {
         "snapshot_hash": hash_,
+        "snapshot_bytes": 1,
+        "bytes_sent": 1,
         "rows": 1,
         "machine_time": 0,
         **dict(
@@ -188,3 +190,53 @@ def test_a_drill_is_noted_with_who_says_so(writer, saved_bot):  # noqa: F811
     said = writer.run("backup.py", "--status").expect(0).stdout
     assert "last proven restorable: run 1, " in said
     assert "as backup_writer on elsewhere says" in said
+
+
+def test_rows_of_a_run_that_was_never_saved_are_a_change_by_hand(writer, saved_bot):  # noqa: F811
+    """Somebody takes the source as a run does, changes rows and commits, and saves nothing."""
+    ((run,),) = writer.query("SELECT run FROM backup.open_run('premium_system', 'elsewhere', '0')")
+    writer.query(
+        f"BEGIN; SELECT backup.take_source({run}); UPDATE backup_premium_system.refunds SET status = 'forged' WHERE id = 1; COMMIT"
+    )
+    (warning,) = writer.backup()["warnings"]
+    assert "premium_system.refunds: somebody changed the mirror by hand (update of 1 row: id = 1)." in warning
+    writer.run("backup.py", "--verify").expect(0)
+    writer.assert_restorable("--at", "2")
+
+
+TABLE = {
+    "label": "refunds",
+    "rows": 1,
+    "misfits": 0,
+    "digest": 1,
+    "inserted": 0,
+    "updated": 0,
+    "deleted": 0,
+    "bytes_sent": 0,
+    "seconds": 0,
+}
+ABOUT = {"snapshot_hash": "0" * 64, "snapshot_bytes": 1, "rows": 1, "bytes_sent": 1, "machine_time": 1}
+UNREADABLE = {
+    "nothing": ({}, "{}", []),
+    "rows missing": ({name: value for name, value in ABOUT.items() if name != "rows"}, "{}", []),
+    "no definition": (ABOUT, "[]", []),
+    "a digest that is no number": (ABOUT, "{}", [TABLE | {"digest": "NaN"}]),
+    "a broken digest": (ABOUT, "{}", [TABLE | {"digest": 1.5}]),
+    "a negative number": (ABOUT, "{}", [TABLE | {"rows": -5}]),
+    "a number that no sum holds": (ABOUT, "{}", [TABLE | {"inserted": 2**62, "updated": 2**62}]),
+    "seconds without end": (ABOUT, "{}", [TABLE | {"seconds": "Infinity"}]),
+    "a time without beginning": (ABOUT | {"machine_time": "-Infinity"}, "{}", []),
+    "a table without a name": (ABOUT, "{}", [TABLE | {"label": None}]),
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_a_run_that_nobody_could_read_is_not_saved(writer, what):  # noqa: F811
+    about, definition, tables = UNREADABLE[what]
+    ((run,),) = writer.query("SELECT run FROM backup.open_run('premium_system', 'elsewhere', '0')")
+    with contextlib.closing(psycopg2.connect(writer.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT backup.take_source(%s)", [run])
+        with pytest.raises(psycopg2.Error, match="says nothing that can be read"):
+            cursor.execute("SELECT backup.save_run(%s, %s, %s, %s)", [run, json.dumps(about), definition, json.dumps(tables)])
+    writer.run("restore.py", "--list").expect(0)
+    writer.run("backup.py", "--status").expect(0)

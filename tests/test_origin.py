@@ -225,3 +225,35 @@ def test_a_damaged_note_costs_one_whole_run_and_nothing_else(tmp_path, database,
         deployment.back_up()
     assert deployment.back_up(full=True) == {}
     assert compare.differences(deployment.path, deployment.restored()) == []
+
+
+FILL = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) SELECT"
+TWO = f"CREATE TABLE a (id INTEGER PRIMARY KEY, v); CREATE TABLE b (id INTEGER PRIMARY KEY, v); INSERT INTO a {FILL} i, i FROM n; INSERT INTO b {FILL} i, i FROM n;"
+KEYLESS = f"CREATE TABLE a (u TEXT, v); CREATE TABLE b (u TEXT, v); INSERT INTO a {FILL} 'u' || i, i FROM n; INSERT INTO b {FILL} 'u' || i, i FROM n;"
+
+
+@pytest.mark.parametrize(
+    ("script", "change", "by_hand"),
+    [
+        (TWO, "ALTER TABLE a ADD COLUMN g INTEGER NOT NULL DEFAULT 0; ALTER TABLE b ADD COLUMN g INTEGER NOT NULL DEFAULT 0", ""),
+        (KEYLESS, "DELETE FROM a WHERE rowid = 1; DELETE FROM b WHERE rowid = 1; VACUUM", ""),
+        (TWO, "", "UPDATE backup_source.a SET v = -7; UPDATE backup_source.b SET v = -7"),
+        (
+            TWO,
+            "",
+            "INSERT INTO backup_source.a SELECT id + 1000, v FROM backup_source.a; INSERT INTO backup_source.b SELECT id + 1000, v FROM backup_source.b",
+        ),
+    ],
+    ids=["a migration of every table", "compacted tables without a key", "every row edited by hand", "rows added by hand"],
+)
+def test_what_is_no_other_database_is_no_alarm(tmp_path, database, script, change, by_hand):
+    deployment = Deployment(tmp_path / "bot", database)
+    object.__setattr__(deployment.settings, "max_shrink", 50)
+    deployment.script(script)
+    deployment.set_up()
+    deployment.back_up(accept_shrink=False)
+    deployment.script(change)
+    if by_hand:
+        deployment.rows(by_hand)
+    deployment.back_up(accept_shrink=False)
+    assert deployment.back_up(full=True) == {}

@@ -109,12 +109,17 @@ def apply_brake(target: Target, source: Source, snapshot: Snapshot, planned: Pla
     return before
 
 
-def refuse_replacement(source: Source, before: dict[str, int], results: list[TableResult], max_shrink: int) -> None:
-    """Refuse a source whose rows are nearly all others than before, though as many."""
-    deleted = {table.label: table.deleted for table in results}
-    changed = {table.label: table.deleted + table.updated for table in results}
-    is_rewritten = sum(1 for rows in before.values() if rows >= brake.SMALL_TABLE) > 1
-    brake.refuse_replacement(source.name, before, changed if is_rewritten else deleted, max_shrink)
+def refuse_replacement(source: Source, before: dict[str, int], results: list[TableResult], plan: Plan, max_shrink: int) -> None:
+    """Refuse a source whose rows are nearly all others than before, though as many.
+
+    A row without a key gets another number when the file is compacted, and a new column may change every row: then only
+    what is deleted counts, as in a source of a single table, which ordinary work may rewrite.
+    """
+    has_key = {table.label for table in plan.tables if not any(column.is_key and column.is_rowid for column in table.columns)}
+    large = [label for label, rows in before.items() if rows >= brake.SMALL_TABLE]
+    counts_updated = has_key if len(large) > 1 and not plan.ddl else set()
+    gone = {table.label: table.deleted + table.updated * (table.label in counts_updated) for table in results}
+    brake.refuse_replacement(source.name, before, gone, max_shrink)
 
 
 def definition(snapshot: Snapshot, planned: Plan) -> str:

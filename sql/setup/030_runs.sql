@@ -48,6 +48,21 @@ BEGIN
 END;
 $$;
 
+-- Whether what a run says of itself can be read by those who will look at it: whoever may back up may say anything.
+CREATE OR REPLACE FUNCTION {schema}.is_readable(snapshot jsonb, definition text, tables jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT json_typeof(definition::json) = 'object' AND snapshot->>'snapshot_hash' ~ '^[0-9a-f]{{64}}$' AND (
+        SELECT bool_and(coalesce(snapshot->>number ~ '^[0-9]{{1,15}}$', false)) FROM unnest(ARRAY['snapshot_bytes', 'rows', 'bytes_sent']) AS number)
+        AND coalesce(snapshot->>'machine_time' ~ '^[0-9]{{1,12}}([.][0-9]+)?$', false)
+        AND NOT EXISTS (
+            SELECT FROM jsonb_array_elements(tables) AS item
+            WHERE item->>'label' IS NULL OR coalesce(item->>'digest' !~ '^-?[0-9]{{1,40}}$', true)
+                OR coalesce(item->>'seconds' !~ '^[0-9.]{{1,15}}(e-[0-9]+)?$', true)
+                OR EXISTS (
+                    SELECT FROM unnest(ARRAY['rows', 'inserted', 'updated', 'deleted', 'misfits', 'bytes_sent']) AS number
+                    WHERE coalesce(item->>number !~ '^[0-9]{{1,15}}$', true)))
+$$;
+
 -- Closes a run as saved, in the transaction that wrote its rows: the run is saved exactly if its rows are. `snapshot` says what was
 -- read, by whom and when by the machine's clock, and which tables were found changed behind the undo log's back.
 -- No mark is lower than an earlier one, even if the undo log is empty. Nor does the time fall: where the two clocks differ much, the
@@ -65,6 +80,9 @@ BEGIN
     SELECT source INTO of_source FROM {schema}.runs WHERE run = of_run AND outcome = 'running' AND xact = pg_current_xact_id() FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'run % has ended, or is not at work in this transaction', of_run;
+    END IF;
+    IF {schema}.is_readable(snapshot, given_definition, tables) IS NOT TRUE THEN
+        RAISE EXCEPTION 'run % says nothing that can be read', of_run;
     END IF;
     IF agree THEN
         UPDATE {schema}.runs SET finished_at = now_here, started_at = least(started_at, now_here)

@@ -141,6 +141,7 @@ def back_up_source(target, settings, name, ahead, options, report):
         noted = last_run.noted(run, snapshot, plan, now, is_compared, last)
         kept = snapshot.keep_as(previous.place, **ours.as_told, **noted)
     exposed = [security.as_sentence(openings)] if openings else []
+    exposed += origin.other_machine(name, ours, last)
     by_hand = [runs.as_sentence(name, *edit) for edit in edits]
     for warning in [*warnings, *exposed, *by_hand, *unseen.warnings(source, last), *plan.warnings, *kept]:
         report.warn(warning)

@@ -9,6 +9,7 @@ from pathlib import Path
 from lib.errors import Problem
 
 ID = re.compile("[0-9a-f]{32}")
+CONTAINER = re.compile("[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ class Origin:
         if self.is_new or not last["origin"]:
             return is_same_machine and self.path == last["path"]
         return (self.id, self.path) == (last["origin"], last["path"]) and (is_same_machine or self.run == last["run"])
+
+
+def other_machine(source: str, ours: Origin, last: dict) -> list[str]:
+    """Return a warning where the same folder was on another machine: a copy of that machine may still run. Docker names each anew."""
+    if last["machine"] in (None, ours.machine) or CONTAINER.fullmatch(last["machine"]) and CONTAINER.fullmatch(ours.machine):
+        return []
+    return [
+        f"{source}: run {last['run']} was made on {last['machine']}, this one on {ours.machine}. If both go on, give one of them a "
+        "BACKUP_SCHEMA of its own."
+    ]
 
 
 def of(path: Path, note: dict) -> Origin:

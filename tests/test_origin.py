@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from lib import config, origin
+from lib import config, origin, trial
 from lib.sqlite import previous, sample
 from tests import compare
 from tests.bot import Bot
@@ -257,3 +257,24 @@ def test_what_is_no_other_database_is_no_alarm(tmp_path, database, script, chang
         deployment.rows(by_hand)
     deployment.back_up(accept_shrink=False)
     assert deployment.back_up(full=True) == {}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "is_said"),
+    [
+        ("server", "clone", True),
+        ("0123456789ab", "ba9876543210", False),
+        ("server", "server", False),
+        ("server", "0123456789ab", True),
+    ],
+)
+def test_a_copied_machine_is_said_and_the_original_is_refused(saved_bot, monkeypatch, was, now, is_said):
+    """The folder, its id and its path are the same: a container that was made anew, or a copy of the whole machine."""
+    saved_bot.query(f"UPDATE backup.sources SET origin_machine = '{was}'")
+    settings = config.load(str(saved_bot.folder / ".env"))
+    monkeypatch.setattr(platform, "node", lambda: now)
+    from backup import back_up_all
+
+    report = back_up_all(settings, settings.sources, trial.OPTIONS, trial.silent())
+    assert [run.outcome for run in report.runs] == ["saved", "saved"]
+    assert (f"was made on {was}, this one on {now}." in "".join(report.warnings)) is is_said

@@ -46,7 +46,7 @@ class Origin:
 
 def other_machine(source: str, ours: Origin, last: dict) -> list[str]:
     """Return a warning where the same folder was on another machine: a copy of that machine may still run. Docker names each anew."""
-    if last["machine"] in (None, ours.machine) or CONTAINER.fullmatch(last["machine"]) and CONTAINER.fullmatch(ours.machine):
+    if last["machine"] in (None, ours.machine) or (CONTAINER.fullmatch(last["machine"]) and CONTAINER.fullmatch(ours.machine)):
         return []
     return [
         f"{source}: run {last['run']} was made on {last['machine']}, this one on {ours.machine}. If both go on, give one of them a "

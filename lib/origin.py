@@ -45,12 +45,12 @@ class Origin:
 
 
 def other_machine(source: str, ours: Origin, last: dict) -> list[str]:
-    """Return a warning where the same folder was on another machine: a copy of that machine may still run. Docker names each anew."""
+    """Return a warning where the same folder was on another machine: that may still run. Docker gives each a new name."""
     if last["machine"] in (None, ours.machine) or (CONTAINER.fullmatch(last["machine"]) and CONTAINER.fullmatch(ours.machine)):
         return []
     return [
-        f"{source}: run {last['run']} was made on {last['machine']}, this one on {ours.machine}. If both go on, give one of them a "
-        "BACKUP_SCHEMA of its own."
+        f"{source}: run {last['run']} was made on {last['machine']}, this one on {ours.machine}. If both go on, give one of them "
+        "a BACKUP_SCHEMA of its own."
     ]
 
 

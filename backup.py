@@ -36,7 +36,8 @@ import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib import cli, config, local_runs, log, origin, schedule
-from lib.postgres import last_run, merge, mirrors, proof, room, runs, security
+from lib.errors import Problem
+from lib.postgres import altered, last_run, merge, mirrors, proof, room, runs, security
 from lib.postgres.connection import Target
 from lib.postgres.doubt import Doubt
 from lib.reporting import alerts
@@ -125,24 +126,33 @@ def back_up_source(target, settings, name, ahead, options, report):
             ours = origin.of(settings.sources[name], previous.told)
             refuse_unless_accepted(name, openings, ours, last, options)
             edits = runs.hand_edits(target, name)
+            edited = {mirror for mirror, *_ in edits}
             present = mirrors.read(target, source)
-            plan = mirrors.plan(snapshot, present, source)
+            changed = altered.mended(target, source, snapshot, present, last_run.shapes(last, previous.note))
+            plan = mirrors.plan(snapshot, changed.mirrors, source)
             before = {} if options.accept_shrink else runs.apply_brake(target, source, snapshot, plan, settings.max_shrink)
-            now = mirrors.mend(target, plan, source, present)
-            unseen = last_run.unseen(target, source, plan, present, previous.note, {mirror for mirror, *_ in edits}, last)
+            now = mirrors.mend(target, plan, source, changed.mirrors)
+            look = functools.partial(last_run.unseen, target, source, plan, present, previous.note, edited, last)
+            unseen = look(changed)
             must_send_all = options.full or edits or plan.ddl or unseen.suspects
-            is_compared = bring_rows(target, source, snapshot, plan, run, last, unseen, must_send_all, report)
+            bring = functools.partial(bring_rows, target, source, snapshot, plan, run, last)
+            try:
+                is_compared = bring(unseen, must_send_all, report)
+            except Problem as problem:
+                now = altered.clear(target, source, plan, changed, now, problem)
+                unseen = unseen.also(look(changed))
+                is_compared = bring(unseen, True, report)
             if not last["is_restored"]:
                 runs.refuse_replacement(source, before, run.tables, settings.max_shrink)
             warnings += snapshot.copy.finish_check()
             runs.refuse_outrun(snapshot, name)
             about = ours.as_told | {"compared_all": is_compared, "lost": sorted(unseen.changed)}
             warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about)
-        noted = last_run.noted(run, snapshot, plan, now, is_compared, last)
+        noted = last_run.noted(run, snapshot, plan, now | changed.left_aside(source), is_compared, last)
         kept = snapshot.keep_as(previous.place, **ours.as_told, **noted)
     exposed = [security.as_sentence(openings)] if openings else []
     by_hand = [runs.as_sentence(name, *edit) for edit in edits]
-    for warning in [*warnings, *exposed, *by_hand, *unseen.warnings(source, last), *plan.warnings, *kept]:
+    for warning in [*warnings, *exposed, *by_hand, *changed.warnings, *unseen.warnings(source, last), *plan.warnings, *kept]:
         report.warn(warning)
     return run
 

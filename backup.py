@@ -36,7 +36,8 @@ import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib import cli, config, local_runs, log, origin, schedule
-from lib.postgres import last_run, merge, mirrors, proof, room, runs, security
+from lib.errors import Problem
+from lib.postgres import altered, last_run, merge, mirrors, proof, room, runs, security
 from lib.postgres.connection import Target
 from lib.postgres.doubt import Doubt
 from lib.reporting import alerts
@@ -125,27 +126,43 @@ def back_up_source(target, settings, name, ahead, options, report):
             ours = origin.of(settings.sources[name], previous.told)
             refuse_unless_accepted(name, openings, ours, last, options)
             edits = runs.hand_edits(target, name)
-            present = mirrors.read(target, source)
-            plan = mirrors.plan(snapshot, present, source)
-            before = {} if options.accept_shrink else runs.apply_brake(target, source, snapshot, plan, settings.max_shrink)
-            now = mirrors.mend(target, plan, source, present)
-            unseen = last_run.unseen(target, source, plan, present, previous.note, {mirror for mirror, *_ in edits}, last)
-            must_send_all = options.full or edits or plan.ddl or unseen.suspects
-            is_compared = bring_rows(target, source, snapshot, plan, run, last, unseen, must_send_all, report)
-            if not (last["is_restored"] or edits or unseen.suspects or unseen.changed):
-                runs.refuse_replacement(source, before, run.tables, plan, settings.max_shrink)
+            plan, now, changed, unseen, is_compared = bring(target, source, snapshot, run, last, edits, settings, options, report)
             warnings += snapshot.copy.finish_check()
             runs.refuse_outrun(snapshot, name)
             about = ours.as_told | {"compared_all": is_compared, "lost": sorted(unseen.changed)}
             warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about)
-        noted = last_run.noted(run, snapshot, plan, now, is_compared, last)
+        noted = last_run.noted(run, snapshot, plan, now | changed.left_aside(source), is_compared, last)
         kept = snapshot.keep_as(previous.place, **ours.as_told, **noted)
     exposed = [security.as_sentence(openings)] if openings else []
     exposed += origin.other_machine(name, ours, last)
     by_hand = [runs.as_sentence(name, *edit) for edit in edits]
-    for warning in [*warnings, *exposed, *by_hand, *unseen.warnings(source, last), *plan.warnings, *kept]:
+    for warning in [*warnings, *exposed, *by_hand, *changed.warnings, *unseen.warnings(source, last), *plan.warnings, *kept]:
         report.warn(warning)
     return run
+
+
+def bring(target, source, snapshot, run, last, edits, settings, options, report):
+    """Mend the mirrors, and make them equal to the snapshot.
+
+    Return the plan, the mirrors as they are now, what had been altered, what was unseen, and whether every row was compared.
+    """
+    note, edited, present = snapshot.copy.previous.note, {mirror for mirror, *_ in edits}, mirrors.read(target, source)
+    changed = altered.mended(target, source, snapshot, present, last_run.shapes(last, note))
+    plan = mirrors.plan(snapshot, changed.mirrors, source)
+    before = {} if options.accept_shrink else runs.apply_brake(target, source, snapshot, plan, settings.max_shrink)
+    now = mirrors.mend(target, plan, source, changed.mirrors)
+    look = functools.partial(last_run.unseen, target, source, plan, present, note, edited, last)
+    rows = functools.partial(bring_rows, target, source, snapshot, plan, run, last)
+    unseen = look(changed)
+    try:
+        is_compared = rows(unseen, options.full or edits or plan.ddl or unseen.suspects, report)
+    except Problem as problem:
+        now = altered.clear(target, source, plan, changed, now, problem)
+        unseen = unseen.also(look(changed))
+        is_compared = rows(unseen, True, report)
+    if not (last["is_restored"] or edits or unseen.suspects or unseen.changed):
+        runs.refuse_replacement(source, before, run.tables, plan, settings.max_shrink)
+    return plan, now, changed, unseen, is_compared
 
 
 def refuse_unless_accepted(name, openings, ours, last, options) -> None:

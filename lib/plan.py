@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 
 from lib import printable
-from lib.errors import Problem
 from lib.postgres.names import mirror_name
 from lib.sqlite.schema import Column, Table
 
@@ -54,6 +53,10 @@ class TablePlan:
         return [column for column in self.columns if column.is_key]
 
     @property
+    def key_names(self) -> list[str]:
+        return [column.mirror_name for column in self.key]
+
+    @property
     def only_key(self) -> "TablePlan":
         return replace(self, columns=tuple(self.key))
 
@@ -73,7 +76,10 @@ class TablePlan:
 
 @dataclass(frozen=True)
 class Mirror:
-    """A table of the mirror schema, as Postgres describes it; `is_watched` where the undo log sees all its changes."""
+    """A table of the mirror schema, as Postgres describes it; `is_watched` where the undo log sees all its changes.
+
+    `oddity` says what keeps it from being a mirror, where it is not a plain table of ours.
+    """
 
     name: str
     columns: dict[str, dict]
@@ -81,6 +87,7 @@ class Mirror:
     unique: dict[str, tuple[str, ...]]
     oid: int = 0
     is_watched: bool = True
+    oddity: str = ""
 
 
 @dataclass
@@ -121,10 +128,5 @@ def folded(name: str) -> str:
 def _matched(table: Table, column: Column, mirror: Mirror) -> PlannedColumn:
     name = find(mirror_name(column.name), mirror.columns)
     found = mirror.columns[name]
-    if found["type"] not in MIRROR_TYPES:
-        raise Problem(
-            f"{mirror.name}.{name} is {found['type']} in the mirror, which cannot hold every value of SQLite.",
-            f"use one of {', '.join(MIRROR_TYPES)} in sql/tables/, and convert it in a view",
-        )
     is_indexed = name in mirror.key or any(name in unique for unique in mirror.unique.values())
     return PlannedColumn(column.name, name, found["type"], found["not_null"], name in mirror.key, is_indexed, column.is_rowid)

@@ -76,7 +76,8 @@ def _built(target: Target, state: SavedState, path: Path, kept: Path | None) -> 
         _build(target, state, found, contradicted)
         if different := _differing(path, state, kept):
             raise Problem(
-                f"{state.source.name}.{min(different)}: the rebuilt table differs from what run {state.run} saved.",
+                f"{state.source.name}.{min(different)}: the rebuilt table differs from what run {state.run} saved"
+                f"{saved.why_different(state, min(different))}.",
                 "python3 backup.py --verify  shows whether somebody changed the mirror by hand",
             )
     writer.set_journal_mode(path, state.definition)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lib import leftovers
+from lib.plan import Mirror
 from lib.postgres.names import mirror_name, quoted
 from lib.sqlite import snapshot as snapshots
 from lib.sqlite.schema import Column, Table
@@ -53,6 +54,22 @@ def create_mirror(table: Table, types: dict[str, str], schema: str = "", unique:
     return f"CREATE TABLE {_qualified(table.name, schema)} (\n{lines}\n) WITH (fillfactor = {FILLFACTOR});"
 
 
+def remade_mirror(mirror: Mirror, schema: str) -> str:
+    """Return CREATE TABLE for a mirror as it was."""
+    columns = [
+        f"{quoted(name)} {found['type']}{_collation(name in mirror.key, found['type'])}{' NOT NULL' * found['not_null']}"
+        for name, found in mirror.columns.items()
+    ]
+    unique = [f"UNIQUE ({', '.join(map(quoted, names))}) DEFERRABLE INITIALLY DEFERRED" for names in mirror.unique.values()]
+    lines = ", ".join([*columns, f"PRIMARY KEY ({', '.join(map(quoted, mirror.key))})", *unique])
+    return f"CREATE TABLE {_qualified(mirror.name, schema)} ({lines}) WITH (fillfactor = {FILLFACTOR});"
+
+
+def _collation(is_key: bool, kind: str) -> str:
+    """Keys are in SQLite's order."""
+    return ' COLLATE "C"' if is_key and kind == "text" else ""
+
+
 def _names(columns: tuple[str, ...]) -> str:
     return ", ".join(quoted(mirror_name(name)) for name in columns)
 
@@ -75,7 +92,7 @@ def drop_mirror(table: str, schema: str = "") -> str:
 
 
 def _column(table: Table, column: Column, kind: str) -> str:
-    collation = ' COLLATE "C"' if column.name in table.key and kind == "text" else ""
+    collation = _collation(column.name in table.key, kind)
     not_null = " NOT NULL" if column.not_null else ""
     return f"{quoted(mirror_name(column.name))} {kind}{collation}{not_null}"
 

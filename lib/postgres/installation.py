@@ -11,7 +11,7 @@ from lib.config import Settings
 from lib.errors import Problem
 from lib.origin import Origin
 from lib.plan import Plan, Source
-from lib.postgres import mirrors, release
+from lib.postgres import altered, mirrors, release
 from lib.postgres.connection import Target
 from lib.postgres.names import mirror_name
 from lib.postgres.statements import SQL, from_file, setup_files
@@ -71,7 +71,7 @@ def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
     before = mirrors.read(target, source)
     if hand_written(name).exists():
         target.rows(hand_written(name).read_text(encoding="utf-8"))
-    present = mirrors.read(target, source)
+    present = altered.mended(target, source, snapshot, mirrors.read(target, source)).mirrors
     plan = mirrors.plan(snapshot, present, source)
     mirrors.mend(target, plan, source, present)
     mirrors.watch(target, source)

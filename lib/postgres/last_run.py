@@ -13,7 +13,7 @@ from psycopg2 import sql
 
 from lib.part import LastRun, TableResult
 from lib.plan import Mirror, Plan, Source, TablePlan
-from lib.postgres import proof, runs
+from lib.postgres import altered, proof, runs
 from lib.postgres.connection import Target
 from lib.postgres.doubt import Doubt
 from lib.postgres.statements import mirror_of, statement
@@ -76,8 +76,14 @@ def noted(run: runs.Run, snapshot: Snapshot, plan: Plan, mirrors: dict[str, Mirr
         "definition": fingerprint(snapshot, plan),
         "tables": {table.label: [table.rows, table.misfits, table.digest] for table in run.tables},
         "mirrors": {name: mirror.oid for name, mirror in mirrors.items()},
+        "shapes": altered.as_noted(mirrors),
         "compared_at": time.time() if is_compared else before,
     }
+
+
+def shapes(last: dict, note: dict) -> dict | None:
+    """Return the mirrors as the last run noted them on this machine; nothing where there was no run, None where it is unknown."""
+    return (note.get("shapes") if is_of(last, note) else None) if last["run"] else {}
 
 
 def is_comparison_due(snapshot: Snapshot) -> bool:
@@ -110,6 +116,10 @@ class Unseen:
             )
         return found
 
+    def also(self, later: "Unseen") -> "Unseen":
+        """Return what a later look has found, with what was certain before."""
+        return Unseen(later.suspects, later.changed | self.changed)
+
     @property
     def reason(self) -> str:
         """Return why every row is sent, or nothing."""
@@ -124,26 +134,35 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def unseen(
-    target: Target, source: Source, plan: Plan, present: dict[str, Mirror], note: dict, edited: set[str], last: dict
+    target: Target,
+    source: Source,
+    plan: Plan,
+    present: dict[str, Mirror],
+    note: dict,
+    edited: set[str],
+    last: dict,
+    found: altered.Altered,
 ) -> Unseen:
-    """Look whether the undo log may have missed a change; `present` are the mirrors as they were found, `edited` those changed by
-    hand."""
-    suspects = _suspects(plan, present, note, last)
+    """Look whether the undo log may have missed a change; `present` are the mirrors as they were found, `edited` those whose rows
+    were changed by hand, `found` which were altered."""
+    suspects = _suspects(plan, present, note, last, found)
     held = proof.held_digests(target, source, suspects) if suspects else {}
     left = note["tables"] if is_of(last, note) else {}
     # Where there are changes by hand as well, or nothing is noted here, it cannot be told, and is taken for granted.
     same = {label for label, digest in held.items() if left.get(label, [None])[::2] == [digest.rows, digest.total]}
-    return Unseen(suspects, {table.label for table in suspects if table.mirror in edited} | (held.keys() - same))
+    lost = found.lost_labels(plan, left)
+    return Unseen(suspects, {table.label for table in suspects if table.mirror in edited} | (held.keys() - same) | lost)
 
 
-def _suspects(plan: Plan, present: dict[str, Mirror], note: dict, last: dict) -> list[TablePlan]:
+def _suspects(plan: Plan, present: dict[str, Mirror], note: dict, last: dict, found: altered.Altered) -> list[TablePlan]:
     """Return the tables whose mirror lacks a trigger or is another one than it was; all, where the undo log was touched."""
     if last["run"] is None:
         return []
     if not last["is_watched"] or not last["is_complete"]:
         return plan.tables
     known = note["mirrors"] if is_of(last, note) else {}
-    return [table for table in plan.tables if table.mirror and not _is_as_it_was(table, present, known)]
+    mirrored = [table for table in plan.tables if table.mirror and known.get(table.mirror) != altered.LEFT_ASIDE]
+    return [table for table in mirrored if table.mirror in found.wanted or not _is_as_it_was(table, present, known)]
 
 
 def _is_as_it_was(table: TablePlan, present: dict[str, Mirror], known: dict[str, int]) -> bool:

@@ -142,7 +142,7 @@ def _merge_misfits(target: Target, source: Source, labels: list[str]) -> list[sq
 
 def _merge_table(source: Source, sent: Sending) -> list[sql.Composed]:
     table = sent.part.table
-    key, columns = _key(table), table.mirror_columns
+    key, columns = table.key_names, table.mirror_columns
     places = {
         "key": names(key),
         "mirror": mirror_of(source, table),
@@ -161,7 +161,3 @@ def _merge_table(source: Source, sent: Sending) -> list[sql.Composed]:
     if sent.part.is_whole:
         return [*over_whole_tables(statement("delete_vanished", **places)), merge_staging]
     return [statement("delete_gone", gone=sent.gone, is_gone=equal(key, "mirror", "gone"), **places), merge_staging]
-
-
-def _key(table: TablePlan) -> list[str]:
-    return [column.mirror_name for column in table.key]

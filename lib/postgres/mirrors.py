@@ -11,16 +11,19 @@ from lib.sqlite import types
 from lib.sqlite.schema import Table
 from lib.sqlite.snapshot import Snapshot
 
+# What may stand in a mirror's place with rows of its own; ONLY a table can be read without those that inherit from it.
+NOT_TABLES = ("is a view", "is a materialized view", "is a foreign table", "is divided into partitions")
+
 
 def read(target: Target, source: Source) -> dict[str, Mirror]:
     found = target.run("read_mirrors", {"mirror_schema": source.mirror_schema, "source": source.name})
     return {name: _mirror(name, columns, constraints or {}, *about) for name, columns, constraints, *about in found}
 
 
-def _mirror(name: str, columns: dict[str, dict], constraints: dict[str, dict], oid: int, is_watched: bool) -> Mirror:
+def _mirror(name: str, columns: dict[str, dict], constraints: dict[str, dict], *about) -> Mirror:
     key = next((tuple(found["columns"]) for found in constraints.values() if found["type"] == "p"), ())
     unique = {name: tuple(found["columns"]) for name, found in constraints.items() if found["type"] == "u"}
-    return Mirror(name, columns, key, unique, oid, is_watched)
+    return Mirror(name, columns or {}, key, unique, *about)
 
 
 def plan(snapshot: Snapshot, mirrors: dict[str, Mirror], source: Source) -> Plan:
@@ -61,8 +64,9 @@ def _can_have_mirror(table: Table) -> bool:
 def _mended(snapshot: Snapshot, table: Table, mirrors: dict, found: Plan, source: Source) -> Mirror:
     """Return the mirror as it will be when the plan's DDL has run."""
     name = plans.find(mirror_name(table.name), mirrors)
-    if name is None or not _has_key(mirrors[name], table):
-        return _created(snapshot, table, name, found, source)
+    reason = _unfit(table, mirrors[name]) if name else "has no mirror yet, and one was made"
+    if reason:
+        return _created(snapshot, table, name, reason, found, source)
     mirror = mirrors[name]
     columns = _with_missing(snapshot, table, mirror, found, source)
     present = {plans.find(mirror_name(column.name), columns) for column in table.columns}
@@ -79,16 +83,23 @@ def _mended(snapshot: Snapshot, table: Table, mirrors: dict, found: Plan, source
     return Mirror(name, columns, mirror.key, mirror.unique)
 
 
-def _created(snapshot: Snapshot, table: Table, old: str | None, found: Plan, source: Source) -> Mirror:
+def _unfit(table: Table, mirror: Mirror) -> str:
+    """Say why a mirror must be made anew, if it must."""
+    anew = "which was made anew, without the views that were on it"
+    if not _has_key(mirror, table):
+        return f"has another primary key than its mirror, {anew}"
+    kinds = {
+        mirror.columns[name]["type"] for column in table.columns if (name := plans.find(mirror_name(column.name), mirror.columns))
+    }
+    unknown = sorted(kinds - set(plans.MIRROR_TYPES))
+    return f"has values that {unknown[0]} in its mirror cannot hold, {anew}" if unknown else ""
+
+
+def _created(snapshot: Snapshot, table: Table, old: str | None, reason: str, found: Plan, source: Source) -> Mirror:
     if old:
         found.ddl.append(ddl.drop_mirror(old, source.mirror_schema))
     kinds = {column.name: types.mirror_type(snapshot.connection, table, column) for column in table.columns}
     found.ddl.append(ddl.create_mirror(table, kinds, source.mirror_schema))
-    reason = (
-        "has another primary key than its mirror, which was made anew, without the views that were on it"
-        if old
-        else "has no mirror yet, and one was made"
-    )
     found.warnings.append(
         f"{source.name}.{table.printable} {reason}. Put into sql/tables/{source.name}.sql:\n{ddl.create_mirror(table, kinds)}"
     )

@@ -1,22 +1,24 @@
 """What a target holds of a source: the state that a restore rebuilds."""
 
+import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg2 import sql
 
 from lib import plan as plans
 from lib.digest import Digest
-from lib.errors import SourceError
+from lib.errors import MayPass, Problem, SourceError
 from lib.plan import Mirror, Source, TablePlan
 from lib.postgres import mirrors
 from lib.postgres.connection import Target
 from lib.postgres.copying import Take
-from lib.postgres.statements import equal, read_cells, statement
+from lib.postgres.statements import equal, read_converted, statement
 from lib.sqlite.schema import PRAGMAS
 
 MISFITS = "misfit_rows"
+OTHER_TABLES = "python3 restore.py --table NAME  brings back another table; the next  python3 backup.py  mends the mirror"
 MISFIT_KEY = {"table_name": "text", "line_hash": "text", "copy": "bigint"}
 
 
@@ -37,6 +39,11 @@ class SavedState:
     snapshot_hash: str
     changed: frozenset[str]
     mirrors: dict[str, Mirror]
+
+    def only(self, name: str) -> "SavedState":
+        """Return the state of one table, with what SQLite keeps beside it: what is lost of another does not matter then."""
+        is_needed = (table.is_internal or table.name == name or table.name.startswith(f"{name}_") for table in self.tables)
+        return replace(self, tables=[table for table, needed in zip(self.tables, is_needed, strict=True) if needed])
 
 
 def run_at(target: Target, source: str, run: int | None, before: datetime | None) -> int | None:
@@ -70,6 +77,14 @@ def read_state(target: Target, source: str, run: int | None = None) -> SavedStat
     where = Source(source, mirror_schema)
     known = (where, run, finished_at, rows, mark, definition, planned, digests, misfits, snapshot_hash)
     return SavedState(*known, frozenset(changed or ()), mirrors.read(target, where))
+
+
+def last_plan(target: Target, source: str) -> list[TablePlan]:
+    """Return the plan of the last saved run, as far as it can be read."""
+    found = target.run("saved_state", {"source": source, "run": None})
+    with contextlib.suppress(SourceError):
+        return _read_definition(found[0][5], source)[1] if found else []
+    return []
 
 
 def _read_definition(text: str, source: str) -> tuple[dict, list[TablePlan]]:
@@ -108,9 +123,8 @@ def read_rows(target: Target, state: SavedState, table: TablePlan, rows: Take, o
     """Send a table's rows to `rows`, and those that were changed since, as JSON, to `old_rows`."""
     mirror = state.mirrors.get(table.mirror)
     is_changed = table.mirror in state.changed
-    if mirror and _is_as_it_was(mirror, table):
-        types = {name: mirror.columns[name]["type"] for name in mirror.key}
-        unchanged = _unchanged(target, state, table.mirror, types) if is_changed else sql.SQL("")
+    if mirror and _has_columns(mirror, table):
+        unchanged = _unchanged_rows(target, state, table, mirror) if is_changed else sql.SQL("")
         _read_mirror(target, state, table, unchanged, rows)
     if is_changed:
         parts = _parts(target, state, table.mirror)
@@ -123,7 +137,7 @@ def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Take
     ours = sql.SQL("source = {} AND table_name = {}").format(sql.Literal(state.source.name), label)
     condition = sql.SQL("WHERE {}").format(ours)
     if MISFITS in state.changed:
-        condition = sql.SQL("{} AND {}").format(_unchanged(target, state, MISFITS, MISFIT_KEY), ours)
+        condition = sql.SQL("WHERE {} AND {}").format(_unchanged(target, state, MISFITS, MISFIT_KEY), ours)
         of_table = sql.SQL("AND line::json ->> 'table_name' = {}").format(label)
         target.copy_out(statement("read_old_rows", of_table=of_table, **_parts(target, state, MISFITS)), old_rows)
     elif not state.misfits[table.label]:
@@ -133,17 +147,39 @@ def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Take
 
 
 def _read_mirror(target: Target, state: SavedState, table: TablePlan, unchanged: sql.Composable, rows: Take) -> None:
-    mirror = sql.Identifier(state.source.mirror_schema, table.mirror)
-    parts = {"cells": read_cells(table), "mirror": mirror, "unchanged": unchanged}
-    target.copy_out(statement("avoid_nested_loops") + statement("read_mirror", **parts), rows)
+    mirror = state.mirrors[table.mirror]
+    parts = {"mirror": sql.Identifier(state.source.mirror_schema, table.mirror), "unchanged": unchanged}
+    parts["only"] = sql.SQL("" if mirror.oddity in mirrors.NOT_TABLES else "ONLY")
+    parts["cells"] = read_converted(table, {name: found["type"] for name, found in mirror.columns.items()})
+    try:
+        target.copy_out(statement("avoid_nested_loops") + statement("read_mirror", **parts), rows)
+    except MayPass:
+        raise
+    except Problem as problem:
+        raise Problem(f"{state.source.name}.{table.printable} cannot be read: {problem.what}", OTHER_TABLES) from problem
 
 
-def _is_as_it_was(mirror: Mirror, table: TablePlan) -> bool:
+def why_different(state: SavedState, label: str) -> str:
+    """Say what was done to a mirror since the run, where that can be told."""
+    table = next(table for table in state.tables if table.label == label)
+    mirror = state.mirrors.get(table.mirror)
+    if not table.mirror or (mirror and _has_columns(mirror, table)):
+        return ""
+    missing = [column.mirror_name for column in table.columns if mirror and column.mirror_name not in mirror.columns]
+    return f" (its mirror has no column {', '.join(missing)})" if missing else " (its mirror is gone)"
+
+
+def _has_columns(mirror: Mirror, table: TablePlan) -> bool:
     """Whether the mirror still has the columns that it had; if not, it was made anew and none of its rows is as old."""
-    return all(
-        column.mirror_name in mirror.columns and mirror.columns[column.mirror_name]["type"] == column.mirror_type
-        for column in table.columns
-    )
+    return all(column.mirror_name in mirror.columns for column in table.columns)
+
+
+def _unchanged_rows(target: Target, state: SavedState, table: TablePlan, mirror: Mirror) -> sql.Composed:
+    """Leave out what was changed under the key that the mirror has, or that it had then: somebody may have given it another."""
+    keys = {frozenset(mirror.key): mirror.key, frozenset(table.key_names): table.key_names}
+    kinds = [{name: mirror.columns[name]["type"] for name in key} for key in keys.values() if key]
+    conditions = [_unchanged(target, state, table.mirror, types) for types in kinds]
+    return sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(conditions))
 
 
 def _unchanged(target: Target, state: SavedState, mirror: str, key_types: dict[str, str]) -> sql.Composed:

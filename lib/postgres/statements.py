@@ -22,6 +22,9 @@ DIGEST_CELL = {
 # How a cell is read back: a boolean comes back as the integer that it was.
 READ_CELL = dict.fromkeys(DIGEST_CELL, "{c}") | {"boolean": "{c}::int"}
 
+# How a cell of another type becomes an integer: 5, but also 5.00.
+CONVERTED = {"bigint": "{c}::text::numeric::bigint"}
+
 
 @functools.cache
 def text(name: str) -> str:
@@ -72,8 +75,27 @@ def row_hash(line: sql.Composable) -> sql.Composed:
     return statement("row_hash", line=line)
 
 
-def read_cells(table: TablePlan) -> sql.Composed:
-    return sql.SQL(", ").join(_cells(table, READ_CELL))
+def read_converted(table: TablePlan, present: dict[str, str]) -> sql.Composed:
+    """Return what reads the cells of a mirror whose columns may have other types by now."""
+    cells = []
+    for column in table.columns:
+        cell = converted(column.mirror_name, column.mirror_type, present[column.mirror_name])
+        cells.append(sql.SQL(READ_CELL[column.mirror_type].replace("{c}", "({c})")).format(c=cell))
+    return sql.SQL(", ").join(cells)
+
+
+def converted(column: str, wanted: str, present: str | None) -> sql.Composed:
+    """Return a column as the type that it was to be; as text it says what it was, where it still does. A missing one is NULL."""
+    if present is None:
+        return sql.SQL("NULL::" + wanted)
+    form = (
+        "{c}"
+        if wanted == present
+        else "{c}::int"
+        if present == "boolean" and wanted == "bigint"
+        else CONVERTED.get(wanted, "{c}::text::" + wanted)
+    )
+    return sql.SQL(form).format(c=sql.Identifier(column))
 
 
 def _cells(table: TablePlan, forms: dict[str, str]) -> list[sql.Composed]:

@@ -8,7 +8,7 @@ from lib.config import Settings
 from lib.digest import Digest
 from lib.part import TableResult
 from lib.plan import Source, TablePlan
-from lib.postgres import merge, mirrors, proof, runs
+from lib.postgres import altered, merge, mirrors, proof, runs
 from lib.postgres.connection import Target
 from lib.reporting.outcome import Report
 from lib.sqlite import changes as sent
@@ -45,6 +45,7 @@ def _of_source(target: Target, settings: Settings, name: str, path: Path, compar
     source, _ = runs.find_source(target, name)
     with snapshots.taken(path, settings.snapshots, settings.check) as snapshot, target.rehearsal():
         present = mirrors.read(target, source)
+        present = altered.mended(target, source, snapshot, present).mirrors
         plan = mirrors.plan(snapshot, present, source)
         mirrors.mend(target, plan, source, present)
         found = compare(target, source, snapshot, plan.tables)

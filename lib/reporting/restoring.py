@@ -72,7 +72,7 @@ class Report:
         if len(found) != 1:
             where = f"{plural(len(found), 'database')} with a table {table}"
             raise SourceError(f"there are {where}.", "write it as in the database, and name the --database", UNTOUCHED)
-        return found
+        return {name: state.only(table) for name, state in found.items()}
 
     def available_snapshots(self, settings: Settings, places: dict[str, Path], number: int | None) -> dict[str, LocalState]:
         found, targets = {}, [target.number for target in config.chosen_targets(settings, number)]

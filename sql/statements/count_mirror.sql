@@ -1,2 +1,2 @@
 -- Counts a mirror's rows.
-SELECT {label}, count(*) FROM {mirror}
+SELECT {label}, count(*) FROM ONLY {mirror}

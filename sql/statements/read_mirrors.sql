@@ -1,5 +1,5 @@
--- Describes every mirror of a source: columns with their types, the primary key, the unique constraints, which table it is, and whether
--- the undo log sees its changes.
+-- Describes every mirror of a source: columns with their types, the primary key, the unique constraints, which table it is, whether
+-- the undo log sees its changes, and what keeps it from being a mirror: then it is made anew.
 SELECT
     mirror.relname,
     (SELECT jsonb_object_agg(attname, jsonb_build_object(
@@ -10,7 +10,28 @@ SELECT
             JOIN pg_catalog.pg_attribute ON attrelid = mirror.oid AND attnum = part.number)))
      FROM pg_catalog.pg_constraint WHERE conrelid = mirror.oid AND contype IN ('p', 'u')),
     mirror.oid::bigint,
-    {schema}.is_watched(%(source)s, mirror.oid)
+    relkind <> 'r' OR {schema}.is_watched(%(source)s, mirror.oid),
+    CASE
+        WHEN relkind = 'v' THEN 'is a view'
+        WHEN relkind = 'm' THEN 'is a materialized view'
+        WHEN relkind = 'f' THEN 'is a foreign table'
+        WHEN relkind = 'p' THEN 'is divided into partitions'
+        WHEN EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = mirror.oid) THEN 'is part of another table'
+        WHEN relpersistence <> 'p' THEN 'does not survive a crash of the server'
+        WHEN NOT pg_has_role(nspowner, relowner, 'USAGE') THEN 'belongs to ' || pg_get_userbyid(relowner)
+        WHEN relforcerowsecurity OR EXISTS (SELECT FROM pg_catalog.pg_policy WHERE polrelid = mirror.oid AND NOT polpermissive)
+            THEN 'has a policy that hides rows'
+        WHEN EXISTS (
+            SELECT FROM pg_catalog.pg_trigger
+            WHERE tgrelid = mirror.oid AND tginitdeferred AND tgfoid <> 'unique_key_recheck()'::regprocedure)
+            THEN 'has a check that comes at the end of a transaction'
+        WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = mirror.oid AND attidentity <> '' AND NOT attisdropped)
+            THEN 'numbers its rows by itself'
+        WHEN EXISTS (
+            SELECT FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_collation ON pg_collation.oid = attcollation
+            WHERE attrelid = mirror.oid AND NOT attisdropped AND NOT collisdeterministic) THEN 'takes different texts for equal'
+        ELSE ''
+    END
 FROM pg_catalog.pg_class AS mirror
 JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = mirror.relnamespace
-WHERE namespace.nspname = %(mirror_schema)s AND mirror.relkind = 'r'
+WHERE namespace.nspname = %(mirror_schema)s AND mirror.relkind IN ('r', 'v', 'm', 'f', 'p')

@@ -297,7 +297,7 @@ def test_a_snapshot_that_cannot_be_relied_on_is_not_used(saved_bot, what, reason
         ("UPDATE backup_user_requests.message_owners SET timestamp = 0 WHERE rowid = 3", "changed the mirror by hand"),
         (
             "DROP TABLE backup_user_requests.linked_messages CASCADE",
-            "has no mirror yet, and one was made",
+            "somebody has altered the mirror, which is gone. It was made anew",
         ),
         (
             "ALTER TABLE backup_user_requests.message_owners DISABLE TRIGGER USER;"

@@ -254,9 +254,12 @@ def test_the_next_run_mends_it_and_says_what_is_lost(lived, how):
 
 
 @pytest.mark.parametrize("how", KINDS)
-def test_a_run_with_nothing_to_send_mends_it_too(lived, how):
+def test_a_run_with_nothing_to_send_mends_it_too_or_the_first_that_it_hinders(lived, how):
     edit(lived, ALL[how])
     before = lived.run
+    back_up(lived)
+    keep(lived)
+    lived.script(CHANGE)
     back_up(lived)
     assert_mended(lived, before)
 

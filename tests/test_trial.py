@@ -97,9 +97,9 @@ def test_what_another_trial_is_using_stays(bot):
     assert bot.query(LEFT + " ORDER BY 1") == [(name,) for name in renamed]
 
 
-SCRATCH_NOTE = "Hybrid backup: bookkeeping, BACKUP_SCHEMA x, version 4; scratch schema of test_backup.py since 1700000000"
+SCRATCH_NOTE = "Hybrid backup: bookkeeping, BACKUP_SCHEMA x, version 5; scratch schema of test_backup.py since 1700000000"
 NOT_SCRATCH = {
-    "backup_test_1700000000_abcdef": "Hybrid backup: bookkeeping, BACKUP_SCHEMA backup_test_1700000000_abcdef, version 4",
+    "backup_test_1700000000_abcdef": "Hybrid backup: bookkeeping, BACKUP_SCHEMA backup_test_1700000000_abcdef, version 5",
     "backup_test_1700000000_abcde1": "Hybrid backup: bookkeeping, BACKUP_SCHEMA backup_test_1700000000_abcde1",
     "backup_test_1700000000_abcde2": f"{SCRATCH_NOTE}; no more",
     "backup_test_1700000000_abcde3": f"mine. {SCRATCH_NOTE}",

@@ -32,8 +32,6 @@ KEEPALIVE = {
     "tcp_user_timeout": 60000,
 }
 COPY_BYTES = 1 << 16
-# Before a statement outside a transaction: no name must lead to what others have put into a schema of the role's path.
-ALONE = "SET LOCAL search_path = pg_catalog, pg_temp;\n"
 OUTAGES = (MayPass, Unreachable)
 literal.register()
 Result = TypeVar("Result")
@@ -114,7 +112,7 @@ class Target:
         self.round_trips += 1
         self._heard_at = time.monotonic()
         try:
-            with statement_problem(self.host), self.connection.cursor() as cursor:
+            with statement_problem(self.host, self.schema), self.connection.cursor() as cursor:
                 yield cursor
         except MayPass as problem:
             self.connection.close()  # in a COPY, psycopg2 does not see that it is lost
@@ -135,7 +133,7 @@ class Target:
         """Run a statement, one round trip, and return its rows."""
         is_alone = self.connection.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE
         query = sql.SQL(query) if isinstance(query, str) else query
-        return self._rows(sql.SQL(ALONE) + query if is_alone else query, values)
+        return self._rows(statement("own_settings") + query if is_alone else query, values)
 
     def _rows(self, query: sql.Composable, values: Any = None) -> list[tuple]:
         with self._call() as cursor:
@@ -188,7 +186,8 @@ class Target:
 
     def _begin(self, isolation: str) -> None:
         timeout = sql.Literal(f"{limits.STATEMENT_SECONDS:.0f}s")
-        self._rows(statement("begin", isolation=sql.SQL(isolation), statement_timeout=timeout))
+        parts = {"isolation": sql.SQL(isolation), "statement_timeout": timeout, "own_settings": statement("own_settings")}
+        self._rows(statement("begin", **parts))
 
     def _commit(self) -> None:
         try:

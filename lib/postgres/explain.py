@@ -1,6 +1,7 @@
 """Turn what Postgres, its poolers and the network say into what an operator can do."""
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator
 
 import psycopg2
@@ -102,10 +103,23 @@ STATEMENTS = {
     "42P01": ("the target has not been set up, or only in part.", "python3 setup_supabase.py"),
     "42883": ("the target has not been set up, or only in part.", "python3 setup_supabase.py"),
     "42501": ("the user has no right to do this.", "python3 setup_supabase.py --check"),
+    "53200": (
+        "the server is out of memory, or of room for locks: every table takes a few of them while its database is backed up.",
+        "raise max_locks_per_transaction and restart the server"
+        " (supabase postgres-config update --config max_locks_per_transaction=256)",
+    ),
     "53100": ("the target's disk is full.", "free space or upgrade the plan"),
     "55P03": ("somebody else holds a lock on the mirror for too long.", "see who: SELECT * FROM pg_stat_activity"),
     "57014": ("the statement took too long and was cancelled.", "run it again; if it stays, look at the target's load"),
 }
+
+
+# How a function of PL/pgSQL is named in an error's context.
+FUNCTION = re.compile(r"PL/pgSQL function (\S+?)\(.*\) line \d+ at ")
+OTHERS = (
+    "let {} pass this user, or switch off what calls it: a trigger on a mirror, or an event trigger, which sees a run's "
+    "temporary tables (SELECT evtname, evtfoid::regproc FROM pg_event_trigger)"
+)
 
 
 def connection_problem(error: psycopg2.OperationalError, settings: TargetSettings) -> Problem:
@@ -119,15 +133,15 @@ def connection_problem(error: psycopg2.OperationalError, settings: TargetSetting
 
 
 @contextlib.contextmanager
-def statement_problem(host: str) -> Iterator[None]:
+def statement_problem(host: str, schema: str) -> Iterator[None]:
     """Re-raise an error of Postgres as a Problem that names the host."""
     try:
         yield
     except psycopg2.Error as error:
-        raise _of_statement(error, host) from error
+        raise _of_statement(error, host, schema) from error
 
 
-def _of_statement(error: psycopg2.Error, host: str) -> Problem:
+def _of_statement(error: psycopg2.Error, host: str, schema: str) -> Problem:
     if not isinstance(error.pgcode, str):
         said = " ".join(str(error).split())
         is_lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)) or _is_about(said, LOST_IN_COPY)
@@ -135,9 +149,18 @@ def _of_statement(error: psycopg2.Error, host: str) -> Problem:
     said = error.diag.message_primary or ""
     if error.pgcode in MAY_PASS_CODES or _is_about(said, MAY_PASS):
         return MayPass(f"{host}: the connection was lost ({said}).", CUT[1])
+    if others := _others_function(error.diag.context or "", schema):
+        return Problem(f"{host}: {others}, a function of somebody else's, says: {said} ({error.pgcode}).", OTHERS.format(others))
     what, remedy = STATEMENTS.get(error.pgcode, (f"Postgres says: {said} ({error.pgcode}).", "python3 setup_supabase.py --check"))
     detail = f" ({said})" if error.pgcode in STATEMENTS else ""
     return Problem(f"{host}: {what}{detail}", remedy)
+
+
+def _others_function(context: str, schema: str) -> str:
+    """Return the function that an error comes from, innermost first in its context, unless it is one of ours."""
+    found = FUNCTION.search(context)
+    name = found[1] if found else ""
+    return "" if name.replace('"', "").startswith(f"{schema}.") else name
 
 
 def _is_about(said: str, fragments: Iterable[str]) -> bool:

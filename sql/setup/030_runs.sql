@@ -64,14 +64,15 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- Closes a run as saved, in the transaction that wrote its rows: the run is saved exactly if its rows are. `snapshot` says what was
--- read, by whom and when by the machine's clock, and which tables were found changed behind the undo log's back.
+-- read, by whom and when by the machine's clock, and which tables were found changed behind the undo log's back. Where there is no
+-- definition, it is the one with the hash that `snapshot` names, which the caller has seen here. What a table does not name is nought.
 -- No mark is lower than an earlier one, even if the undo log is empty. Nor does the time fall: where the two clocks differ much, the
 -- earlier one is taken, and a run that is dated later than now was dated by a wrong clock.
 CREATE OR REPLACE FUNCTION {schema}.save_run(of_run bigint, snapshot jsonb, given_definition text, tables jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     of_source text;
-    hash text := md5(given_definition);
+    hash text := coalesce(md5(given_definition), snapshot->>'definition_hash');
     machine_time timestamptz := to_timestamp((snapshot->>'machine_time')::float8);
     ahead double precision := extract(epoch FROM clock_timestamp() - machine_time);
     agree boolean := abs(ahead) < 3600;
@@ -89,13 +90,19 @@ BEGIN
         WHERE source = of_source AND finished_at > now_here;
     END IF;
     INSERT INTO {schema}.source_schemas (source, definition_hash, definition)
-    VALUES (of_source, hash, given_definition)
+    SELECT of_source, hash, given_definition WHERE given_definition IS NOT NULL
     ON CONFLICT (source, definition_hash) DO UPDATE SET definition = given_definition  -- somebody has edited it: so it was
     WHERE source_schemas.definition <> given_definition;
+    IF NOT EXISTS (
+        SELECT FROM {schema}.source_schemas WHERE source = of_source AND definition_hash = hash AND md5(definition) = hash)
+    THEN
+        RAISE EXCEPTION 'the definition of % was changed while run % was at work', of_source, of_run;
+    END IF;
     INSERT INTO {schema}.run_tables (run, table_name, rows, inserted, updated, deleted, misfits, digest, bytes_sent, seconds)
-    SELECT of_run, item->>'label', (item->>'rows')::bigint, (item->>'inserted')::bigint, (item->>'updated')::bigint,
-        (item->>'deleted')::bigint, (item->>'misfits')::bigint, (item->>'digest')::numeric,
-        (item->>'bytes_sent')::bigint, (item->>'seconds')::double precision
+    SELECT of_run, item->>'label', coalesce((item->>'rows')::bigint, 0), coalesce((item->>'inserted')::bigint, 0),
+        coalesce((item->>'updated')::bigint, 0), coalesce((item->>'deleted')::bigint, 0), coalesce((item->>'misfits')::bigint, 0),
+        coalesce((item->>'digest')::numeric, 0), coalesce((item->>'bytes_sent')::bigint, 0),
+        coalesce((item->>'seconds')::double precision, 0)
     FROM jsonb_array_elements(tables) AS item;
     UPDATE {schema}.runs AS this SET outcome = 'saved', snapshot_hash = snapshot->>'snapshot_hash',
         snapshot_bytes = (snapshot->>'snapshot_bytes')::bigint, rows = (snapshot->>'rows')::bigint, bytes_sent = (snapshot->>'bytes_sent')::bigint,
@@ -164,6 +171,9 @@ BEGIN
             to_char(last_time AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'));
     END IF;
     DELETE FROM {schema}.undo_log WHERE source = of_source AND record <= oldest.undo_mark;
+    -- The foreign key would do it, but for a session with session_replication_role = replica.
+    DELETE FROM {schema}.run_tables USING {schema}.runs
+    WHERE run_tables.run = runs.run AND source = of_source AND runs.run < oldest.run;
     DELETE FROM {schema}.runs WHERE source = of_source AND run < oldest.run;
     DELETE FROM {schema}.drills WHERE source = of_source AND run < oldest.run;
     DELETE FROM {schema}.lost_history WHERE source = of_source AND before_run <= oldest.run;

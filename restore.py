@@ -97,7 +97,7 @@ def refuse_other_bots(target, settings, states, places) -> None:
     """A bot whose database is here must not get another one's; a new machine, where there is none, is given what there is."""
     for name in states:
         if places[name].exists():
-            ours = origin.of(places[name], previous.read(settings.snapshot_of(name, target.settings.number)))
+            ours = origin.of(settings.sources[name], previous.read(settings.snapshot_of(name, target.settings.number)))
             _, last = runs.find_source(target, name)
             origin.refuse_other(name, ours, last, "python3 restore.py --accept-moved")
 

@@ -56,7 +56,7 @@ def other_machine(source: str, ours: Origin, last: dict) -> list[str]:
 
 def of(path: Path, note: dict) -> Origin:
     """Return the origin of a database, given the note beside its snapshot; where that is not of this file, it gets a new id."""
-    place = str(path.resolve())
+    place = str(path.absolute())  # not where a link leads: what is moved and linked is the same bot's
     known = str(note.get("origin")) if note.get("path") == place and ID.fullmatch(str(note.get("origin"))) else ""
     return Origin(known or secrets.token_hex(16), platform.node(), place, not known, note.get("run"))
 

@@ -110,7 +110,7 @@ HARMLESS = {
 }
 # Values are gone, or cannot be found: the restore says so, the next run mends it and says what is lost.
 LOSING = {
-    "double to text with fewer digits": to("f", "text"),
+    "double to text with fewer digits": f"SET extra_float_digits = 0; {to('f', 'text')}; RESET extra_float_digits",
     "double to real": f"UPDATE {M} SET f = 2.5 WHERE f > 1e100; {to('f', 'real')}",
     "double to numeric with decimals": f"UPDATE {M} SET f = 2.5 WHERE f > 1e100; {to('f', 'numeric(10, 1)')}",
     "double to bigint": f"UPDATE {M} SET f = 2.5 WHERE f > 1e100; {to('f', 'bigint')}",

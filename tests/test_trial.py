@@ -152,7 +152,10 @@ def test_a_files_name_in_the_temporary_folder_drops_no_backup(bot, tmp_path, sch
 def test_a_failed_check_says_what_to_do(bot):
     bot.premium.write_bytes(b"")
     done = bot.run("test_backup.py").expect(1)
-    assert "Database premium_system: premium_system.db is empty (0 bytes).\n     Try: restore it with" in done.stdout
+    assert (
+        "Database premium_system: premium_system.db is empty (0 bytes).\n     Try: let the bot make its tables first"
+        in done.stdout
+    )
     assert "All Tests Passed" not in done.stdout
 
 

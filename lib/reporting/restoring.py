@@ -169,7 +169,7 @@ class Report:
         for found in self.restored:
             with self.failures_reported():
                 noted = previous.read(settings.snapshot_of(found["source"], target.settings.number))
-                about = origin.of(Path(found["path"]), noted).as_told
+                about = origin.of(settings.sources[found["source"]], noted).as_told
                 target.run("note_restore", {"source": found["source"], "run": found["run"], **about})
 
     def close(self) -> int:

@@ -84,14 +84,15 @@ def remove_unfinished(destination: Path) -> None:
 @contextlib.contextmanager
 def being_written(kept: Path, original: Path) -> Iterator[Path]:
     """Yield a name for a safety copy that is written, not renamed; it gets its own name when all of it is there."""
-    path = kept.with_name(leftovers.owned_name(original.name, f"kept.{SUFFIX}"))
+    folder = leftovers.make(kept.parent, original.name, SUFFIX)
+    path = folder / original.name
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         yield path
         take_over_owner(path, original)
         os.replace(path, kept)
     finally:
-        path.unlink(missing_ok=True)
+        leftovers.clear(folder)
 
 
 def copy(file: BinaryIO, original: Path, kept: Path) -> None:

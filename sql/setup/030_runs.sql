@@ -14,13 +14,15 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     RETURNING runs.run, (SELECT sources.mirror_schema FROM {schema}.sources WHERE sources.source = of_source)
 $$;
 
--- Gives the source to this run until the transaction ends; false where another run has it, or this one has ended. The lock is the
+-- Gives the source to this run until the transaction ends; false where another run has it, or a later one had it. The lock is the
 -- transaction's, which is safe behind every pooler; the transaction's number in the run's row says to the undo log whose rows it
 -- sees. Whoever has the lock has proven that all runs before it are dead.
 CREATE OR REPLACE FUNCTION {schema}.take_source(of_run bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    of_source text := (SELECT source FROM {schema}.runs WHERE run = of_run AND outcome = 'running');
+    of_source text := (
+        SELECT source FROM {schema}.runs JOIN {schema}.sources USING (source)
+        WHERE run = of_run AND outcome = 'running' AND (last_run IS NULL OR run > last_run));
 BEGIN
     IF of_source IS NULL OR NOT pg_try_advisory_xact_lock({schema}.source_lock(of_source)) THEN
         RETURN false;
@@ -137,7 +139,7 @@ CREATE OR REPLACE FUNCTION {schema}.note_drill(
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO {schema}.drills (source, run, seconds, rows, error, machine)
     SELECT of_source, of_run, took, row_count, with_error, on_machine
-    FROM {schema}.runs WHERE run = of_run AND source = of_source AND outcome = 'saved'
+    FROM {schema}.runs WHERE run = of_run AND source = of_source AND outcome = 'saved' AND took BETWEEN 0 AND 1e9 AND row_count >= 0
 $$;
 
 -- Deletes what is older than the retention, up to the newest run before it, which stays a restore point: what is needed to
@@ -170,7 +172,8 @@ BEGIN
         RETURN format('the clocks say %s, and the last run was at %s', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
             to_char(last_time AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'));
     END IF;
-    DELETE FROM {schema}.undo_log WHERE source = of_source AND record <= oldest.undo_mark;
+    DELETE FROM {schema}.undo_log WHERE source = of_source AND record <= (
+        SELECT min(undo_mark) FROM {schema}.runs WHERE source = of_source AND outcome = 'saved' AND run >= oldest.run);
     -- The foreign key would do it, but for a session with session_replication_role = replica.
     DELETE FROM {schema}.run_tables USING {schema}.runs
     WHERE run_tables.run = runs.run AND source = of_source AND runs.run < oldest.run;

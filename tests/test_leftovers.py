@@ -156,7 +156,7 @@ def test_backups_and_restores_pass_by_what_is_not_theirs(saved_bot, tmp_path, pr
     saved_bot.backup("--full")
     saved_bot.run("restore.py", "--yes").expect(0)
     after = tree(saved_bot.data)
-    assert {path for path in after.keys() - before[1].keys() if ".before-restore-" not in path.name} == set()
+    assert {path for path in after.keys() - before[1].keys() if ".before-restore" not in path.name} == set()
     assert (tree(precious), before[1].keys() - after.keys()) == (before[0], set())
     assert tree(saved_bot.folder / "snapshots") == before[2]
     for path in saved_bot.databases:

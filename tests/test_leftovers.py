@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from lib import leftovers
-from lib.sqlite import swap
+from lib.sqlite import safety_copies
 from tests import compare
 from tests.bot import REPOSITORY, environment
 
@@ -160,5 +160,5 @@ def test_backups_and_restores_pass_by_what_is_not_theirs(saved_bot, tmp_path, pr
     assert (tree(precious), before[1].keys() - after.keys()) == (before[0], set())
     assert tree(saved_bot.folder / "snapshots") == before[2]
     for path in saved_bot.databases:
-        kept = swap.safety_copies(path)
+        kept = safety_copies.of(path)
         assert compare.differences(path, kept[0]) == []

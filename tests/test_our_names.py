@@ -86,7 +86,7 @@ def assert_goes_back(deployment, by_hand):
 
 def test_our_words_as_the_bots_columns_and_keys(tmp_path, database):
     names = words(SQL + SQLITE)
-    assert {"source", "record", "key_columns", "mirror", "run", "staging", "excluded", "command"} <= set(names)
+    assert {"source", "record", "key_columns", "mirror", "run", "staging", "command"} <= set(names)
     names = sorted({*names, "row__", "true", "false"})
     deployment = Deployment(tmp_path / "bot", database)
     deployment.script(script(names))

@@ -12,7 +12,7 @@ from lib.channels import Channels
 from lib.cli import FAILED, SAVED, Console
 from lib.config import Settings
 from lib.errors import Problem
-from lib.postgres import installation, release, security
+from lib.postgres import explain, installation, release, security
 from lib.postgres.connection import Target
 from lib.reporting import alerts
 from lib.reporting.words import plural, size
@@ -89,10 +89,7 @@ def rights(checks: Checks, target: Target) -> None:
     with checks.step("Rights on the server") as tell:
         server = security.describe(target)
         if server.is_read_only:
-            raise Problem(
-                "the database is read only: on Supabase's free plan that means that its 500 MB are used up.",
-                "free space or upgrade the plan; see Database, Settings in the dashboard",
-            )
+            raise Problem(*explain.STATEMENTS[explain.READ_ONLY])
         if not server.may_create or not server.may_make_temporary:
             raise Problem(f"{server.user} may not create schemas and temporary tables.", "use the user postgres of your project")
         tell(f"{server.user} may create schemas and temporary tables")

@@ -4,10 +4,12 @@ import contextlib
 import itertools
 import re
 import time
+from datetime import datetime
 
 import psycopg2
 import pytest
 
+from lib.errors import Problem
 from lib.sqlite import sample
 from tests import compare
 from tests.bot import Bot
@@ -140,8 +142,9 @@ def as_superuser(deployment, server, script):
         admin.cursor().execute(script)
 
 
-@pytest.mark.parametrize(("wrong", "keeps"), [("2000-01-01", True), ("2050-01-01", True)])
-def test_a_servers_clock_that_is_wrong_for_one_run_prunes_nothing(deployment, wrong, keeps):
+@pytest.mark.parametrize("wrong", ["2000-01-01", "2050-01-01"])
+@pytest.mark.parametrize(("whose", "runs"), [("the server's", 1), ("both", 3)])
+def test_clocks_that_are_wrong_for_a_few_runs_prune_nothing(deployment, monkeypatch, wrong, whose, runs):
     """The server's clock is turned by a function of the same name in the functions' own path: nobody else can do that."""
     copies = {}
     for value in "xyz":
@@ -149,14 +152,19 @@ def test_a_servers_clock_that_is_wrong_for_one_run_prunes_nothing(deployment, wr
         deployment.back_up()
         keep(deployment, copies)
     turned = turn_clock(deployment, wrong)
-    deployment.script("UPDATE t SET v = 'in between' WHERE id = 2")
-    deployment.back_up()
-    keep(deployment, copies)
+    with monkeypatch.context() as patched:
+        if whose == "both":
+            apart = datetime.fromisoformat(f"{wrong}T00:00:00+00:00").timestamp() - time.time()
+            patched.setattr(time, "time", lambda real=time.time: real() + apart)
+        for number in range(runs):
+            deployment.script(f"UPDATE t SET v = 'in between {number}' WHERE id = 2")
+            deployment.back_up()
+            keep(deployment, copies)
     turned()
     deployment.script("UPDATE t SET v = 'after' WHERE id = 2")
     deployment.back_up()
     keep(deployment, copies)
-    assert (assert_listed_come_back(deployment, copies) == 5) is keeps
+    assert assert_listed_come_back(deployment, copies) == 4 + runs
     times = [at for (at,) in deployment.rows("SELECT finished_at FROM backup.runs WHERE outcome = 'saved' ORDER BY run")]
     assert times == sorted(times)
     assert all(abs(at.timestamp() - time.time()) < 3600 for at in times)
@@ -183,9 +191,13 @@ def test_a_wrong_clock_is_said_where_something_would_have_been_pruned(saved_bot)
     assert re.search(
         r"premium_system: the clocks say [\d: -]+, and the last run was at [\d: -]+ \(UTC\). History was not pruned", warnings
     )
-    saved_bot.query("UPDATE backup.runs SET finished_at = finished_at - interval '40 days' WHERE run <= 4")
+    # What lies before the time that no run saw pass is kept, until the runs after it are as old as the retention.
     assert saved_bot.backup()["warnings"] == []
-    assert saved_bot.query("SELECT count(*) FROM backup.runs WHERE run < 3") == [(0,)]
+    assert saved_bot.query("SELECT count(*) FROM backup.runs WHERE run < 3") == [(2,)]
+    for _ in range(9):
+        saved_bot.query("UPDATE backup.runs SET finished_at = finished_at - interval '4 days'")
+        assert saved_bot.backup()["warnings"] == []
+    assert saved_bot.query("SELECT count(*) FROM backup.runs WHERE run <= 4") == [(0,)]
 
 
 def test_without_a_stored_retention_thirty_days_are_kept(saved_bot):
@@ -238,6 +250,59 @@ def test_old_rows_come_first_whatever_order_postgres_tells(tmp_path, database, w
     keep(deployment, copies)
     assert first in listed(deployment)
     assert assert_listed_come_back(deployment, copies) == 2
+
+
+# A statement calls another one on the same rows, which ends first. Those in REFUSED insert rows that the inner one changes.
+INNER = "CREATE FUNCTION pg_temp.inner(n bigint) RETURNS bigint LANGUAGE {language} AS $$ {body} $$;"
+PLPGSQL = INNER.replace("{language}", "plpgsql").replace("{body}", "BEGIN {body}; RETURN n; END")
+SQL = INNER.replace("{language}", "sql").replace("{body}", "{body}; SELECT n")
+NESTED = {
+    "an update in an update": "UPDATE {t} SET v = v || '!' WHERE id = n / UPDATE {t} SET v = 'outer' WHERE id < 3 RETURNING pg_temp.inner(id)",
+    "a delete in an update": "DELETE FROM {t} WHERE id = n / UPDATE {t} SET v = 'outer' WHERE id < 3 RETURNING pg_temp.inner(id)",
+    "deleted and inserted in an update": "DELETE FROM {t} WHERE id = n; INSERT INTO {t} VALUES (n, 'inner')"
+    " / UPDATE {t} SET v = 'outer' WHERE id < 3 RETURNING pg_temp.inner(id)",
+    "inserted in a delete": "INSERT INTO {t} VALUES (n, 'inner') / DELETE FROM {t} WHERE id < 3 RETURNING pg_temp.inner(id)",
+    "inserted and deleted in a delete": "INSERT INTO {t} VALUES (n, 'inner'); DELETE FROM {t} WHERE id = n"
+    " / DELETE FROM {t} WHERE id < 3 RETURNING pg_temp.inner(id)",
+    "inserted and changed in a part of a statement": "INSERT INTO {t} VALUES (n, 'inner'); UPDATE {t} SET v = 'again' WHERE id = n"
+    " / WITH d AS (DELETE FROM {t} WHERE id < 3 RETURNING pg_temp.inner(id) AS id) INSERT INTO {t} SELECT id + 50, 'new' FROM d",
+    "moved to a key that the outer one gives up": "UPDATE {t} SET id = n WHERE id = 3"
+    " / UPDATE {t} SET id = 40 WHERE id = 1 RETURNING pg_temp.inner(1)",
+    "another level": "WITH u AS (UPDATE {t} SET v = v || '?' WHERE id = n RETURNING pg_temp.second(n) AS n)"
+    " UPDATE {t} SET v = 'other' WHERE id = (SELECT u.n + 2 FROM u)"
+    " / UPDATE {t} SET v = 'outer' WHERE id < 3 RETURNING pg_temp.inner(id)",
+    "other keys in an insert": "UPDATE {t} SET v = 'inner' WHERE id = 2 / INSERT INTO {t} VALUES (7, 'new') RETURNING pg_temp.inner(id)",
+    "two parts take the same key": "SELECT 1 / WITH a AS (DELETE FROM {t} WHERE id = 1 RETURNING *),"
+    " b AS (UPDATE {t} SET id = 1 FROM a WHERE {t}.id = 2 RETURNING {t}.*) INSERT INTO {t} SELECT 2, 'new' FROM b",
+}
+REFUSED = {
+    "freed for an insert": "DELETE FROM {t} WHERE id = n / INSERT INTO {t} SELECT pg_temp.inner(id), 'outer' FROM generate_series(1, 2) AS id",
+    "an inserted row is changed": "UPDATE {t} SET v = 'inner' WHERE id = n / INSERT INTO {t} VALUES (7, 'new') RETURNING pg_temp.inner(id)",
+    "an inserted row is deleted": "DELETE FROM {t} WHERE id = n / INSERT INTO {t} VALUES (7, 'new') RETURNING pg_temp.inner(id)",
+    "a moved row is deleted": "DELETE FROM {t} WHERE id = 7 / UPDATE {t} SET id = 7 WHERE id = 2 RETURNING pg_temp.inner(id)",
+}
+SECOND = "CREATE FUNCTION pg_temp.second(n bigint) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN DELETE FROM {t} WHERE id = n; RETURN n; END $$;"
+
+
+@pytest.mark.parametrize("by", [PLPGSQL, SQL], ids=["plpgsql", "sql"])
+@pytest.mark.parametrize("way", [*NESTED, *REFUSED])
+def test_what_a_statement_within_a_statement_changes_is_undone_or_refused(deployment, way, by):
+    first, copies = deployment.run, {}
+    keep(deployment, copies)
+    inner, outer = (NESTED | REFUSED)[way].replace("{t}", "backup_source.t").split(" / ")
+    script = f"BEGIN; {SECOND.replace('{t}', 'backup_source.t')} {by.replace('{body}', inner)} {outer}; COMMIT"
+    if way in REFUSED:
+        with pytest.raises(Problem, match="nothing was changed"):
+            deployment.rows(script)
+    else:
+        deployment.rows(script)
+    assert assert_listed_come_back(deployment, copies) == 1
+    changed = deployment.back_up()
+    assert (changed == {}) is (way in REFUSED)
+    keep(deployment, copies)
+    assert first in listed(deployment)
+    assert assert_listed_come_back(deployment, copies) == 2
+    assert deployment.rows("SELECT count(*) FROM backup.open_statements") == [(0,)]
 
 
 def test_every_mix_of_what_one_transaction_may_do_by_hand_is_undone(tmp_path, database):

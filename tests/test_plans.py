@@ -138,3 +138,13 @@ def test_a_restore_of_an_earlier_run(lived, monkeypatch):
 
 def statements_of(text):
     return [sql.SQL(part) for part in text.split(";\n") if part.strip()]
+
+
+def test_nothing_of_ours_is_compiled(lived):
+    """Compiling takes longer than our statements, of which there is one or more to each table."""
+    ((database,),) = lived.rows("SELECT current_database()")
+    lived.rows(f"ALTER ROLE postgres IN DATABASE {database} SET jit = on")
+    with Target(lived.settings.targets[0], "backup") as target:
+        alone = target.rows("SHOW jit")
+        with target.transaction():
+            assert [*alone, *target.rows("SHOW jit")] == [("off",), ("off",)]

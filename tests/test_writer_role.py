@@ -29,6 +29,8 @@ ATTEMPTS = """
     DELETE FROM backup.loaded_mirrors
     UPDATE backup.retention SET keep_days = 0
     DELETE FROM backup.drills
+    INSERT INTO backup.open_statements (relation, operation, last_record, called_by) VALUES (1, 'UPDATE', 0, '')
+    DELETE FROM backup.open_statements
     UPDATE backup.misfit_rows SET line = ''
     TRUNCATE backup.misfit_rows
     DROP TABLE backup.undo_log
@@ -158,6 +160,18 @@ def test_a_role_of_somebody_else_is_refused_with_a_remedy(saved_bot, server):
     finally:
         as_superuser = Bot(saved_bot.folder, saved_bot.url.replace("//postgres:", f"//{server.user}:"))
         as_superuser.query("DROP OWNED BY taken_writer; DROP ROLE taken_writer")
+
+
+@pytest.mark.parametrize("where", ["", "IN DATABASE {database}"])
+def test_what_it_sets_for_itself_is_told_and_undone(writer, saved_bot, where):
+    ((database, role),) = writer.query("SELECT current_database(), current_user")
+    writer.query(f"ALTER ROLE {role} {where.format(database=database)} SET default_transaction_read_only = on")
+    said = writer.run("backup.py").expect(1).stderr
+    assert "the database is read only" in said
+    assert "somebody has set it, for the role or the database:  ALTER ROLE … RESET default_transaction_read_only" in said
+    saved_bot.write_env()
+    saved_bot.run("setup_supabase.py", "--writer-role").expect(0)
+    assert saved_bot.query(f"SELECT * FROM pg_db_role_setting WHERE setrole = '{role}'::regrole") == []
 
 
 def test_its_password_is_never_lost_in_silence(saved_bot):

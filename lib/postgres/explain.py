@@ -94,10 +94,12 @@ CERTIFICATE_REMEDY = (
 MAY_PASS_CODES = {"57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08P01"}
 # In a COPY, psycopg2 reports a lost connection as an error of no kind.
 LOST_IN_COPY = ("no message from the libpq", *MAY_PASS)
+READ_ONLY = "25006"
 STATEMENTS = {
-    "25006": (
+    READ_ONLY: (
         "the database is read only: on Supabase's free plan that means that its 500 MB are used up.",
-        "free space or upgrade the plan; see Database, Settings in the dashboard",
+        "free space or upgrade the plan; where it is far from full, somebody has set it, for the role or the database:"
+        "  ALTER ROLE … RESET default_transaction_read_only",
     ),
     "3F000": ("the target has not been set up.", "python3 setup_supabase.py"),
     "42P01": ("the target has not been set up, or only in part.", "python3 setup_supabase.py"),

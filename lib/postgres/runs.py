@@ -87,7 +87,11 @@ def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], di
     if has_ended:
         raise MayPass(OUTRUN.format(source.name), "wait until it has ended")
     if not is_ours:
-        who = f"run {other} on {machine}, since {since} UTC" if other else "a restore or a setup"
+        who = (
+            f"run {other} on {machine}, since {since} UTC"
+            if other
+            else "a restore, a setup, or a change by hand that has not been committed"
+        )
         raise Locked(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
     return openings, last | {"belongs_to": target.identity}
 

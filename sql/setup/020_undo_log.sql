@@ -21,10 +21,9 @@ CREATE TABLE IF NOT EXISTS {schema}.undo_log (
     row_count       integer NOT NULL,
     lines           text NOT NULL
 );
--- The transaction that wrote the record, and for an insert, which of its statements.
+-- The transaction that wrote the record.
 ALTER TABLE {schema}.undo_log ADD COLUMN IF NOT EXISTS xact xid8;
 ALTER TABLE {schema}.undo_log ALTER COLUMN xact SET DEFAULT pg_current_xact_id();
-ALTER TABLE {schema}.undo_log ADD COLUMN IF NOT EXISTS command bigint;
 CREATE INDEX IF NOT EXISTS undo_log_by_mirror ON {schema}.undo_log (source, mirror, record);
 
 -- The mirrors whose first load is over: that one is not logged, because there is nothing to go back to.
@@ -49,15 +48,81 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT hashtextextended({schema_name} || '.' || of_source, 0)
 $$;
 
+-- The statements that are changing a watched table at this moment. A row is gone again when its statement ends, so nobody but its
+-- own transaction ever sees one; it is here, and no setting, because a caller could change a setting.
+CREATE UNLOGGED TABLE IF NOT EXISTS {schema}.open_statements (
+    statement       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    xact            xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    relation        oid NOT NULL,
+    operation       text NOT NULL,
+    last_record     bigint NOT NULL,
+    called_by       text NOT NULL,
+    is_interrupted  boolean NOT NULL DEFAULT false
+);
+
+-- Notes that a statement on a watched table begins. Of two that are open at once, the parts of one statement (WITH …) have the same
+-- callers; one with others is called from within the other, and interrupts it.
+CREATE OR REPLACE FUNCTION {schema}.begin_statement() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    callers text;
+BEGIN
+    GET DIAGNOSTICS callers = PG_CONTEXT;
+    PERFORM {schema}.open_statement(TG_RELID, TG_OP, callers);
+    RETURN NULL;
+END;
+$$;
+
+CREATE OR REPLACE FUNCTION {schema}.open_statement(on_relation oid, by_operation text, callers text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE {schema}.open_statements SET is_interrupted = true
+    WHERE xact = pg_current_xact_id() AND relation = on_relation AND called_by <> callers;
+    INSERT INTO {schema}.open_statements (relation, operation, last_record, called_by)
+    VALUES (on_relation, by_operation, coalesce((SELECT max(record) FROM {schema}.undo_log), 0), callers);
+END;
+$$;
+
+-- The statement of this kind that began last, which is the one that ends now.
+CREATE OR REPLACE FUNCTION {schema}.close_statement(on_relation oid, by_operation text) RETURNS {schema}.open_statements
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    ended {schema}.open_statements;
+BEGIN
+    DELETE FROM {schema}.open_statements WHERE statement = (
+        SELECT max(statement) FROM {schema}.open_statements
+        WHERE xact = pg_current_xact_id() AND relation = on_relation AND operation = by_operation)
+    RETURNING * INTO ended;
+    RETURN ended;
+END;
+$$;
+
+-- Puts what has been logged since a statement began, up to its own old rows, behind these: whatever a part of it or a statement within
+-- it has inserted, and whatever these have changed, was otherwise before.
+CREATE OR REPLACE FUNCTION {schema}.put_behind(ended {schema}.open_statements, of_source text, of_mirror text, up_to bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    number bigint;
+BEGIN
+    FOR number IN
+        SELECT record FROM {schema}.undo_log
+        WHERE source = of_source AND mirror = of_mirror AND record > ended.last_record AND record <= up_to AND xact = ended.xact
+        ORDER BY record
+    LOOP
+        UPDATE {schema}.undo_log SET record = DEFAULT WHERE record = number;
+    END LOOP;
+END;
+$$;
+
 -- The statement that logs rows, given the query that makes their JSON lines: records of at most a thousand rows and some 16 MB.
--- Its parameters are the source, the mirror, the operation, the key columns and the command. The record is a run's only if the run
--- is at work in this very transaction, which nobody can merely claim.
+-- Its parameters are the source, the mirror, the operation and the key columns. The record is a run's only if the run is at work in
+-- this very transaction, which nobody can merely claim.
 CREATE OR REPLACE FUNCTION {schema}.undo_statement(query text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format($statement$
-        INSERT INTO {schema}.undo_log (run, source, mirror, operation, key_columns, command, row_count, lines)
+        INSERT INTO {schema}.undo_log (run, source, mirror, operation, key_columns, row_count, lines)
         SELECT (SELECT run FROM {schema}.runs WHERE runs.source = $1 AND outcome = 'running' AND xact = pg_current_xact_id()),
-            $1, $2, $3, $4, $5, count(*), string_agg(line, E'\n' ORDER BY place)
+            $1, $2, $3, $4, count(*), string_agg(line, E'\n' ORDER BY place)
         FROM (
             SELECT line, place, sum(length(line)) OVER (ORDER BY place) / 16000000 AS part
             FROM (SELECT line, row_number() OVER () AS place FROM (%s) AS given) AS numbered
@@ -67,20 +132,25 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     $statement$, query)
 $$;
 
--- Whether this transaction has logged inserts into a mirror.
-CREATE OR REPLACE FUNCTION {schema}.has_logged_inserts(of_source text, of_mirror text) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (
-        SELECT FROM {schema}.undo_log
-        WHERE source = of_source AND mirror = of_mirror AND operation = 'insert' AND xact = pg_current_xact_id())
+-- The statement that asks whether keys that were just inserted, given the query that makes their JSON lines, are among the old rows that
+-- were logged since a statement began. Its parameters are the source, the mirror, the last record before it and the key columns.
+CREATE OR REPLACE FUNCTION {schema}.meeting_statement(query text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format($statement$
+        SELECT EXISTS (
+            SELECT FROM {schema}.undo_log CROSS JOIN LATERAL unnest(string_to_array(lines, E'\n')) AS old_row
+            WHERE source = $1 AND mirror = $2 AND record > $3 AND operation <> 'insert' AND xact = pg_current_xact_id()
+                AND (SELECT jsonb_object_agg(name, old_row::jsonb -> name) FROM unnest($4) AS name) IN (SELECT line::jsonb FROM (%s) AS given))
+    $statement$, query)
 $$;
 
--- Puts the inserts of a statement behind the old rows that it has just logged: one statement may delete a key and insert it again,
--- and Postgres may tell of the insert first. A key that was taken away and is there all the same was inserted by that statement.
-CREATE OR REPLACE FUNCTION {schema}.put_inserts_last(of_source text, of_mirror text, of_command bigint) RETURNS void
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    UPDATE {schema}.undo_log SET record = DEFAULT
-    WHERE source = of_source AND mirror = of_mirror AND operation = 'insert' AND xact = pg_current_xact_id() AND command = of_command
+-- Refuses keys that a statement has inserted while one within it changed rows of the same keys: which of the two came first, nobody knows.
+CREATE OR REPLACE FUNCTION {schema}.refuse_meeting(of_source text, of_mirror text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION '%.%: a statement inserted rows, and another one within it changed them; nothing was changed', of_source, of_mirror
+    USING ERRCODE = 'triggered_data_change_violation', HINT = 'Do one after the other.';
+END;
 $$;
 
 -- The trigger of every mirror; its arguments are the source, the mirror and the key columns. What it reads is always named with its
@@ -89,39 +159,49 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.log_undo() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
-    keys text[] := TG_ARGV[2:];
-    key_list text := (SELECT string_agg(quote_ident(key), ', ') FROM unnest(TG_ARGV[2:]) AS key);
-    old_keys text := 'SELECT ' || key_list || ' FROM old_rows';
-    new_keys text := 'SELECT ' || key_list || ' FROM new_rows';
-    place text := quote_ident(TG_TABLE_SCHEMA) || '.' || quote_ident(TG_TABLE_NAME);
-    inserted_by text := 'SELECT mirror.cmin::text::bigint FROM ' || place || ' AS mirror JOIN (';
-    with_key text := ') AS given USING (' || key_list || ') LIMIT 1';
-    moved bigint := 1;
-    command bigint;
+    ended {schema}.open_statements;
+    keys text[];
+    key_list text;
+    inserted text;
+    newest bigint;
+    is_met boolean;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        EXECUTE {schema}.undo_statement('SELECT row_to_json(mirror.*)::text AS line FROM ' || place || ' AS mirror')
-        USING TG_ARGV[0], TG_ARGV[1], 'delete', keys, command;
+        EXECUTE {schema}.undo_statement(format('SELECT row_to_json(mirror.*)::text AS line FROM %I.%I AS mirror', TG_TABLE_SCHEMA, TG_TABLE_NAME))
+        USING TG_ARGV[0], TG_ARGV[1], 'delete', TG_ARGV[2:];
         RETURN NULL;
-    ELSIF TG_OP IN ('DELETE', 'UPDATE') THEN
-        EXECUTE {schema}.undo_statement('SELECT row_to_json(old_rows.*)::text AS line FROM old_rows')
-        USING TG_ARGV[0], TG_ARGV[1], lower(TG_OP), keys, command;
-    ELSIF {schema}.is_loaded(TG_ARGV[0], TG_ARGV[1]) THEN
-        EXECUTE inserted_by || new_keys || ' LIMIT 1' || with_key INTO command;
-        EXECUTE {schema}.undo_statement('SELECT row_to_json(given.*)::text AS line FROM (' || new_keys || ') AS given')
-        USING TG_ARGV[0], TG_ARGV[1], 'insert', keys, command;
-    ELSE
+    END IF;
+    ended := {schema}.close_statement(TG_RELID, TG_OP);
+    -- As a rule a merge changes nothing. Then this ends here: every expression below is a plan that stays with the trigger, and each
+    -- table that a run drops at its end is looked for in all of them, which with a thousand mirrors took minutes.
+    IF TG_OP = 'INSERT' AND NOT {schema}.is_loaded(TG_ARGV[0], TG_ARGV[1]) THEN
         INSERT INTO {schema}.loaded_mirrors (source, mirror) VALUES (TG_ARGV[0], TG_ARGV[1]) ON CONFLICT DO NOTHING;
+        RETURN NULL;
+    ELSIF TG_OP = 'INSERT' THEN
+        IF NOT EXISTS (SELECT FROM new_rows) THEN
+            RETURN NULL;
+        END IF;
+    ELSIF NOT EXISTS (SELECT FROM old_rows) THEN
+        RETURN NULL;
     END IF;
-    IF TG_OP = 'UPDATE' THEN  -- a run never changes a key; people do, and the new one was not there before
-        EXECUTE {schema}.undo_statement('SELECT row_to_json(given.*)::text AS line FROM (' || new_keys || ' EXCEPT ' || old_keys || ') AS given')
-        USING TG_ARGV[0], TG_ARGV[1], 'insert', keys, command;
-        GET DIAGNOSTICS moved = ROW_COUNT;
-        old_keys := old_keys || ' EXCEPT ' || new_keys;
+    keys := TG_ARGV[2:];
+    key_list := (SELECT string_agg(quote_ident(key), ', ') FROM unnest(keys) AS key);
+    inserted := 'SELECT ' || key_list || ' FROM new_rows';
+    IF TG_OP <> 'INSERT' THEN
+        newest := (SELECT max(record) FROM {schema}.undo_log);
+        EXECUTE {schema}.undo_statement('SELECT row_to_json(old_rows.*)::text AS line FROM old_rows')
+        USING TG_ARGV[0], TG_ARGV[1], lower(TG_OP), keys;
+        PERFORM {schema}.put_behind(ended, TG_ARGV[0], TG_ARGV[1], newest);
+        -- A run never changes a key; people do, and the new one was not there before.
+        inserted := inserted || ' EXCEPT SELECT ' || key_list || ' FROM old_rows';
     END IF;
-    IF TG_OP <> 'INSERT' AND moved > 0 AND {schema}.has_logged_inserts(TG_ARGV[0], TG_ARGV[1]) THEN
-        EXECUTE inserted_by || old_keys || with_key INTO command;
-        PERFORM {schema}.put_inserts_last(TG_ARGV[0], TG_ARGV[1], command);
+    IF TG_OP <> 'DELETE' THEN
+        inserted := 'SELECT row_to_json(given.*)::text AS line FROM (' || inserted || ') AS given';
+        IF ended.is_interrupted THEN
+            EXECUTE {schema}.meeting_statement(inserted) INTO is_met USING TG_ARGV[0], TG_ARGV[1], ended.last_record, keys;
+            PERFORM {schema}.refuse_meeting(TG_ARGV[0], TG_ARGV[1]) WHERE is_met;
+        END IF;
+        EXECUTE {schema}.undo_statement(inserted) USING TG_ARGV[0], TG_ARGV[1], 'insert', keys;
     END IF;
     RETURN NULL;
 END;
@@ -131,39 +211,38 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.log_misfit_undo() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    ended {schema}.open_statements;
     keys text[] := ARRAY['table_name', 'line_hash', 'copy'];
+    inserted text := 'SELECT table_name, line_hash, copy FROM new_rows WHERE source = $1';
     owner text;
-    command bigint;
+    newest bigint;
+    is_met boolean;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         FOR owner IN SELECT DISTINCT source FROM {schema}.misfit_rows LOOP
             EXECUTE {schema}.undo_statement('SELECT row_to_json(kept.*)::text AS line FROM {schema}.misfit_rows AS kept WHERE source = $1')
-            USING owner, 'misfit_rows', 'delete', keys, command;
+            USING owner, 'misfit_rows', 'delete', keys;
         END LOOP;
+        RETURN NULL;
     END IF;
-    IF TG_OP IN ('DELETE', 'UPDATE') THEN
+    ended := {schema}.close_statement(TG_RELID, TG_OP);
+    IF TG_OP <> 'INSERT' THEN
         FOR owner IN SELECT DISTINCT source FROM old_rows LOOP
+            newest := (SELECT max(record) FROM {schema}.undo_log);
             EXECUTE {schema}.undo_statement('SELECT row_to_json(old_rows.*)::text AS line FROM old_rows WHERE source = $1')
-            USING owner, 'misfit_rows', lower(TG_OP), keys, NULL::bigint;
+            USING owner, 'misfit_rows', lower(TG_OP), keys;
+            PERFORM {schema}.put_behind(ended, owner, 'misfit_rows', newest);
         END LOOP;
+        inserted := inserted || ' EXCEPT SELECT table_name, line_hash, copy FROM old_rows WHERE source = $1';
     END IF;
-    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+    IF TG_OP <> 'DELETE' THEN
+        inserted := 'SELECT row_to_json(given.*)::text AS line FROM (' || inserted || ') AS given';
         FOR owner IN SELECT DISTINCT source FROM new_rows LOOP
-            command := (
-                SELECT kept.cmin::text::bigint FROM {schema}.misfit_rows AS kept
-                JOIN (SELECT * FROM new_rows WHERE source = owner LIMIT 1) AS given USING (source, table_name, line_hash, copy));
-            EXECUTE {schema}.undo_statement('SELECT row_to_json(given.*)::text AS line
-                FROM (SELECT table_name, line_hash, copy FROM new_rows WHERE source = $1) AS given')
-            USING owner, 'misfit_rows', 'insert', keys, command;
-        END LOOP;
-    END IF;
-    IF TG_OP = 'DELETE' THEN
-        FOR owner IN SELECT DISTINCT source FROM old_rows LOOP
-            IF {schema}.has_logged_inserts(owner, 'misfit_rows') THEN
-                PERFORM {schema}.put_inserts_last(owner, 'misfit_rows', (
-                    SELECT kept.cmin::text::bigint FROM {schema}.misfit_rows AS kept
-                    JOIN old_rows USING (source, table_name, line_hash, copy) WHERE kept.source = owner LIMIT 1));
+            IF ended.is_interrupted THEN
+                EXECUTE {schema}.meeting_statement(inserted) INTO is_met USING owner, 'misfit_rows', ended.last_record, keys;
+                PERFORM {schema}.refuse_meeting(owner, 'misfit_rows') WHERE is_met;
             END IF;
+            EXECUTE {schema}.undo_statement(inserted) USING owner, 'misfit_rows', 'insert', keys;
         END LOOP;
     END IF;
     RETURN NULL;
@@ -228,31 +307,29 @@ BEGIN
 END;
 $$;
 
--- What is gone from the undo log, or is no longer what was written there, cannot be undone, whoever did it: the runs before it are no
--- restore points any more. That a transaction gives its own records other numbers is no loss.
+-- Ends a source's history at a record: the runs before it are no restore points any more.
+CREATE OR REPLACE FUNCTION {schema}.end_history(of_source text, at_record bigint) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE {schema}.sources SET pruned_to = at_record WHERE source = of_source AND pruned_to < at_record
+$$;
+
+-- What is gone from the undo log, or is no longer what was written there, cannot be undone, whoever did it. That a transaction gives
+-- its own records other numbers is no loss.
 CREATE OR REPLACE FUNCTION {schema}.note_lost_records() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        UPDATE {schema}.sources SET pruned_to = lost.record
-        FROM (SELECT source, max(record) AS record FROM {schema}.undo_log GROUP BY source) AS lost
-        WHERE sources.source = lost.source AND pruned_to < lost.record;
+        PERFORM {schema}.end_history(source, max(record)) FROM {schema}.undo_log GROUP BY source;
     ELSIF TG_OP = 'DELETE' THEN
-        UPDATE {schema}.sources SET pruned_to = lost.record
-        FROM (SELECT source, max(record) AS record FROM old_rows GROUP BY source) AS lost
-        WHERE sources.source = lost.source AND pruned_to < lost.record;
+        PERFORM {schema}.end_history(source, max(record)) FROM old_rows GROUP BY source;
     ELSE
-        UPDATE {schema}.sources SET pruned_to = lost.record
-        FROM (
-            SELECT source, max(record) AS record FROM old_rows
-            WHERE xact IS DISTINCT FROM pg_current_xact_id() OR NOT EXISTS (
-                SELECT FROM new_rows WHERE new_rows.xact = old_rows.xact AND new_rows.lines = old_rows.lines
-                    AND new_rows.run IS NOT DISTINCT FROM old_rows.run
-                    AND (new_rows.source, new_rows.mirror, new_rows.operation, new_rows.key_columns)
-                        = (old_rows.source, old_rows.mirror, old_rows.operation, old_rows.key_columns))
-            GROUP BY source
-        ) AS lost
-        WHERE sources.source = lost.source AND pruned_to < lost.record;
+        PERFORM {schema}.end_history(source, max(record)) FROM old_rows
+        WHERE xact IS DISTINCT FROM pg_current_xact_id() OR NOT EXISTS (
+            SELECT FROM new_rows WHERE new_rows.xact = old_rows.xact AND new_rows.lines = old_rows.lines
+                AND new_rows.run IS NOT DISTINCT FROM old_rows.run
+                AND (new_rows.source, new_rows.mirror, new_rows.operation, new_rows.key_columns)
+                    = (old_rows.source, old_rows.mirror, old_rows.operation, old_rows.key_columns))
+        GROUP BY source;
     END IF;
     RETURN NULL;
 END;
@@ -270,6 +347,9 @@ ALTER TABLE {schema}.undo_log
     ENABLE ALWAYS TRIGGER number_hand_edits, ENABLE ALWAYS TRIGGER note_lost_deletes,
     ENABLE ALWAYS TRIGGER note_lost_updates, ENABLE ALWAYS TRIGGER note_lost_truncate;
 
+DROP TRIGGER IF EXISTS undo_begin ON {schema}.misfit_rows;
+CREATE TRIGGER undo_begin BEFORE INSERT OR UPDATE OR DELETE ON {schema}.misfit_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.begin_statement();
 DROP TRIGGER IF EXISTS undo_insert ON {schema}.misfit_rows;
 CREATE TRIGGER undo_insert AFTER INSERT ON {schema}.misfit_rows REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.log_misfit_undo();
@@ -282,16 +362,17 @@ CREATE TRIGGER undo_delete AFTER DELETE ON {schema}.misfit_rows REFERENCING OLD 
 DROP TRIGGER IF EXISTS undo_truncate ON {schema}.misfit_rows;
 CREATE TRIGGER undo_truncate BEFORE TRUNCATE ON {schema}.misfit_rows
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.log_misfit_undo();
-ALTER TABLE {schema}.misfit_rows
+ALTER TABLE {schema}.misfit_rows ENABLE ALWAYS TRIGGER undo_begin,
     ENABLE ALWAYS TRIGGER undo_insert, ENABLE ALWAYS TRIGGER undo_update, ENABLE ALWAYS TRIGGER undo_delete, ENABLE ALWAYS TRIGGER undo_truncate;
 
--- The four triggers that a watched table has, as pg_trigger numbers them: AFTER INSERT, UPDATE and DELETE, BEFORE TRUNCATE, each for
--- the whole statement; unconditional, in no mode switched off.
+-- The triggers that a watched table has, as pg_trigger numbers them: AFTER INSERT, UPDATE and DELETE, BEFORE TRUNCATE, and before each of
+-- the first three the one that notes that a statement begins; each for the whole statement, unconditional, in no mode switched off.
 CREATE OR REPLACE FUNCTION {schema}.watchers(relation oid, by_function regprocedure, arguments bytea) RETURNS bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT count(DISTINCT tgtype) FROM pg_trigger
-    WHERE tgrelid = relation AND tgfoid = by_function AND tgargs = arguments AND tgenabled = 'A' AND tgqual IS NULL
-        AND tgtype IN (4, 8, 16, 34)
+    WHERE tgrelid = relation AND tgenabled = 'A' AND tgqual IS NULL AND (
+        tgfoid = by_function AND tgargs = arguments AND tgtype IN (4, 8, 16, 34)
+        OR tgfoid = '{schema}.begin_statement()'::regprocedure AND tgtype = 30)
 $$;
 
 -- The key of a mirror, in its order.
@@ -308,14 +389,14 @@ CREATE OR REPLACE FUNCTION {schema}.is_watched(of_source text, relation oid) RET
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT {schema}.watchers(relation, '{schema}.log_undo()'::regprocedure, (
         SELECT string_agg(convert_to(argument, 'UTF8') || decode('00', 'hex'), ''::bytea ORDER BY place)
-        FROM unnest(ARRAY[of_source, relname::text] || {schema}.key_of(relation)) WITH ORDINALITY AS given (argument, place))) = 4
+        FROM unnest(ARRAY[of_source, relname::text] || {schema}.key_of(relation)) WITH ORDINALITY AS given (argument, place))) = 5
     FROM pg_class WHERE oid = relation
 $$;
 
 -- Whether the books themselves are watched: the misfits, and the undo log.
 CREATE OR REPLACE FUNCTION {schema}.are_books_watched() RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT {schema}.watchers('{schema}.misfit_rows'::regclass, '{schema}.log_misfit_undo()'::regprocedure, ''::bytea) = 4
+    SELECT {schema}.watchers('{schema}.misfit_rows'::regclass, '{schema}.log_misfit_undo()'::regprocedure, ''::bytea) = 5
         AND {schema}.watchers('{schema}.undo_log'::regclass, '{schema}.note_lost_records()'::regprocedure, ''::bytea) = 3
         AND EXISTS (
             SELECT FROM pg_trigger WHERE tgrelid = '{schema}.undo_log'::regclass AND tgenabled = 'A' AND tgtype = 5
@@ -335,6 +416,9 @@ BEGIN
     IF {schema}.is_watched(source, place::regclass) THEN
         RETURN;
     END IF;
+    EXECUTE format('DROP TRIGGER IF EXISTS undo_begin ON %s', place);
+    EXECUTE format('CREATE TRIGGER undo_begin BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT
+        EXECUTE FUNCTION {schema}.begin_statement()', place);
     FOREACH event IN ARRAY ARRAY['INSERT', 'UPDATE', 'DELETE'] LOOP
         tables := concat_ws(' ',
             CASE WHEN event <> 'INSERT' THEN 'OLD TABLE AS old_rows' END, CASE WHEN event <> 'DELETE' THEN 'NEW TABLE AS new_rows' END);
@@ -345,7 +429,7 @@ BEGIN
     EXECUTE format('DROP TRIGGER IF EXISTS undo_truncate ON %s', place);
     EXECUTE format('CREATE TRIGGER undo_truncate BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION {schema}.log_undo(%s)',
         place, arguments);
-    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER undo_insert, ENABLE ALWAYS TRIGGER undo_update,
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER undo_begin, ENABLE ALWAYS TRIGGER undo_insert, ENABLE ALWAYS TRIGGER undo_update,
         ENABLE ALWAYS TRIGGER undo_delete, ENABLE ALWAYS TRIGGER undo_truncate', place);
 END;
 $$;

@@ -69,16 +69,16 @@ $$;
 -- read, by whom and when by the machine's clock, and which tables were found changed behind the undo log's back. Where there is no
 -- definition, it is the one with the hash that `snapshot` names, which the caller has seen here. What a table does not name is nought.
 -- No mark is lower than an earlier one, even if the undo log is empty. Nor does the time fall: where the two clocks differ much, the
--- earlier one is taken, and a run that is dated later than now was dated by a wrong clock.
+-- earlier one is taken.
 CREATE OR REPLACE FUNCTION {schema}.save_run(of_run bigint, snapshot jsonb, given_definition text, tables jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     of_source text;
     hash text := coalesce(md5(given_definition), snapshot->>'definition_hash');
-    machine_time timestamptz := to_timestamp((snapshot->>'machine_time')::float8);
-    ahead double precision := extract(epoch FROM clock_timestamp() - machine_time);
-    agree boolean := abs(ahead) < 3600;
-    now_here timestamptz := CASE WHEN agree THEN clock_timestamp() ELSE least(clock_timestamp(), machine_time) END;
+    machine_time timestamptz;
+    ahead double precision;
+    agree boolean;
+    now_here timestamptz;
 BEGIN
     SELECT source INTO of_source FROM {schema}.runs WHERE run = of_run AND outcome = 'running' AND xact = pg_current_xact_id() FOR UPDATE;
     IF NOT FOUND THEN
@@ -87,7 +87,12 @@ BEGIN
     IF {schema}.is_readable(snapshot, given_definition, tables) IS NOT TRUE THEN
         RAISE EXCEPTION 'run % says nothing that can be read', of_run;
     END IF;
-    IF agree THEN
+    machine_time := to_timestamp((snapshot->>'machine_time')::float8);
+    ahead := extract(epoch FROM clock_timestamp() - machine_time);
+    agree := abs(ahead) < 3600;
+    now_here := CASE WHEN agree THEN clock_timestamp() ELSE least(clock_timestamp(), machine_time) END;
+    -- A run that is dated later than now was dated by a wrong clock, unless that is now: no source is younger than its runs.
+    IF agree AND now_here >= (SELECT created_at FROM {schema}.sources WHERE source = of_source) THEN
         UPDATE {schema}.runs SET finished_at = now_here, started_at = least(started_at, now_here)
         WHERE source = of_source AND finished_at > now_here;
     END IF;
@@ -151,26 +156,35 @@ DECLARE
     days integer;
     oldest {schema}.runs;
     ahead double precision := (SELECT clock_ahead FROM {schema}.runs JOIN {schema}.sources ON run = last_run WHERE sources.source = of_source);
-    last_time timestamptz;
+    longest interval;
+    last interval;
+    most interval;
 BEGIN
     IF pg_has_role(session_user, current_user, 'MEMBER') THEN
         UPDATE {schema}.retention SET keep_days = wanted_days WHERE keep_days <> wanted_days;
     END IF;
     days := greatest(wanted_days, (SELECT coalesce(max(keep_days), 30) FROM {schema}.retention));
+    most := make_interval(days => greatest(8, days / 2));
     SELECT * INTO oldest FROM {schema}.runs
     WHERE source = of_source AND outcome = 'saved' AND finished_at < clock_timestamp() - make_interval(days => days)
     ORDER BY run DESC LIMIT 1;
     IF NOT FOUND OR NOT EXISTS (SELECT FROM {schema}.runs WHERE source = of_source AND run < oldest.run) THEN
         RETURN NULL;
     END IF;
-    SELECT finished_at INTO last_time FROM {schema}.runs
-    WHERE source = of_source AND outcome = 'saved' ORDER BY run DESC OFFSET 1 LIMIT 1;
     IF abs(ahead) >= 3600 THEN
         RETURN format('the server''s clock says %s, this machine''s %s', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
             to_char((clock_timestamp() - make_interval(secs => ahead)) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'));
-    ELSIF clock_timestamp() - last_time > make_interval(days => greatest(8, days / 2)) THEN
+    END IF;
+    -- Time that no run has seen pass may be a clock's fault: what lies before it is kept until the runs after it are old enough.
+    SELECT max(passed), max(passed) FILTER (WHERE is_last) INTO longest, last FROM (
+        SELECT finished_at - lag(finished_at) OVER (ORDER BY run) AS passed, run = max(run) OVER () AS is_last
+        FROM {schema}.runs WHERE source = of_source AND outcome = 'saved' AND run >= oldest.run
+    ) AS steps;
+    IF last > most THEN
         RETURN format('the clocks say %s, and the last run was at %s', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
-            to_char(last_time AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'));
+            to_char((clock_timestamp() - last) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'));
+    ELSIF longest > most THEN
+        RETURN NULL;
     END IF;
     DELETE FROM {schema}.undo_log WHERE source = of_source AND record <= (
         SELECT min(undo_mark) FROM {schema}.runs WHERE source = of_source AND outcome = 'saved' AND run >= oldest.run);

@@ -13,7 +13,8 @@ SELECT is_ours, other.run, to_char(other.started_at AT TIME ZONE 'UTC', 'YYYY-MM
             JOIN pg_catalog.pg_class ON pg_class.oid = tgrelid
             JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
             WHERE nspname = %(mirror_schema)s
-                AND tgfoid NOT IN (to_regprocedure(quote_ident(%(schema)s) || '.log_undo()'), 'unique_key_recheck()'::regprocedure)
+                AND tgfoid NOT IN (
+                    '{schema}.log_undo()'::regprocedure, '{schema}.begin_statement()'::regprocedure, 'unique_key_recheck()'::regprocedure)
         ) OR EXISTS (
             SELECT FROM pg_catalog.pg_rewrite
             JOIN pg_catalog.pg_class ON pg_class.oid = ev_class AND relkind = 'r'

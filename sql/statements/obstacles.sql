@@ -6,7 +6,8 @@ WHERE nspname = %(mirror_schema)s AND relkind = 'r' AND (
     EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = mirror.oid)
     OR EXISTS (
         SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = mirror.oid
-            AND tgfoid NOT IN (to_regprocedure(quote_ident(%(schema)s) || '.log_undo()'), 'unique_key_recheck()'::regprocedure))
+            AND tgfoid NOT IN (
+                    '{schema}.log_undo()'::regprocedure, '{schema}.begin_statement()'::regprocedure, 'unique_key_recheck()'::regprocedure))
     OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE mirror.oid IN (conrelid, confrelid) AND contype IN ('c', 'x', 'f'))
     OR EXISTS (
         SELECT FROM pg_catalog.pg_index WHERE indrelid = mirror.oid AND NOT EXISTS (

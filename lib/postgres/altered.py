@@ -47,13 +47,13 @@ class Altered:
         """Return the labels of the tables of which earlier rows cannot be read; not of those that were kept whole already."""
         labels = {plans.find(table.label, self.lost): table.label for table in plan.tables}
         found = {name: labels.get(name, name) for name in self.lost}
-        kept_whole = {label for label, (rows, misfits, _) in left.items() if rows == misfits}
+        kept_whole = {label for label, (rows, misfits, *_) in left.items() if rows == misfits}
         return {label for name, label in found.items() if name not in self.wanted or label not in kept_whole}
 
 
 def as_noted(found: dict[str, Mirror]) -> dict[str, dict]:
     """Return what a later run needs to know of the mirrors, for JSON."""
-    kept = ("columns", "key", "unique")
+    kept = ("oid", "columns", "key", "unique")
     return {name: {part: asdict(mirror)[part] for part in kept} for name, mirror in found.items() if not mirror.oddity}
 
 
@@ -164,7 +164,7 @@ def remake(target: Target, source: Source, wanted: dict[str, Mirror], present: d
                 target.run(
                     "take_over_rows", mirror=sql.Identifier(source.mirror_schema, name), columns=names(list(whole.columns))
                 )
-    mirrors.watch(target, source)
+    mirrors.watch(target, source, list(wanted))
     target.run("make_private", {"mirror_schema": source.mirror_schema})
 
 

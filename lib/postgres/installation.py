@@ -74,7 +74,6 @@ def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
     present = altered.mended(target, source, snapshot, mirrors.read(target, source)).mirrors
     plan = mirrors.plan(snapshot, present, source)
     mirrors.mend(target, plan, source, present)
-    mirrors.watch(target, source)
     target.run("make_private", {"mirror_schema": source.mirror_schema})
     target.run("let_write", {"mirror_schema": source.mirror_schema, "writer": writer_name(target)})
     return _described(before, mirrors.read(target, source), plan)

@@ -46,6 +46,7 @@ def _mirror_for(snapshot: Snapshot, table: Table, mirrors: dict[str, Mirror], fo
         )
         return None
     found.ddl += mended.ddl
+    found.mended |= {mirror_name(table.name)} if mended.ddl else set()
     found.warnings += mended.warnings
     return mirror
 
@@ -140,17 +141,17 @@ def _is_unique(unique: tuple[str, ...], table: Table, columns: dict) -> bool:
 
 
 def mend(target: Target, planned: Plan, source: Source, present: dict[str, Mirror]) -> dict[str, Mirror]:
-    """Run the plan's DDL, close again what it opened, let the undo log see all changes; return the mirrors as they are now."""
+    """Run the plan's DDL, close what it made, let the undo log see all changes; return the mirrors as they are now."""
+    made = [table.mirror for table in planned.tables if table.label in planned.mended]
     if planned.ddl:
         target.rows("\n".join(planned.ddl))
-        watch(target, source)
         target.run("make_private", {"mirror_schema": source.mirror_schema})
-        return read(target, source)
-    if source.may_alter and not all(mirror.is_watched for mirror in present.values()):
-        watch(target, source)
-    return present
+    if source.may_alter:
+        watch(target, source, [*made, *(name for name, mirror in present.items() if not mirror.is_watched)])
+    return read(target, source) if planned.ddl else present
 
 
-def watch(target: Target, source: Source) -> None:
-    """Let the undo log see every change of the source's mirrors."""
-    target.run("watch_mirrors", {"source": source.name, "mirror_schema": source.mirror_schema})
+def watch(target: Target, source: Source, names: list[str]) -> None:
+    """Let the undo log see every change of these mirrors."""
+    if names:
+        target.run("watch_mirrors", {"source": source.name, "mirror_schema": source.mirror_schema, "names": names})

@@ -3,7 +3,8 @@
 import pytest
 
 from lib.errors import Problem
-from lib.postgres import embedded
+from lib.postgres import embedded, installation
+from lib.postgres.connection import Target
 from tests import compare
 from tests.deployment import Deployment
 from tests.supabase import SUPABASE_LIKE, as_admin, make_database
@@ -26,6 +27,8 @@ def deployment(tmp_path, database):
     made = Deployment(tmp_path / "many", database)
     made.script(many(TABLES))
     made.set_up()
+    with Target(made.settings.targets[0], "backup") as target:
+        installation.create_writer(target, made.settings)
     made.back_up()
     made.back_up()
     return made

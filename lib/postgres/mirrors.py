@@ -6,7 +6,7 @@ from lib import plan as plans
 from lib.plan import MOST_COLUMNS, MOST_KEY_COLUMNS, Mirror, Plan, Source
 from lib.postgres import ddl
 from lib.postgres.connection import Target
-from lib.postgres.names import mirror_name
+from lib.postgres.names import mirror_name, writer_name
 from lib.sqlite import types
 from lib.sqlite.schema import Table
 from lib.sqlite.snapshot import Snapshot
@@ -141,14 +141,22 @@ def _is_unique(unique: tuple[str, ...], table: Table, columns: dict) -> bool:
 
 
 def mend(target: Target, planned: Plan, source: Source, present: dict[str, Mirror]) -> dict[str, Mirror]:
-    """Run the plan's DDL, close what it made, let the undo log see all changes; return the mirrors as they are now."""
-    made = [table.mirror for table in planned.tables if table.label in planned.mended]
+    """Run the plan's DDL, let the undo log see all changes; return the mirrors as they are now."""
+    unwatched = [name for name, mirror in present.items() if not mirror.is_watched]
     if planned.ddl:
         target.rows("\n".join(planned.ddl))
-        target.run("make_private", {"mirror_schema": source.mirror_schema})
+        secure(target, source, unwatched + [table.mirror for table in planned.tables if table.label in planned.mended])
+        return read(target, source)
     if source.may_alter:
-        watch(target, source, [*made, *(name for name, mirror in present.items() if not mirror.is_watched)])
-    return read(target, source) if planned.ddl else present
+        watch(target, source, unwatched)
+    return present
+
+
+def secure(target: Target, source: Source, made: list[str]) -> None:
+    """Do for mirrors that were made what setup does: close them, let the undo log see them and the writer role write."""
+    watch(target, source, made)
+    target.run("make_private", {"mirror_schema": source.mirror_schema})
+    target.run("let_write", {"mirror_schema": source.mirror_schema, "writer": writer_name(target.schema)})
 
 
 def watch(target: Target, source: Source, names: list[str]) -> None:

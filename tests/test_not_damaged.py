@@ -90,6 +90,53 @@ def test_a_newer_sqlite_that_checked_the_same_bytes_before_changes_nothing(saved
     assert "restore it" not in said
 
 
+@pytest.mark.parametrize(
+    "made", ["CREATE TABLE nXX (a)", "CREATE TABLE n (a, bXX)", "CREATE TABLE nXX (bXX PRIMARY KEY) WITHOUT ROWID"]
+)
+def test_a_table_whose_name_is_no_text_is_refused_plainly(saved_bot, made):
+    restored = saved_bot.folder / "out"
+    saved_bot.sqlite(saved_bot.premium, made)
+    hostile.spoil(saved_bot.premium)
+    before = saved_bot.premium.read_bytes()
+    for script, *flags in (
+        ("backup.py", "premium_system"),
+        ("backup.py", "--dry-run"),
+        ("backup.py", "--verify"),
+        ("setup_supabase.py",),
+        ("restore.py", "--table", "refunds", "--yes"),
+        ("restore.py", "--table", "refunds", "--at", "1", "--yes"),
+        ("restore.py", "--dry-run"),
+    ):
+        done = saved_bot.run(script, *flags).expect(1)
+        said = done.stderr + done.stdout
+        assert "premium_system.db: a " in said
+        assert r" has a name that is not UTF-8: " in said
+        assert r"\udcff\udcfe" in said
+        assert "let the program that made it give it another one" in said
+        assert "restore it" not in said
+    assert saved_bot.premium.read_bytes() == before
+    for flags in (["--drill"], ["--yes", "--to", str(restored)], ["--yes"]):
+        saved_bot.run("restore.py", *flags).expect(0)
+    assert compare.differences(saved_bot.premium, restored / "premium_system.db") == []
+
+
+def test_a_name_that_is_no_text_can_be_asked_for(saved_bot):
+    said = saved_bot.run("restore.py", "--table", "n\udcff", "--yes").expect(1).stderr
+    assert r"n\udcff" in said
+
+
+def test_a_damaged_index_whose_name_is_no_text_is_damage(tmp_path):
+    path = tmp_path / "source.db"
+    hostile.names_that_are_no_text(path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.executescript(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = CAST(replace(CAST(sql AS BLOB), CAST('(a)' AS BLOB),"
+            " CAST('(a COLLATE NOCASE DESC)' AS BLOB)) AS TEXT) WHERE sql LIKE 'CREATE INDEX i%'; "
+        )
+    with pytest.raises(SourceError, match="malformed"):
+        doubts(path)
+
+
 DAMAGED = {
     "an impossible root page": "UPDATE sqlite_master SET rootpage = 99999 WHERE name = 'refunds'",
     "no SQL at all": "UPDATE sqlite_master SET sql = 'nothing that SQL knows' WHERE name = 'refunds'",

@@ -72,6 +72,7 @@ def of_file(path: Path) -> None:
 def _check(connection: sqlite3.Connection, check: str) -> list[str]:
     """Raise DatabaseError for damage, TooOld where this SQLite does not understand the file; return what may be wrong."""
     missing = stand_in(connection)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")  # it may name what has no text for a name
     connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
     # with a stand-in for a collation or a function, the indexes cannot be judged
     pragma = CHECKS["quick" if missing else check]

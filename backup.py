@@ -127,12 +127,13 @@ def back_up_source(target, settings, name, ahead, options, report):
             refuse_unless_accepted(name, openings, ours, last, options)
             edits = runs.hand_edits(target, name)
             plan, now, changed, unseen, is_compared = bring(target, source, snapshot, run, last, edits, settings, options, report)
-            warnings += snapshot.copy.finish_check()
+            doubts = snapshot.copy.finish_check()
+            warnings += [doubt for doubt in doubts if doubt not in previous.note.get("doubts", [])]  # what stays is said once
             runs.refuse_outrun(snapshot, name)
             about = ours.as_told | {"compared_all": is_compared, "lost": sorted(unseen.changed)}
             warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about, last["definition_hash"])
         noted = last_run.noted(run, snapshot, plan, now | changed.left_aside(source), is_compared, last)
-        kept = snapshot.keep_as(previous.place, **ours.as_told, **noted)
+        kept = snapshot.keep_as(previous.place, doubts=doubts, **ours.as_told, **noted)
     exposed = [security.as_sentence(openings)] if openings else []
     exposed += origin.other_machine(name, ours, last)
     by_hand = [runs.as_sentence(name, *edit) for edit in edits]

@@ -242,6 +242,30 @@ def test_an_index_of_the_bots_own_function_is_a_warning(tmp_path, database):
     assert "let it run  REINDEX" in told[0]
 
 
+def test_what_may_be_wrong_is_said_when_it_is_new(tmp_path, database):
+    """A warning in each run would teach people to ignore warnings."""
+    deployment = Deployment(tmp_path, database)
+    hostile.build("the bot's functions of SQLite's names", deployment.path)
+    deployment.set_up()
+
+    def said():
+        deployment.back_up()
+        return [text for text in deployment.warnings if "is not as SQLite's own functions would make it" in text]
+
+    assert said()
+    assert said() == []
+    deployment.script("CREATE TABLE more (id INTEGER PRIMARY KEY)")
+    assert said() == []
+    deployment.script("CREATE TABLE w (v); CREATE INDEX later ON w (lower(v)); INSERT INTO w VALUES ('A')")
+    with contextlib.closing(sqlite3.connect(deployment.path, isolation_level=None)) as database:
+        database.create_function("lower", 1, lambda text: text, deterministic=True)
+        database.execute("INSERT INTO w VALUES ('B')")
+    (new,) = said()
+    assert "the index later" in new
+    deployment.kept.unlink()
+    assert len(said()) > 1
+
+
 def test_a_damaged_index_that_no_function_computes_is_damage(tmp_path):
     path = tmp_path / "source.db"
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
@@ -263,6 +287,8 @@ def test_a_search_index_that_disagrees_is_a_warning(saved_bot):
     told = saved_bot.backup()["warnings"]
     said = "premium_system.db: the virtual table words does not agree with its rows, which are backed up as they are ("
     assert [text for text in told if text.startswith(said)]
+    saved_bot.sqlite(saved_bot.premium, "CREATE TABLE more (a)")
+    assert [text for text in saved_bot.backup()["warnings"] if text.startswith(said)] == []
     saved_bot.assert_restorable()
 
 

@@ -14,6 +14,7 @@ NOTED = {
     **dict.fromkeys(("hash", "check", "journal_mode", "belongs_to", "origin", "machine", "path"), str),
     **dict.fromkeys(("run", "rows"), int),
     **dict.fromkeys(("tables", "mirrors"), dict),
+    "doubts": list,
     "compared_at": (int, float),
 }
 LEFT_IN_A_TABLE = [int, int, int, str]

@@ -277,6 +277,31 @@ def test_a_damaged_index_that_no_function_computes_is_damage(tmp_path):
         doubts(path)
 
 
+STANDS_IN = {
+    "a collation": "CREATE TABLE s (k TEXT COLLATE the_bots PRIMARY KEY); INSERT INTO s VALUES ('b'), ('A')",
+    "a function": "CREATE TABLE s (v); CREATE INDEX f ON s (the_bots(v)); INSERT INTO s VALUES ('b'), ('A')",
+}
+
+
+@pytest.mark.parametrize("what", STANDS_IN)
+@pytest.mark.parametrize("is_damaged", [True, False])
+def test_beside_what_only_the_bot_knows_the_indexes_of_the_other_tables_are_checked(tmp_path, what, is_damaged):
+    path = tmp_path / "source.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.create_collation("the_bots", lambda left, right: (left.lower() > right.lower()) - (left.lower() < right.lower()))
+        database.create_function("the_bots", 1, lambda text: text.lower(), deterministic=True)
+        database.executescript(f"{STANDS_IN[what]}; CREATE TABLE t (a); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1), (2);")
+        if is_damaged:
+            database.executescript(
+                "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = 'CREATE INDEX i ON t (-a)' WHERE name = 'i'"
+            )
+    if is_damaged:
+        with pytest.raises(SourceError, match=r"malformed \(integrity_check: .*missing from index i"):
+            doubts(path)
+    else:
+        assert doubts(path) == []
+
+
 @pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 44), reason="this SQLite's check asks no virtual tables")
 def test_a_search_index_that_disagrees_is_a_warning(saved_bot):
     saved_bot.sqlite(

@@ -7,7 +7,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outsider text;
     outsiders text := 'PUBLIC';
-    closed_to oid[] := ARRAY[0] || ARRAY(
+    closed_to oid[] := ARRAY[0::oid] || ARRAY(
         SELECT oid FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role', 'authenticator'));
     open_table text;
 BEGIN

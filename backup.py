@@ -127,12 +127,13 @@ def back_up_source(target, settings, name, ahead, options, report):
             refuse_unless_accepted(name, openings, ours, last, options)
             edits = runs.hand_edits(target, name)
             plan, now, changed, unseen, is_compared = bring(target, source, snapshot, run, last, edits, settings, options, report)
-            warnings += snapshot.copy.finish_check()
+            doubts = snapshot.copy.finish_check()
+            warnings += [doubt for doubt in doubts if doubt not in previous.note.get("doubts", [])]  # what stays is said once
             runs.refuse_outrun(snapshot, name)
             about = ours.as_told | {"compared_all": is_compared, "lost": sorted(unseen.changed)}
-            warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about)
+            warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about, last["definition_hash"])
         noted = last_run.noted(run, snapshot, plan, now | changed.left_aside(source), is_compared, last)
-        kept = snapshot.keep_as(previous.place, **ours.as_told, **noted)
+        kept = snapshot.keep_as(previous.place, doubts=doubts, **ours.as_told, **noted)
     exposed = [security.as_sentence(openings)] if openings else []
     exposed += origin.other_machine(name, ours, last)
     by_hand = [runs.as_sentence(name, *edit) for edit in edits]
@@ -147,7 +148,7 @@ def bring(target, source, snapshot, run, last, edits, settings, options, report)
     Return the plan, the mirrors as they are now, what had been altered, what was unseen, and whether every row was compared.
     """
     note, edited, present = snapshot.copy.previous.note, {mirror for mirror, *_ in edits}, mirrors.read(target, source)
-    changed = altered.mended(target, source, snapshot, present, last_run.shapes(last, note))
+    changed = altered.mended(target, source, snapshot, present, last_run.noted_mirrors(last, note))
     plan = mirrors.plan(snapshot, changed.mirrors, source)
     before = {} if options.accept_shrink else runs.apply_brake(target, source, snapshot, plan, settings.max_shrink)
     now = mirrors.mend(target, plan, source, changed.mirrors)
@@ -155,7 +156,7 @@ def bring(target, source, snapshot, run, last, edits, settings, options, report)
     rows = functools.partial(bring_rows, target, source, snapshot, plan, run, last)
     unseen = look(changed)
     try:
-        is_compared = rows(unseen, options.full or edits or plan.ddl or unseen.suspects, report)
+        is_compared = rows(unseen, options.full or edits or unseen.suspects, report)
     except Problem as problem:
         now = altered.clear(target, source, plan, changed, now, problem)
         unseen = unseen.also(look(changed))

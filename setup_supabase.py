@@ -31,6 +31,7 @@ from backup import flags as backup_flags
 from lib import checks, cli, config, log, origin
 from lib.errors import SettingsError
 from lib.postgres import analytics, ddl, installation
+from lib.postgres.names import writer_name
 from lib.sqlite import previous
 from lib.sqlite import snapshot as snapshots
 
@@ -94,10 +95,10 @@ def create_writer(found, target, settings) -> None:
     """Make the role for everyday use, and show its password this once."""
     with found.step("Writer role") as tell, target.transaction():
         password = installation.create_writer(target, settings)
-        tell(f"{installation.writer_name(target)} can back up and restore, and cannot remove history")
+        tell(f"{writer_name(target.schema)} can back up and restore, and cannot remove history")
     if found.failures:
         return
-    user = ".".join([installation.writer_name(target), *target.settings.user.split(".")[1:]])
+    user = ".".join([writer_name(target.schema), *target.settings.user.split(".")[1:]])
     found.console.say(
         f"     Put this user and password into SUPABASE_DB_URL in .env; they are not shown again:\n     {user}:{password}"
     )

@@ -92,9 +92,12 @@ class Mirror:
 
 @dataclass
 class Plan:
+    """`ddl` mends the mirrors of the tables with the labels `mended`."""
+
     tables: list[TablePlan] = field(default_factory=list)
     ddl: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    mended: set[str] = field(default_factory=set)
 
     def as_json(self) -> list[dict]:
         return [asdict(table) for table in self.tables]

@@ -16,6 +16,11 @@ def name(text: str) -> str:
     return printable(text.replace("\n", "\\n"))
 
 
+def is_no_text(text: str) -> bool:
+    """Whether it has bytes that are not UTF-8, as surrogate escapes."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def record(text: str) -> str:
     """Return text of which only the first line begins like a line of the log."""
     return printable(text).replace("\n", "\n    ")

@@ -67,7 +67,8 @@ class Deployment:
         report = back_up_all(self.settings, self.settings.sources, options, trial.silent())
         if report.failures:
             raise report.failures[0]
-        self.run = report.runs[0].run
+        self.warnings = report.warnings
+        self.run, self.bytes_sent, self.round_trips = report.runs[0].run, report.runs[0].bytes_sent, report.runs[0].round_trips
         self.tables = {table.table: table for table in report.runs[0].tables}
         counts = {name: (table.inserted, table.updated, table.deleted) for name, table in self.tables.items()}
         return {name: found for name, found in counts.items() if any(found)}

@@ -307,6 +307,22 @@ def broken_text_in_the_schema(path: Path) -> None:
         )
 
 
+def names_that_are_no_text(path: Path) -> None:
+    """As a program in another language may give them; only those of tables and columns must be said in SQL."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.executescript(
+            """CREATE TABLE t (id INTEGER PRIMARY KEY, a, b UNIQUE); INSERT INTO t VALUES (1, 2, 3), (4, 5, 6);
+            CREATE INDEX iXX ON t (a); CREATE UNIQUE INDEX uXX ON t (b, a); CREATE VIEW vXX AS SELECT a FROM t;
+            CREATE TRIGGER rXX AFTER INSERT ON t BEGIN SELECT 1; END; CREATE INDEX f ON t (abs(a));"""
+        )
+    spoil(path)
+
+
+def spoil(path: Path) -> None:
+    """Make a byte that is not UTF-8 of each X."""
+    path.write_bytes(path.read_bytes().replace(b"XX", b"\xff\xfe"))
+
+
 BUILT = {
     "doubles": doubles,
     "large values": large_values,
@@ -320,6 +336,7 @@ BUILT = {
     "the bot's functions of SQLite's names": own_functions_of_sqlites_names,
     "a tokenizer that only the bot knows": own_tokenizer,
     "broken text in the schema": broken_text_in_the_schema,
+    "names that are no text": names_that_are_no_text,
 }
 
 if sqlite3.sqlite_version_info < (3, 37):

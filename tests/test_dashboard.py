@@ -30,6 +30,14 @@ OTHERS = f"CREATE TABLE public.o (id bigint PRIMARY KEY); INSERT INTO public.o S
 VIEW = "ALTER TABLE backup_source.t RENAME TO t_old; CREATE VIEW backup_source.t AS SELECT * FROM backup_source.t_old"
 
 
+UNIQUE = f"""SELECT array_agg(attname ORDER BY attname), condeferrable FROM pg_constraint
+    JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+    WHERE conrelid = '{M}'::regclass AND contype = 'u' GROUP BY conname, condeferrable ORDER BY 1"""
+FULL_DISK = (
+    "CREATE FUNCTION public.f(n bigint) RETURNS bigint LANGUAGE plpgsql AS $$BEGIN RAISE 'full' USING ERRCODE = '53100'; END$$"
+)
+
+
 def to(column, kind, using=""):
     return f"ALTER TABLE {M} ALTER COLUMN {column} TYPE {kind} {using}"
 
@@ -182,6 +190,7 @@ def back_up(deployment, full=False):
     report = back_up_all(deployment.settings, deployment.settings.sources, options, trial.silent())
     assert [problem.text for problem in report.failures] == []
     deployment.run = report.runs[0].run
+    deployment.tables = {table.table: table for table in report.runs[0].tables}
     changed = [table.table for table in report.runs[0].tables if table.inserted or table.updated or table.deleted]
     return changed, "\n".join(report.warnings)
 
@@ -194,6 +203,13 @@ def edit(deployment, statements):
         if "ICU is not supported" not in problem.what:
             raise
         pytest.skip(problem.what)
+
+
+def as_writer(deployment):
+    """Make the writer role, and return the target as it sees it."""
+    with Target(deployment.settings.targets[0], "backup") as target:
+        password = installation.create_writer(target, deployment.settings)
+    return dataclasses.replace(deployment.settings.targets[0], user="backup_writer", password=password)
 
 
 def listed(deployment):
@@ -316,12 +332,53 @@ def test_a_column_that_the_source_has_dropped_is_history_too(lived, edit):
     assert back_up(lived, full=True) == ([], "")
 
 
+@pytest.mark.parametrize("how", ["bigint to numeric", "key dropped", "a view in its place", "table dropped", "CHECK"])
+def test_the_writer_may_write_what_a_run_of_the_owner_has_made(lived, how):
+    owner, writer = lived.settings.targets[0], as_writer(lived)
+    edit(lived, ALL[how])
+    lived.script(f"{CHANGE}; CREATE TABLE more (id INTEGER PRIMARY KEY); INSERT INTO more VALUES (1)")
+    back_up(lived)
+    lived.settings.targets[0] = writer
+    lived.script("UPDATE t SET n = 8 WHERE id = 1; INSERT INTO more VALUES (2)")
+    assert back_up(lived) == (["t", "more"], "")
+    assert not any(table.misfits for table in lived.tables.values())
+    assert back_up(lived, full=True) == ([], "")
+    lived.settings.targets[0] = owner
+    assert lived.rows("SELECT backup.openings(ARRAY['backup', 'backup_source'])") == []
+
+
+@pytest.mark.parametrize("has_note", [True, False])
+@pytest.mark.parametrize("edit", ["ALTER {} name TYPE varchar(40)", "ALTER {} n TYPE numeric", "RENAME n TO m", None])
+def test_a_mirror_that_is_made_anew_keeps_its_unique_constraints(lived, has_note, edit):
+    lived.script("CREATE UNIQUE INDEX u ON t (n, name)")
+    lived.rows(
+        f"ALTER TABLE {M} ADD UNIQUE (n, name) DEFERRABLE INITIALLY DEFERRED, ADD UNIQUE (name) DEFERRABLE INITIALLY DEFERRED"
+    )
+    back_up(lived)
+    before = lived.rows(UNIQUE)
+    assert len(before) == 2
+    if not has_note:
+        for place in lived.kept.parent.glob("source*"):
+            place.unlink()
+    lived.rows(f"ALTER TABLE {M} {edit.format('COLUMN')}" if edit else f"DROP TABLE {M}")
+    assert "It was made anew" in back_up(lived)[1]
+    assert lived.rows(UNIQUE) == before
+
+
+def test_what_passes_is_no_reason_to_lose_the_rows_of_a_mirror(lived):
+    lived.rows(f"{FULL_DISK}; {VIEW.replace('SELECT *', 'SELECT id, public.f(n) AS n, name, f, b, yes')}")
+    before = lived.run
+    with pytest.raises(Problem, match=r"says: full \(53100\)"):
+        lived.back_up()
+    lived.rows("CREATE OR REPLACE FUNCTION public.f(n bigint) RETURNS bigint LANGUAGE sql AS 'SELECT n'")
+    back_up(lived)
+    assert listed(lived)[before]["lost"] == []
+    assert_mended(lived, before)
+
+
 @pytest.mark.parametrize("how", ["bigint to numeric", "bigint to text", "key dropped", "a view in its place", "column renamed"])
 def test_a_writer_keeps_the_rows_whole_until_the_owner_has_mended_it(lived, how, server):
-    with Target(lived.settings.targets[0], "backup") as target:
-        password = installation.create_writer(target, lived.settings)
-    owner = lived.settings.targets[0]
-    lived.settings.targets[0] = dataclasses.replace(owner, user="backup_writer", password=password)
+    owner, lived.settings.targets[0] = lived.settings.targets[0], as_writer(lived)
     back_up(lived)
     keep(lived)
     before = lived.run

@@ -90,6 +90,53 @@ def test_a_newer_sqlite_that_checked_the_same_bytes_before_changes_nothing(saved
     assert "restore it" not in said
 
 
+@pytest.mark.parametrize(
+    "made", ["CREATE TABLE nXX (a)", "CREATE TABLE n (a, bXX)", "CREATE TABLE nXX (bXX PRIMARY KEY) WITHOUT ROWID"]
+)
+def test_a_table_whose_name_is_no_text_is_refused_plainly(saved_bot, made):
+    restored = saved_bot.folder / "out"
+    saved_bot.sqlite(saved_bot.premium, made)
+    hostile.spoil(saved_bot.premium)
+    before = saved_bot.premium.read_bytes()
+    for script, *flags in (
+        ("backup.py", "premium_system"),
+        ("backup.py", "--dry-run"),
+        ("backup.py", "--verify"),
+        ("setup_supabase.py",),
+        ("restore.py", "--table", "refunds", "--yes"),
+        ("restore.py", "--table", "refunds", "--at", "1", "--yes"),
+        ("restore.py", "--dry-run"),
+    ):
+        done = saved_bot.run(script, *flags).expect(1)
+        said = done.stderr + done.stdout
+        assert "premium_system.db: a " in said
+        assert r" has a name that is not UTF-8: " in said
+        assert r"\udcff\udcfe" in said
+        assert "let the program that made it give it another one" in said
+        assert "restore it" not in said
+    assert saved_bot.premium.read_bytes() == before
+    for flags in (["--drill"], ["--yes", "--to", str(restored)], ["--yes"]):
+        saved_bot.run("restore.py", *flags).expect(0)
+    assert compare.differences(saved_bot.premium, restored / "premium_system.db") == []
+
+
+def test_a_name_that_is_no_text_can_be_asked_for(saved_bot):
+    said = saved_bot.run("restore.py", "--table", "n\udcff", "--yes").expect(1).stderr
+    assert r"n\udcff" in said
+
+
+def test_a_damaged_index_whose_name_is_no_text_is_damage(tmp_path):
+    path = tmp_path / "source.db"
+    hostile.names_that_are_no_text(path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.executescript(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = CAST(replace(CAST(sql AS BLOB), CAST('(a)' AS BLOB),"
+            " CAST('(a COLLATE NOCASE DESC)' AS BLOB)) AS TEXT) WHERE sql LIKE 'CREATE INDEX i%'; "
+        )
+    with pytest.raises(SourceError, match="malformed"):
+        doubts(path)
+
+
 DAMAGED = {
     "an impossible root page": "UPDATE sqlite_master SET rootpage = 99999 WHERE name = 'refunds'",
     "no SQL at all": "UPDATE sqlite_master SET sql = 'nothing that SQL knows' WHERE name = 'refunds'",
@@ -195,6 +242,30 @@ def test_an_index_of_the_bots_own_function_is_a_warning(tmp_path, database):
     assert "let it run  REINDEX" in told[0]
 
 
+def test_what_may_be_wrong_is_said_when_it_is_new(tmp_path, database):
+    """A warning in each run would teach people to ignore warnings."""
+    deployment = Deployment(tmp_path, database)
+    hostile.build("the bot's functions of SQLite's names", deployment.path)
+    deployment.set_up()
+
+    def said():
+        deployment.back_up()
+        return [text for text in deployment.warnings if "is not as SQLite's own functions would make it" in text]
+
+    assert said()
+    assert said() == []
+    deployment.script("CREATE TABLE more (id INTEGER PRIMARY KEY)")
+    assert said() == []
+    deployment.script("CREATE TABLE w (v); CREATE INDEX later ON w (lower(v)); INSERT INTO w VALUES ('A')")
+    with contextlib.closing(sqlite3.connect(deployment.path, isolation_level=None)) as database:
+        database.create_function("lower", 1, lambda text: text, deterministic=True)
+        database.execute("INSERT INTO w VALUES ('B')")
+    (new,) = said()
+    assert "the index later" in new
+    deployment.kept.unlink()
+    assert len(said()) > 1
+
+
 def test_a_damaged_index_that_no_function_computes_is_damage(tmp_path):
     path = tmp_path / "source.db"
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
@@ -204,6 +275,31 @@ def test_a_damaged_index_that_no_function_computes_is_damage(tmp_path):
         )
     with pytest.raises(SourceError, match=r"malformed .*missing from index i"):
         doubts(path)
+
+
+STANDS_IN = {
+    "a collation": "CREATE TABLE s (k TEXT COLLATE the_bots PRIMARY KEY); INSERT INTO s VALUES ('b'), ('A')",
+    "a function": "CREATE TABLE s (v); CREATE INDEX f ON s (the_bots(v)); INSERT INTO s VALUES ('b'), ('A')",
+}
+
+
+@pytest.mark.parametrize("what", STANDS_IN)
+@pytest.mark.parametrize("is_damaged", [True, False])
+def test_beside_what_only_the_bot_knows_the_indexes_of_the_other_tables_are_checked(tmp_path, what, is_damaged):
+    path = tmp_path / "source.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.create_collation("the_bots", lambda left, right: (left.lower() > right.lower()) - (left.lower() < right.lower()))
+        database.create_function("the_bots", 1, lambda text: text.lower(), deterministic=True)
+        database.executescript(f"{STANDS_IN[what]}; CREATE TABLE t (a); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1), (2);")
+        if is_damaged:
+            database.executescript(
+                "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = 'CREATE INDEX i ON t (-a)' WHERE name = 'i'"
+            )
+    if is_damaged:
+        with pytest.raises(SourceError, match=r"malformed \(integrity_check: .*missing from index i"):
+            doubts(path)
+    else:
+        assert doubts(path) == []
 
 
 @pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 44), reason="this SQLite's check asks no virtual tables")
@@ -216,6 +312,8 @@ def test_a_search_index_that_disagrees_is_a_warning(saved_bot):
     told = saved_bot.backup()["warnings"]
     said = "premium_system.db: the virtual table words does not agree with its rows, which are backed up as they are ("
     assert [text for text in told if text.startswith(said)]
+    saved_bot.sqlite(saved_bot.premium, "CREATE TABLE more (a)")
+    assert [text for text in saved_bot.backup()["warnings"] if text.startswith(said)] == []
     saved_bot.assert_restorable()
 
 

@@ -9,6 +9,7 @@ import pytest
 from lib import rebuild
 from lib.errors import Problem
 from lib.sqlite import one_table
+from lib.sqlite.schema import Unsayable
 from tests import compare
 from tests.deployment import Deployment
 
@@ -145,14 +146,14 @@ def test_a_trigger_that_is_not_utf_8_stays_byte_for_byte(put_back):
     assert put_back.rows("SELECT hex(name) FROM sqlite_master WHERE type = 'trigger'") == [("61FF",)]
 
 
-def test_names_and_values_that_are_not_utf_8_are_said_and_kept(put_back):
+def test_a_column_whose_name_is_not_utf_8_is_said(put_back):
     bad = "CREATE TABLE t (id INTEGER PRIMARY KEY, wQQ);"
     spoil = (
         "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = CAST(replace(sql, 'QQ', x'fe') AS TEXT) WHERE name = 't';"
     )
     value = "INSERT INTO t (id) VALUES (CAST(1 AS INTEGER));"
-    brought = put_back(bad + value + spoil, T + OTHER)
-    assert brought.warnings[0] == r"t.w\udcfe is not brought back, because the present table does not store it."
+    with pytest.raises(Unsayable, match=r"a column of t has a name that is not UTF-8: w\\udcfe"):
+        put_back(bad + value + spoil, T + OTHER)
 
 
 def test_counters_only_grow(put_back):

@@ -47,27 +47,33 @@ class Altered:
         """Return the labels of the tables of which earlier rows cannot be read; not of those that were kept whole already."""
         labels = {plans.find(table.label, self.lost): table.label for table in plan.tables}
         found = {name: labels.get(name, name) for name in self.lost}
-        kept_whole = {label for label, (rows, misfits, _) in left.items() if rows == misfits}
+        kept_whole = {label for label, (rows, misfits, *_) in left.items() if rows == misfits}
         return {label for name, label in found.items() if name not in self.wanted or label not in kept_whole}
 
 
 def as_noted(found: dict[str, Mirror]) -> dict[str, dict]:
     """Return what a later run needs to know of the mirrors, for JSON."""
-    kept = ("columns", "key", "unique")
+    kept = ("oid", "columns", "key", "unique")
     return {name: {part: asdict(mirror)[part] for part in kept} for name, mirror in found.items() if not mirror.oddity}
 
 
-def as_left(target: Target, source: Source, noted: dict[str, dict] | None) -> dict[str, Mirror]:
+def as_left(target: Target, source: Source, snapshot: Snapshot, noted: dict[str, dict] | None) -> dict[str, Mirror]:
     """Return the mirrors as the last run left them: as noted on this machine, or as far as its stored plan tells."""
     if noted is None:
-        return {table.mirror: _planned(table) for table in saved.last_plan(target, source.name) if table.mirror}
+        promised = {table.name: table.unique for table in snapshot.schema.tables}
+        found = [table for table in saved.last_plan(target, source.name) if table.mirror]
+        return {table.mirror: _planned(table, promised.get(table.name, ())) for table in found}
     unique = {name: {key: tuple(columns) for key, columns in found["unique"].items()} for name, found in noted.items()}
     return {name: Mirror(name, found["columns"], tuple(found["key"]), unique[name]) for name, found in noted.items()}
 
 
-def _planned(table: plans.TablePlan) -> Mirror:
+def _planned(table: plans.TablePlan, promised: tuple[tuple[str, ...], ...]) -> Mirror:
+    """Return a mirror with the unique constraints that the source promises and of whose columns the plan knows an index."""
     columns = {column.mirror_name: {"type": column.mirror_type, "not_null": column.not_null} for column in table.columns}
-    return Mirror(table.mirror, columns, tuple(table.key_names), {})
+    indexed = {column.name: column.mirror_name for column in table.columns if column.is_indexed}
+    unique = {tuple(indexed[name] for name in names) for names in promised if set(names) <= indexed.keys()}
+    key = tuple(table.key_names)
+    return Mirror(table.mirror, columns, key, {str(names): names for names in sorted(unique) if set(names) != set(key)})
 
 
 def found(snapshot: Snapshot, present: dict[str, Mirror], left: dict[str, Mirror]) -> Altered:
@@ -112,7 +118,7 @@ def mended(
     target: Target, source: Source, snapshot: Snapshot, present: dict[str, Mirror], noted: dict[str, dict] | None = None
 ) -> Altered:
     """Make the altered mirrors anew where this user may, else leave them aside."""
-    altered = found(snapshot, present, as_left(target, source, noted))
+    altered = found(snapshot, present, as_left(target, source, snapshot, noted))
     altered.mirrors = present
     if altered.wanted and source.may_alter:
         remake(target, source, altered.wanted, present)
@@ -164,8 +170,7 @@ def remake(target: Target, source: Source, wanted: dict[str, Mirror], present: d
                 target.run(
                     "take_over_rows", mirror=sql.Identifier(source.mirror_schema, name), columns=names(list(whole.columns))
                 )
-    mirrors.watch(target, source)
-    target.run("make_private", {"mirror_schema": source.mirror_schema})
+    mirrors.secure(target, source, list(wanted))
 
 
 def _set_aside(source: Source, wanted: Mirror, now: Mirror) -> sql.Composed:

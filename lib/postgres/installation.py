@@ -13,7 +13,7 @@ from lib.origin import Origin
 from lib.plan import Plan, Source
 from lib.postgres import altered, mirrors, release
 from lib.postgres.connection import Target
-from lib.postgres.names import mirror_name
+from lib.postgres.names import mirror_name, writer_name
 from lib.postgres.statements import SQL, from_file, setup_files
 from lib.reporting.words import plural
 from lib.sqlite.snapshot import Snapshot
@@ -44,6 +44,7 @@ def install(target: Target) -> None:
     parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
     for path in setup_files():
         target.rows(from_file(path, **parts))
+    target.run("let_keep_books", {"writer": writer_name(target.schema)})
     claim(target, target.schema, release.comment(target.schema))
 
 
@@ -73,23 +74,17 @@ def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
         target.rows(hand_written(name).read_text(encoding="utf-8"))
     present = altered.mended(target, source, snapshot, mirrors.read(target, source)).mirrors
     plan = mirrors.plan(snapshot, present, source)
-    mirrors.mend(target, plan, source, present)
-    mirrors.watch(target, source)
-    target.run("make_private", {"mirror_schema": source.mirror_schema})
-    target.run("let_write", {"mirror_schema": source.mirror_schema, "writer": writer_name(target)})
+    mirrors.secure(target, source, list(mirrors.mend(target, plan, source, present)))
     return _described(before, mirrors.read(target, source), plan)
-
-
-def writer_name(target: Target) -> str:
-    return f"{target.schema}_writer"
 
 
 def create_writer(target: Target, settings: Settings) -> str:
     """Create the role that can back up but cannot remove history, or give it a new password, and return that."""
-    password, writer = secrets.token_urlsafe(24), writer_name(target)
+    password, writer = secrets.token_urlsafe(24), writer_name(target.schema)
     # Only its SCRAM verifier travels: Supabase's log keeps every DDL statement.
     verifier = sql.Literal(encrypt_password(password, writer, target.connection, "scram-sha-256"))
     target.run("create_writer", role_name=sql.Literal(writer), writer=sql.Identifier(writer), password=verifier)
+    target.run("let_keep_books", {"writer": writer})
     for schema in mirror_schemas(settings):
         target.run("let_write", {"mirror_schema": schema, "writer": writer})
     return password

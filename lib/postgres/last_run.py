@@ -5,9 +5,10 @@ password, and is only compared with it.
 """
 
 import hashlib
+import json
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from psycopg2 import sql
 
@@ -27,17 +28,18 @@ OTHERS_ACT = "the mirrors have triggers or foreign keys that are not ours, which
 
 
 def left(snapshot: Snapshot, plan: Plan, last: dict) -> LastRun:
-    """Return what the last run left; raise Doubt where every row must be sent.
+    """Return what the last run left in the tables that are as they were then; raise Doubt where every row must be sent.
 
     The caller has made sure that nobody has changed the mirrors' rows since: the undo log would have it.
     """
     if doubt := _doubt(snapshot, plan, last):
         raise Doubt(doubt)
-    note, printable = snapshot.copy.previous.note, {table.label: table.printable for table in plan.tables}
-    results = {
-        label: TableResult(label, printable[label], rows, misfits, digest=digest)
-        for label, (rows, misfits, digest) in note["tables"].items()
-    }
+    note, now = snapshot.copy.previous.note, forms(snapshot, plan)
+    results = {}
+    for table in plan.tables:
+        rows, misfits, digest, form = note["tables"].get(table.label, [0, 0, 0, ""])
+        if form == now[table.label] and table.label not in plan.mended:
+            results[table.label] = TableResult(table.label, table.printable, rows, misfits, digest=digest)
     return LastRun(note["hash"], results)
 
 
@@ -50,10 +52,6 @@ def _doubt(snapshot: Snapshot, plan: Plan, last: dict) -> str:
         return "the previous snapshot is damaged" if is_there else "there is no previous snapshot on this machine"
     if not is_of(last, previous.note):
         return "the previous snapshot is not the last run's"
-    if previous.note["definition"] != fingerprint(snapshot, plan) or previous.note["tables"].keys() != {
-        table.label for table in plan.tables
-    }:
-        return "the schema has changed"
     return OTHERS_ACT if last["others_act"] else ""
 
 
@@ -67,23 +65,21 @@ def is_of(last: dict, note: dict) -> bool:
 
 
 def noted(run: runs.Run, snapshot: Snapshot, plan: Plan, mirrors: dict[str, Mirror], is_compared: bool, last: dict) -> dict:
-    """Return what is noted beside the snapshot: "tables" as {label: [rows, misfits, digest]}, "mirrors" as {name: oid}, …"""
-    before = snapshot.copy.previous.note.get("compared_at", 0)
+    """Return what is noted beside the snapshot (see lib/sqlite/previous.py)."""
+    before, now = snapshot.copy.previous.note.get("compared_at", 0), forms(snapshot, plan)
     return {
         "belongs_to": last["belongs_to"],
         "run": run.run,
         "rows": run.rows,
-        "definition": fingerprint(snapshot, plan),
-        "tables": {table.label: [table.rows, table.misfits, table.digest] for table in run.tables},
-        "mirrors": {name: mirror.oid for name, mirror in mirrors.items()},
-        "shapes": altered.as_noted(mirrors),
+        "tables": {table.label: [table.rows, table.misfits, table.digest, now[table.label]] for table in run.tables},
+        "mirrors": altered.as_noted(mirrors),
         "compared_at": time.time() if is_compared else before,
     }
 
 
-def shapes(last: dict, note: dict) -> dict | None:
+def noted_mirrors(last: dict, note: dict) -> dict | None:
     """Return the mirrors as the last run noted them on this machine; nothing where there was no run, None where it is unknown."""
-    return (note.get("shapes") if is_of(last, note) else None) if last["run"] else {}
+    return (note["mirrors"] if is_of(last, note) else None) if last["run"] else {}
 
 
 def is_comparison_due(snapshot: Snapshot) -> bool:
@@ -91,8 +87,15 @@ def is_comparison_due(snapshot: Snapshot) -> bool:
     return not 0 <= time.time() - snapshot.copy.previous.note.get("compared_at", 0) < COMPARE_SECONDS
 
 
-def fingerprint(snapshot: Snapshot, plan: Plan) -> str:
-    return hashlib.md5(runs.definition(snapshot, plan).encode(), usedforsecurity=False).hexdigest()
+def forms(snapshot: Snapshot, plan: Plan) -> dict[str, str]:
+    """Return, by label, the form of each table: a hash of all that says which rows it has and how they are written."""
+    declared = {found["name"]: found["sql"] for found in snapshot.schema.objects if found["type"] == "table"}
+    encoding = snapshot.schema.pragmas["encoding"]
+    return {table.label: _hash([encoding, declared.get(table.name), asdict(table)]) for table in plan.tables}
+
+
+def _hash(form: list) -> str:
+    return hashlib.md5(json.dumps(form).encode(), usedforsecurity=False).hexdigest()
 
 
 @dataclass
@@ -149,7 +152,7 @@ def unseen(
     held = proof.held_digests(target, source, suspects) if suspects else {}
     left = note["tables"] if is_of(last, note) else {}
     # Where there are changes by hand as well, or nothing is noted here, it cannot be told, and is taken for granted.
-    same = {label for label, digest in held.items() if left.get(label, [None])[::2] == [digest.rows, digest.total]}
+    same = {label for label, digest in held.items() if left.get(label, [None])[:3:2] == [digest.rows, digest.total]}
     lost = found.lost_labels(plan, left)
     return Unseen(suspects, {table.label for table in suspects if table.mirror in edited} | (held.keys() - same) | lost)
 
@@ -160,7 +163,7 @@ def _suspects(plan: Plan, present: dict[str, Mirror], note: dict, last: dict, fo
         return []
     if not last["is_watched"] or not last["is_complete"]:
         return plan.tables
-    known = note["mirrors"] if is_of(last, note) else {}
+    known = {name: noted["oid"] for name, noted in (noted_mirrors(last, note) or {}).items()}
     mirrored = [table for table in plan.tables if table.mirror and known.get(table.mirror) != altered.LEFT_ASIDE]
     return [table for table in mirrored if table.mirror in found.wanted or not _is_as_it_was(table, present, known)]
 

@@ -97,7 +97,8 @@ class _Work:
 
     def send(self) -> None:
         if self.found and not self.sent:
-            self.empty = sending.begin(self.target, self.source, self.tables)
+            may_be_empty = self.tables if any(one.part.is_whole for one in self.found) else []
+            self.empty = sending.begin(self.target, self.source, may_be_empty)
         for one in self.found:
             # COPY goes straight into a table of one's own only: for anybody else row level security forbids it.
             one.part.is_first = one.part.is_whole and self.source.may_alter and one.part.table.label in self.empty

@@ -6,7 +6,7 @@ from lib import plan as plans
 from lib.plan import MOST_COLUMNS, MOST_KEY_COLUMNS, Mirror, Plan, Source
 from lib.postgres import ddl
 from lib.postgres.connection import Target
-from lib.postgres.names import mirror_name
+from lib.postgres.names import mirror_name, writer_name
 from lib.sqlite import types
 from lib.sqlite.schema import Table
 from lib.sqlite.snapshot import Snapshot
@@ -46,6 +46,7 @@ def _mirror_for(snapshot: Snapshot, table: Table, mirrors: dict[str, Mirror], fo
         )
         return None
     found.ddl += mended.ddl
+    found.mended |= {mirror_name(table.name)} if mended.ddl else set()
     found.warnings += mended.warnings
     return mirror
 
@@ -140,17 +141,25 @@ def _is_unique(unique: tuple[str, ...], table: Table, columns: dict) -> bool:
 
 
 def mend(target: Target, planned: Plan, source: Source, present: dict[str, Mirror]) -> dict[str, Mirror]:
-    """Run the plan's DDL, close again what it opened, let the undo log see all changes; return the mirrors as they are now."""
+    """Run the plan's DDL, let the undo log see all changes; return the mirrors as they are now."""
+    unwatched = [name for name, mirror in present.items() if not mirror.is_watched]
     if planned.ddl:
         target.rows("\n".join(planned.ddl))
-        watch(target, source)
-        target.run("make_private", {"mirror_schema": source.mirror_schema})
+        secure(target, source, unwatched + [table.mirror for table in planned.tables if table.label in planned.mended])
         return read(target, source)
-    if source.may_alter and not all(mirror.is_watched for mirror in present.values()):
-        watch(target, source)
+    if source.may_alter:
+        watch(target, source, unwatched)
     return present
 
 
-def watch(target: Target, source: Source) -> None:
-    """Let the undo log see every change of the source's mirrors."""
-    target.run("watch_mirrors", {"source": source.name, "mirror_schema": source.mirror_schema})
+def secure(target: Target, source: Source, made: list[str]) -> None:
+    """Do for mirrors that were made what setup does: close them, let the undo log see them and the writer role write."""
+    watch(target, source, made)
+    target.run("make_private", {"mirror_schema": source.mirror_schema})
+    target.run("let_write", {"mirror_schema": source.mirror_schema, "writer": writer_name(target.schema)})
+
+
+def watch(target: Target, source: Source, names: list[str]) -> None:
+    """Let the undo log see every change of these mirrors."""
+    if names:
+        target.run("watch_mirrors", {"source": source.name, "mirror_schema": source.mirror_schema, "names": names})

@@ -29,6 +29,11 @@ def mirror_name(name: str) -> str:
     return f"{start}~{hashlib.md5(raw, usedforsecurity=False).hexdigest()[:8]}"
 
 
+def writer_name(schema: str) -> str:
+    """Return the name of the role that may only back up and restore."""
+    return f"{schema}_writer"
+
+
 def quoted(name: str) -> str:
     """Return the name as people write it in SQL: bare where that means the same, else in quotes."""
     if PLAIN.fullmatch(name) and name not in RESERVED:

@@ -1,6 +1,7 @@
 """The run log: every attempt leaves a trace, and a run counts as saved exactly if its rows do."""
 
 import contextlib
+import hashlib
 import json
 import platform
 import time
@@ -136,15 +137,28 @@ def definition(snapshot: Snapshot, planned: Plan) -> str:
     return json.dumps(found)
 
 
-def save(target: Target, run: Run, snapshot: Snapshot, planned: Plan, keep_days: int, about: dict) -> list[str]:
-    """Record what the run did, in the transaction that did it, with what there is to say `about` it. Return warnings."""
+def save(
+    target: Target, run: Run, snapshot: Snapshot, planned: Plan, keep_days: int, about: dict, known_definition: str | None
+) -> list[str]:
+    """Record what the run did, in the transaction that did it, with what there is to say `about` it. Return warnings.
+
+    `known_definition` is the hash of the definition that the last run saved, as Postgres has it: the same need not travel again.
+    """
     found = {"snapshot_hash": snapshot.copy.hash, "snapshot_bytes": snapshot.copy.path.stat().st_size, "rows": run.rows}
     found |= {"bytes_sent": sum(table.bytes_sent for table in run.tables), "machine_time": time.time(), **about}
-    values = {"run": run.run, "source": run.source, "definition": definition(snapshot, planned), "keep_days": keep_days}
-    values |= {"found": json.dumps(found), "tables": json.dumps([asdict(table) for table in run.tables])}
+    text = definition(snapshot, planned)
+    found["definition_hash"] = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    new_text = None if found["definition_hash"] == known_definition else text
+    values = {"run": run.run, "source": run.source, "definition": new_text, "keep_days": keep_days}
+    values |= {"found": json.dumps(found), "tables": json.dumps([_to_save(table) for table in run.tables])}
     ((clocks,),) = target.run("save_run", values)
     run.outcome = "saved"
     return [f"{run.source}: {clocks} (UTC). History was not pruned; set the clock that is wrong."] if clocks else []
+
+
+def _to_save(table: TableResult) -> dict:
+    """Return what is saved of a table; what is nought need not travel."""
+    return {name: value for name, value in asdict(table).items() if value and name != "table"}
 
 
 def hand_edits(target: Target, source: str) -> list[tuple[str, str, int, str]]:

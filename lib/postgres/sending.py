@@ -39,7 +39,7 @@ def of_part(snapshot: Snapshot, part: Part, place: int) -> Sending:
 
 
 def begin(target: Target, source: Source, tables: list[TablePlan]) -> set[str]:
-    """Make what every merge needs, and return the labels of the mirrors that are empty."""
+    """Make what every merge needs, and return the labels of those tables whose mirrors are empty."""
     script = [statement("create_run_staging")]
     mirrors = {table.label: mirror_of(source, table) for table in tables if table.mirror}
     if mirrors:

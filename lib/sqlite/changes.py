@@ -31,14 +31,17 @@ def every_row(snapshot: Snapshot, tables: list[TablePlan]) -> list[Part]:
 
 
 def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterator[Part]:
-    """Yield what to send so that mirrors that hold what the last run left hold this snapshot."""
+    """Yield what to send so that mirrors that hold what the last run left hold this snapshot; of other tables every row."""
+    new = [table for table in tables if table.label not in last.left]
+    known = [table for table in tables if table.label in last.left]
+    yield from every_row(snapshot, new)
     if last.snapshot_hash == snapshot.copy.hash:
-        yield from (Part(table, last.left[table.label], None) for table in tables)
+        yield from (Part(table, last.left[table.label], None) for table in known)
         return
     attach(snapshot.connection, snapshot.copy.previous.place)
     declared = declared_types(snapshot.schema)
     # The largest first: Postgres is busy with it while SQLite looks through the others.
-    for number, table in enumerate(sorted(tables, key=lambda table: -last.left[table.label].rows)):
+    for number, table in enumerate(sorted(known, key=lambda table: -last.left[table.label].rows)):
         yield _part(snapshot, table, number, last.left[table.label], declared)
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from concurrent import futures
 from pathlib import Path
 
-from lib.sqlite import indexes, virtual
+from lib.sqlite import indexes, standins, virtual
+from lib.sqlite.names import quoted
 from lib.sqlite.reading import open_as_it_is, stand_in
 
 MOST_FINDINGS = 1_000_000
@@ -71,14 +72,18 @@ def of_file(path: Path) -> None:
 
 def _check(connection: sqlite3.Connection, check: str) -> list[str]:
     """Raise DatabaseError for damage, TooOld where this SQLite does not understand the file; return what may be wrong."""
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")  # it may name what has no text for a name
+    as_they_are = standins.not_needed_by(connection)
     missing = stand_in(connection)
     connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
-    # with a stand-in for a collation or a function, the indexes cannot be judged
-    pragma = CHECKS["quick" if missing else check]
+    # With a stand-in for a collation or a function, the indexes cannot be judged: only those of tables that need none.
+    checks = [f"{CHECKS['quick' if missing else check]}({MOST_FINDINGS})"]
+    if missing and check == "full":
+        checks += [f"integrity_check({quoted(table)})" for table in as_they_are]
     with virtual.left_out(connection):
-        found = [row[0] for row in connection.execute(f"PRAGMA {pragma}({MOST_FINDINGS})")]
+        found = [row[0] for pragma in checks for row in connection.execute(f"PRAGMA {pragma}")]
         doubted = indexes.doubted(connection, found)
     damage = [row for row in found if row != "ok" and not CONTRADICTION.match(row) and row not in doubted]
     if damage:
-        raise sqlite3.DatabaseError(f"database disk image is malformed ({pragma}: {'; '.join(damage[:3])})")
+        raise sqlite3.DatabaseError(f"database disk image is malformed ({CHECKS[check]}: {'; '.join(damage[:3])})")
     return list(dict.fromkeys(doubted.values()))

@@ -42,7 +42,7 @@ class Copy:
     def finish_check(self) -> list[str]:
         """Wait until SQLite has checked the copy; raise SourceError where it is damaged, return what may be wrong with it."""
         if not self.checking:
-            return []
+            return self.previous.note["doubts"]
         with explained(self.source, self.previous.told):
             return [f"{self.source.name}: {doubt}" for doubt in self.checking.finish()]
 

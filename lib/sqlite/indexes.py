@@ -1,5 +1,6 @@
 """Indexes that functions compute: where the bot registers its own lower(), its index is not as SQLite's own would make it."""
 
+import contextlib
 import re
 import sqlite3
 
@@ -20,7 +21,9 @@ def doubted(connection: sqlite3.Connection, findings: list[str]) -> dict[str, st
 
 
 def _calls_functions(connection: sqlite3.Connection, index: str) -> bool:
-    return any(step[1] in CALLS for step in connection.execute(f"EXPLAIN REINDEX {quoted(index)}"))
+    with contextlib.suppress(sqlite3.OperationalError):  # its name is no text, and was not given in full
+        return any(step[1] in CALLS for step in connection.execute(f"EXPLAIN REINDEX {quoted(index)}"))
+    return False
 
 
 def _sentence(index: str) -> str:

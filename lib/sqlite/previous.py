@@ -11,11 +11,14 @@ from pathlib import Path
 
 # What a run notes beside its snapshot, and of which kind it is.
 NOTED = {
-    **dict.fromkeys(("hash", "check", "journal_mode", "belongs_to", "origin", "machine", "path", "definition"), str),
+    **dict.fromkeys(("hash", "check", "journal_mode", "belongs_to", "origin", "machine", "path"), str),
     **dict.fromkeys(("run", "rows"), int),
     **dict.fromkeys(("tables", "mirrors"), dict),
+    "doubts": list,
     "compared_at": (int, float),
 }
+LEFT_IN_A_TABLE = [int, int, int, str]
+MIRROR = {"oid", "columns", "key", "unique"}
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class Previous:
     """A kept snapshot as it was when it was looked at.
 
     `told` is what stands beside it, `note` the same where it is whole and of the file, else empty (see NOTED); "tables" are
-    {label: [rows, misfits, digest]}, "mirrors" {name: oid}. `identity` tells whether it is still the same.
+    {label: [rows, misfits, digest, form]}, "mirrors" {name: {"oid", "columns", "key", "unique"}}. `identity` tells whether it is
+    still the same.
     """
 
     place: Path | None
@@ -65,14 +69,15 @@ def _is_of(note: dict, place: Path) -> bool:
     """Whether a note is whole, and of this file; one that an older version has written is not."""
     is_whole = all(isinstance(note.get(name), kind) for name, kind in NOTED.items())
     try:
-        return is_whole and _has_digests(note["tables"]) and note["hash"] == file_hash(place)
+        return is_whole and _can_be_read(note["tables"], note["mirrors"]) and note["hash"] == file_hash(place)
     except OSError:
         return False
 
 
-def _has_digests(tables: dict) -> bool:
-    """Whether there are three numbers for each table: rows, misfits, digest."""
-    return all(isinstance(left, list) and [type(number) for number in left] == [int] * 3 for left in tables.values())
+def _can_be_read(tables: dict, mirrors: dict) -> bool:
+    return all(isinstance(left, list) and [type(value) for value in left] == LEFT_IN_A_TABLE for left in tables.values()) and all(
+        isinstance(mirror, dict) and mirror.keys() == MIRROR for mirror in mirrors.values()
+    )
 
 
 def read(place: Path) -> dict:

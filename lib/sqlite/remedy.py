@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lib.errors import SourceError
 from lib.sqlite import older, written_beside
+from lib.sqlite.schema import Unsayable
 
 FULL, MEMORY, FAILING = "full|No space|quota", "out of memory|Cannot allocate", "I/O error|Input/output"
 CLOSED = "unable to open|readonly|Permission denied"
@@ -32,6 +33,8 @@ def restore(source: Path, has_backup: bool) -> str:
 def _remedy(source: Path, error: Exception, message: str, has_backup: bool) -> str:
     if isinstance(error, older.TooOld):
         return f"the file is sound; {older.REMEDY}"
+    if isinstance(error, Unsayable):
+        return "let the program that made it give it another one:  ALTER TABLE … RENAME …"
     if "not a database" in message and _looks_encrypted(source):
         return "Hybrid backup reads no encrypted databases; if the bot does not encrypt this one, see Disasters in the README"
     if "malformed" in message or "not a database" in message:

@@ -1,5 +1,6 @@
 """Read the schema of a SQLite file: its objects word for word, its tables with their columns and keys, its pragmas."""
 
+import itertools
 import sqlite3
 from dataclasses import dataclass
 
@@ -11,6 +12,10 @@ PRAGMAS = ("page_size", "encoding", "auto_vacuum", "user_version", "application_
 # What table_xinfo says of generated columns: one is computed when it is read, the other when a row is written.
 VIRTUAL, STORED = 2, 3
 ROWID_NAMES = ("rowid", "_rowid_", "oid")
+
+
+class Unsayable(sqlite3.DatabaseError):
+    """A name that is no text: Python's sqlite3 cannot say it in SQL. It is no damage, SQLite allows it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,10 @@ class Schema:
 
 
 def read(connection: sqlite3.Connection) -> Schema:
-    """Read the whole schema; text that is not UTF-8 is kept with surrogate escapes."""
+    """Read the whole schema; text that is not UTF-8 is kept with surrogate escapes.
+
+    Raise Unsayable for the name of a table or a column that cannot be used: those of other objects need not be.
+    """
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     objects = [
         {"type": kind, "name": name, "table": table, "is_virtual": kind == "table" and not rootpage, "sql": sql}
@@ -62,8 +70,17 @@ def read(connection: sqlite3.Connection) -> Schema:
         )
     ]
     names = [found["name"] for found in objects if found["type"] == "table" and not found["is_virtual"]]
-    pragmas = {pragma: connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in PRAGMAS}
-    return Schema(objects, [_table(connection, name) for name in names], pragmas)
+    _refuse_unsayable("table", names)
+    tables = [_table(connection, name) for name in names]
+    for table in tables:
+        _refuse_unsayable(f"column of {table.printable}", [column.name for column in table.columns])
+    return Schema(objects, tables, {pragma: connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in PRAGMAS})
+
+
+def _refuse_unsayable(what: str, names: list[str]) -> None:
+    for name in names:
+        if printable.is_no_text(name):
+            raise Unsayable(f"a {what} has a name that is not UTF-8: {printable.name(name)}")
 
 
 def _table(connection: sqlite3.Connection, name: str) -> Table:
@@ -98,10 +115,12 @@ def _is_in_schema(connection: sqlite3.Connection, name: str) -> bool:
 
 def _unique(connection: sqlite3.Connection, table: str) -> tuple[tuple[str, ...], ...]:
     """Return the columns of every unique constraint and index that covers all rows and no expression."""
-    found = [index[1] for index in connection.execute(f"PRAGMA index_list({quoted(table)})") if index[2] and not index[4]]
-    columns = [
-        tuple(column for _, _, column in connection.execute(f"PRAGMA index_info({quoted(name)})")) for name in reversed(found)
-    ]
+    found = connection.execute(
+        """SELECT list.seq, info.name FROM pragma_index_list(?) AS list, pragma_index_info(list.name) AS info
+        WHERE list."unique" AND NOT list.partial ORDER BY list.seq DESC, info.seqno""",
+        [table],
+    )
+    columns = [tuple(name for _, name in part) for _, part in itertools.groupby(found, key=lambda row: row[0])]
     return tuple(names for names in columns if None not in names)
 
 

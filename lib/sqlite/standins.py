@@ -18,6 +18,10 @@ FUNCTION = re.compile(r"(?:no such|unknown) function: (.*?)(?:\(\))?", re.DOTALL
 ARITY = re.compile(r"(?:malformed database schema \(.*\) - )?wrong number of arguments to function (.*)\(\)", re.DOTALL)
 # The one function of SQLite's that is there to be replaced by the bot's: it stands behind the operator MATCH.
 MATCH = re.compile(r"(?:malformed database schema \(.*\) - )?non-deterministic functions prohibited in .*", re.DOTALL)
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0"
+# Compiling the check of a table, without running it, asks for all that it needs. One called 7 is a number of findings: then
+# virtual tables are asked, too, and those may miss something else.
+COMPILED = "EXPLAIN PRAGMA integrity_check({})"
 MOST = 100
 MOST_ARGUMENTS = 100
 
@@ -25,17 +29,25 @@ MOST_ARGUMENTS = 100
 def complete(connection: sqlite3.Connection) -> list[str]:
     """Register a stand-in for each collation and function that the schema misses; return their names."""
     missing: list[str] = []
-    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0"
-    tables = tried(connection, lambda: connection.execute(query).fetchall(), missing)
-    connection.text_factory = str
+    as_before, connection.text_factory = connection.text_factory, lambda raw: raw.decode("utf-8", "surrogateescape")
+    tables = tried(connection, lambda: connection.execute(TABLES).fetchall(), missing)
+    connection.text_factory = as_before
     for (table,) in tables:
-        # Compiling the check of a table, without running it, asks for all of them. One called 7 is a number of findings:
-        # then virtual tables are asked, too, and those may miss something else.
-        compiled = f"EXPLAIN PRAGMA integrity_check({quoted(table)})"
+        compiled = COMPILED.format(quoted(table))
         with contextlib.suppress(sqlite3.OperationalError, UnicodeEncodeError):
             tried(connection, lambda compiled=compiled: connection.execute(compiled), missing)
     return missing
+
+
+def not_needed_by(connection: sqlite3.Connection) -> list[str]:
+    """Return the tables that can be checked before there is any stand-in; none, where the schema cannot even be read."""
+    found = []
+    with contextlib.suppress(sqlite3.DatabaseError):
+        for (table,) in connection.execute(TABLES).fetchall():
+            with contextlib.suppress(sqlite3.OperationalError):
+                connection.execute(COMPILED.format(quoted(table)))
+                found.append(table)
+    return found
 
 
 def tried(connection: sqlite3.Connection, operation: Callable[[], Found], missing: list[str]) -> Found:

@@ -19,6 +19,7 @@ from lib.sqlite import guard, misfit_cells, older, standins
 from lib.sqlite.exact import register
 from lib.sqlite.names import quoted
 from lib.sqlite.reading import trust_own_functions
+from lib.sqlite.triggers import TEXT
 
 LARGE_BYTES = 1 << 18
 ROWS_AT_ONCE = 50
@@ -72,6 +73,11 @@ def _prepare(connection: sqlite3.Connection, pragmas: dict) -> None:
     connection.execute("DROP TABLE first")
 
 
+def _raw(text: str | None) -> str | bytes | None:
+    """Return text as it can be bound for TEXT: as bytes, where it is not UTF-8."""
+    return text.encode("utf-8", "surrogateescape") if text and text != sayable(text) else text
+
+
 def sayable(text: str) -> str:
     """Return SQL without the bytes that are not UTF-8, which sqlite3 could not pass on; they are put back at the end."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -107,15 +113,13 @@ def _enter_rowless_objects(connection: sqlite3.Connection, definition: dict) -> 
     rowless = [found for found in definition["objects"] if found["is_virtual"] or found["type"] in ("view", "trigger")]
     connection.execute("PRAGMA writable_schema = ON")
     connection.executemany(
-        "INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, 0, ?)",
-        [(found["type"], found["name"], found["table"], sayable(found["sql"])) for found in rowless],
+        f"INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES (?, {TEXT}, {TEXT}, 0, {TEXT})",
+        [(found["type"], _raw(found["name"]), _raw(found["table"]), _raw(found["sql"])) for found in rowless],
     )
     for found in definition["objects"]:
-        if found["sql"] and found["sql"] != sayable(found["sql"]):
-            raw = found["sql"].encode("utf-8", "surrogateescape")
-            where = "WHERE type = ? AND name = ?"
-            update = f"UPDATE sqlite_master SET sql = CAST(substr(?, 1) AS TEXT) {where}"
-            connection.execute(update, [raw, found["type"], found["name"]])
+        if found not in rowless and (raw := _raw(found["sql"])) != found["sql"]:
+            update = f"UPDATE sqlite_master SET name = {TEXT}, sql = {TEXT} WHERE type = ? AND name = ?"
+            connection.execute(update, [_raw(found["name"]), raw, found["type"], sayable(found["name"])])
     connection.execute("PRAGMA writable_schema = OFF")
 
 
@@ -203,8 +207,7 @@ class MisfitRows:
 
     def insert(self, line: str) -> None:
         cells = list(misfit_cells.read(line))
-        # substr gives the bytes the database's encoding; a bound blob would be taken for UTF-8
-        marks = ", ".join("CAST(substr(?, 1) AS TEXT)" if isinstance(cell, misfit_cells.BadText) else "?" for cell in cells)
+        marks = ", ".join(TEXT if isinstance(cell, misfit_cells.BadText) else "?" for cell in cells)
         self._connection.execute(f"INSERT INTO {_with_columns(self._table)} VALUES ({marks})", cells)
 
 

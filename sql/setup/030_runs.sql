@@ -50,19 +50,19 @@ BEGIN
 END;
 $$;
 
--- Whether what a run says of itself can be read by those who will look at it: whoever may back up may say anything.
+-- Whether what a run says of itself can be read by those who will look at it: whoever may back up may say anything. Where there is no
+-- definition, it is one that is here already; what a table does not name is nought.
 CREATE OR REPLACE FUNCTION {schema}.is_readable(snapshot jsonb, definition text, tables jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT json_typeof(definition::json) = 'object' AND snapshot->>'snapshot_hash' ~ '^[0-9a-f]{{64}}$' AND (
+    SELECT (definition IS NULL OR json_typeof(definition::json) = 'object') AND snapshot->>'snapshot_hash' ~ '^[0-9a-f]{{64}}$' AND (
         SELECT bool_and(coalesce(snapshot->>number ~ '^[0-9]{{1,15}}$', false)) FROM unnest(ARRAY['snapshot_bytes', 'rows', 'bytes_sent']) AS number)
         AND coalesce(snapshot->>'machine_time' ~ '^[0-9]{{1,12}}([.][0-9]+)?$', false)
         AND NOT EXISTS (
             SELECT FROM jsonb_array_elements(tables) AS item
-            WHERE item->>'label' IS NULL OR coalesce(item->>'digest' !~ '^-?[0-9]{{1,40}}$', true)
-                OR coalesce(item->>'seconds' !~ '^[0-9.]{{1,15}}(e-[0-9]+)?$', true)
+            WHERE item->>'label' IS NULL OR item->>'digest' !~ '^-?[0-9]{{1,40}}$' OR item->>'seconds' !~ '^[0-9.]{{1,15}}(e-[0-9]+)?$'
                 OR EXISTS (
                     SELECT FROM unnest(ARRAY['rows', 'inserted', 'updated', 'deleted', 'misfits', 'bytes_sent']) AS number
-                    WHERE coalesce(item->>number !~ '^[0-9]{{1,15}}$', true)))
+                    WHERE item->>number !~ '^[0-9]{{1,15}}$'))
 $$;
 
 -- Closes a run as saved, in the transaction that wrote its rows: the run is saved exactly if its rows are. `snapshot` says what was

@@ -7,10 +7,18 @@ DECLARE
     mirror text;
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', schema_name, writer);
-    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %I TO %I', schema_name, writer);
+    -- Table by table, and only what is missing, as in make_private: there may be thousands.
     FOR mirror IN
         SELECT relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relnamespace
-        WHERE nspname = schema_name AND relkind = 'r'
+        WHERE nspname = schema_name AND relkind IN ('r', 'v', 'm', 'p', 'f') AND pg_has_role(relowner, 'USAGE') AND EXISTS (
+            SELECT FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS needed
+            WHERE NOT has_table_privilege(writer, pg_class.oid, needed))
+    LOOP
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I.%I TO %I', schema_name, mirror, writer);
+    END LOOP;
+    FOR mirror IN
+        SELECT relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relnamespace
+        WHERE nspname = schema_name AND relkind = 'r' AND pg_has_role(relowner, 'USAGE')
             AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy WHERE polrelid = pg_class.oid AND polname = 'writer')
     LOOP
         EXECUTE format('CREATE POLICY writer ON %I.%I TO %I USING (true) WITH CHECK (true)', schema_name, mirror, writer);

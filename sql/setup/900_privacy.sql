@@ -7,18 +7,29 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     outsider text;
     outsiders text := 'PUBLIC';
+    closed_to oid[] := ARRAY[0::oid] || ARRAY(
+        SELECT oid FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role', 'authenticator'));
     open_table text;
 BEGIN
     FOR outsider IN
-        SELECT quote_ident(rolname) FROM pg_catalog.pg_roles
-        WHERE rolname IN ('anon', 'authenticated', 'service_role', 'authenticator')
+        SELECT quote_ident(rolname) FROM pg_catalog.pg_roles WHERE oid = ANY (closed_to)
     LOOP
         outsiders := outsiders || ', ' || outsider;
     END LOOP;
     EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %s', schema_name, outsiders);
-    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM %s', schema_name, outsiders);
     EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA %I FROM %s', schema_name, outsiders);
     EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA %I FROM %s', schema_name, outsiders);
+    -- Table by table, and only what is open: each REVOKE writes a row of the catalogue, and there may be thousands of tables.
+    FOR open_table IN
+        SELECT relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relnamespace
+        WHERE nspname = schema_name AND relkind IN ('r', 'v', 'm', 'p', 'f') AND (
+            EXISTS (SELECT FROM aclexplode(relacl) WHERE grantee = ANY (closed_to))
+            OR EXISTS (
+                SELECT FROM pg_catalog.pg_attribute CROSS JOIN aclexplode(attacl)
+                WHERE attrelid = pg_class.oid AND grantee = ANY (closed_to)))
+    LOOP
+        EXECUTE format('REVOKE ALL ON TABLE %I.%I FROM %s', schema_name, open_table, outsiders);
+    END LOOP;
     FOR open_table IN
         SELECT relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relnamespace
         WHERE nspname = schema_name AND relkind IN ('r', 'p') AND NOT relrowsecurity

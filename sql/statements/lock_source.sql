@@ -7,7 +7,11 @@ SELECT is_ours, other.run, to_char(other.started_at AT TIME ZONE 'UTC', 'YYYY-MM
     jsonb_build_object(
         'origin', origin, 'machine', origin_machine, 'path', origin_path, 'is_restored', restored_run IS NOT NULL,
         'run', last_run, 'at', to_char(last.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
-        'snapshot_hash', last.snapshot_hash, 'is_watched', {schema}.are_books_watched(), 'is_complete', pruned_to <= last.undo_mark,
+        'snapshot_hash', last.snapshot_hash,
+        'definition_hash', (
+            SELECT md5(definition) FROM {schema}.source_schemas
+            WHERE source_schemas.source_schema = last.source_schema AND definition_hash = md5(definition)),
+        'is_watched', {schema}.are_books_watched(), 'is_complete', pruned_to <= last.undo_mark,
         'others_act', EXISTS (
             SELECT FROM pg_catalog.pg_trigger
             JOIN pg_catalog.pg_class ON pg_class.oid = tgrelid

@@ -181,6 +181,24 @@ def test_a_run_is_saved_and_logged_only_in_the_transaction_that_has_the_source(w
     assert saved_bot.run("backup.py", "--verify").expect(0)
 
 
+@pytest.mark.parametrize("where", ["in the note", "in Postgres"])
+def test_a_digest_that_somebody_has_rewritten_is_not_carried_forward(saved_bot, where):
+    if where == "in Postgres":
+        saved_bot.query("UPDATE backup.run_tables SET digest = digest + 1 WHERE table_name = 'refunds'")
+    else:
+        path = saved_bot.folder / "snapshots" / "premium_system.db.json"
+        note = json.loads(path.read_text())
+        note["tables"]["refunds"][2] += 1
+        path.write_text(json.dumps(note))
+    saved_bot.sqlite(saved_bot.data / "premium_system.db", "DELETE FROM payment_history WHERE rowid = 1")
+    saved_bot.backup()
+    assert "what this machine has noted of the last run is not what Postgres has" in saved_bot.log
+    saved_bot.backup()
+    (saved_bot.folder / "snapshots").rename(saved_bot.folder / "away")
+    saved_bot.run("restore.py", "--yes", "--to", str(saved_bot.folder / "out")).expect(0)
+    assert saved_bot.log.count("what this machine has noted") == 1
+
+
 def test_a_drill_is_noted_with_who_says_so(writer, saved_bot):  # noqa: F811
     writer.query(
         "SELECT backup.note_drill('premium_system', 999, 1, 1, NULL, 'm'), backup.note_drill('user_requests', 1, 1, 1, NULL, 'm')"

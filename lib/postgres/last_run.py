@@ -52,6 +52,8 @@ def _doubt(snapshot: Snapshot, plan: Plan, last: dict) -> str:
         return "the previous snapshot is damaged" if is_there else "there is no previous snapshot on this machine"
     if not is_of(last, previous.note):
         return "the previous snapshot is not the last run's"
+    if _hash_of_tables(previous.note) != last["tables_hash"]:
+        return "what this machine has noted of the last run is not what Postgres has"
     return OTHERS_ACT if last["others_act"] else ""
 
 
@@ -62,6 +64,12 @@ def is_of(last: dict, note: dict) -> bool:
         last["run"],
         last["snapshot_hash"],
     )
+
+
+def _hash_of_tables(note: dict) -> str:
+    """Return what sql/statements/lock_source.sql makes of the rows, misfits and digest of every table."""
+    lines = (f"{rows} {misfits} {digest} {label}" for label, (rows, misfits, digest, _) in sorted(note["tables"].items()))
+    return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
 
 
 def noted(run: runs.Run, snapshot: Snapshot, plan: Plan, mirrors: dict[str, Mirror], is_compared: bool, last: dict) -> dict:

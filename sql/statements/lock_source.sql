@@ -1,7 +1,8 @@
 -- Takes the source for this run until the transaction ends (see take_source in sql/setup/030_runs.sql). Where another run has it, or has
--- had it since this one was opened, says which and since when. Says too whether anybody else can get at what is kept, and of the last saved run: whose it was, what it read,
--- whether the undo log has seen all changes since, and whether somebody else's triggers, rules or foreign keys are on the mirrors, which
--- may change rows that a merge has written. A run that asks for the lock asks for nothing more.
+-- had it since this one was opened, says which and since when. Says too whether anybody else can get at what is kept, and of the last
+-- saved run: whose it was, what it read and left, whether the undo log has seen all changes since, and whether somebody else's triggers,
+-- rules or foreign keys are on the mirrors, which may change rows that a merge has written. A run that asks for the lock asks for
+-- nothing more.
 SELECT is_ours, other.run, to_char(other.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), other.machine,
     other.outcome <> 'running', ARRAY(SELECT {schema}.openings(ARRAY[%(schema)s, %(mirror_schema)s])),
     jsonb_build_object(
@@ -11,6 +12,9 @@ SELECT is_ours, other.run, to_char(other.started_at AT TIME ZONE 'UTC', 'YYYY-MM
         'definition_hash', (
             SELECT md5(definition) FROM {schema}.source_schemas
             WHERE source_schemas.source_schema = last.source_schema AND definition_hash = md5(definition)),
+        'tables_hash', (
+            SELECT md5(string_agg(concat_ws(' ', rows, misfits, digest, table_name), E'\n' ORDER BY table_name COLLATE "C"))
+            FROM {schema}.run_tables WHERE run_tables.run = last_run),
         'is_watched', {schema}.are_books_watched(), 'is_complete', pruned_to <= last.undo_mark,
         'others_act', EXISTS (
             SELECT FROM pg_catalog.pg_trigger

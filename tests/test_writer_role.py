@@ -47,7 +47,7 @@ ATTEMPTS = """
     CREATE OR REPLACE FUNCTION backup.log_undo() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'
     DROP FUNCTION backup.log_undo() CASCADE
     ALTER FUNCTION backup.log_undo() OWNER TO backup_writer
-    SELECT backup.undo_statement('SELECT 1')
+    SELECT backup.undo_script('DELETE', 'backup_premium_system.refunds'::regclass, '{premium_system,refunds,id}')
     SELECT backup.watch('premium_system', 'backup_premium_system', 'refunds')
     SELECT backup.make_private('backup')
     SELECT backup.let_write('backup_writer', 'backup')

@@ -83,168 +83,117 @@ BEGIN
 END;
 $$;
 
--- The statement of this kind that began last, which is the one that ends now.
-CREATE OR REPLACE FUNCTION {schema}.close_statement(on_relation oid, by_operation text) RETURNS {schema}.open_statements
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    ended {schema}.open_statements;
-BEGIN
-    DELETE FROM {schema}.open_statements WHERE statement = (
-        SELECT max(statement) FROM {schema}.open_statements
-        WHERE xact = pg_current_xact_id() AND relation = on_relation AND operation = by_operation)
-    RETURNING * INTO ended;
-    RETURN ended;
-END;
-$$;
-
 -- Puts what has been logged since a statement began, up to its own old rows, behind these: whatever a part of it or a statement within
 -- it has inserted, and whatever these have changed, was otherwise before.
-CREATE OR REPLACE FUNCTION {schema}.put_behind(ended {schema}.open_statements, of_source text, of_mirror text, up_to bigint) RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.put_behind(of_mirror text, since bigint, up_to bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     number bigint;
 BEGIN
     FOR number IN
         SELECT record FROM {schema}.undo_log
-        WHERE source = of_source AND mirror = of_mirror AND record > ended.last_record AND record <= up_to AND xact = ended.xact
-        ORDER BY record
+        WHERE mirror = of_mirror AND record > since AND record <= up_to AND xact = pg_current_xact_id() ORDER BY record
     LOOP
         UPDATE {schema}.undo_log SET record = DEFAULT WHERE record = number;
     END LOOP;
 END;
 $$;
 
--- The statement that logs rows, given the query that makes their JSON lines: records of at most a thousand rows and some 16 MB.
--- Its parameters are the source, the mirror, the operation and the key columns. The record is a run's only if the run is at work in
--- this very transaction, which nobody can merely claim.
-CREATE OR REPLACE FUNCTION {schema}.undo_statement(query text) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format($statement$
-        INSERT INTO {schema}.undo_log (run, source, mirror, operation, key_columns, row_count, lines)
-        SELECT (SELECT run FROM {schema}.runs WHERE runs.source = $1 AND outcome = 'running' AND xact = pg_current_xact_id()),
-            $1, $2, $3, $4, count(*), string_agg(line, E'\n' ORDER BY place)
-        FROM (
-            SELECT line, place, sum(length(line)) OVER (ORDER BY place) / 16000000 AS part
-            FROM (SELECT line, row_number() OVER () AS place FROM (%s) AS given) AS numbered
-        ) AS placed
-        GROUP BY (place - 1) / 1000, part
-        ORDER BY min(place)
-    $statement$, query)
-$$;
-
--- The statement that asks whether keys that were just inserted, given the query that makes their JSON lines, are among the old rows that
--- were logged since a statement began. Its parameters are the source, the mirror, the last record before it and the key columns.
-CREATE OR REPLACE FUNCTION {schema}.meeting_statement(query text) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format($statement$
-        SELECT EXISTS (
-            SELECT FROM {schema}.undo_log CROSS JOIN LATERAL unnest(string_to_array(lines, E'\n')) AS old_row
-            WHERE source = $1 AND mirror = $2 AND record > $3 AND operation <> 'insert' AND xact = pg_current_xact_id()
-                AND (SELECT jsonb_object_agg(name, old_row::jsonb -> name) FROM unnest($4) AS name) IN (SELECT line::jsonb FROM (%s) AS given))
-    $statement$, query)
-$$;
-
 -- Refuses keys that a statement has inserted while one within it changed rows of the same keys: which of the two came first, nobody knows.
-CREATE OR REPLACE FUNCTION {schema}.refuse_meeting(of_source text, of_mirror text) RETURNS void
+CREATE OR REPLACE FUNCTION {schema}.refuse_meeting(of_mirror text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION '%.%: a statement inserted rows, and another one within it changed them; nothing was changed', of_source, of_mirror
+    RAISE EXCEPTION '%: a statement inserted rows, and another one within it changed them; nothing was changed', of_mirror
     USING ERRCODE = 'triggered_data_change_violation', HINT = 'Do one after the other.';
 END;
 $$;
 
--- The trigger of every mirror; its arguments are the source, the mirror and the key columns. What it reads is always named with its
--- table: the bot's columns may have any name.
--- extra_float_digits: a session of Supabase would round the doubles that it changes by hand.
-CREATE OR REPLACE FUNCTION {schema}.log_undo() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+-- The statement that logs rows, given the query that makes their sources and JSON lines: records of at most a thousand rows and some
+-- 16 MB. A record is a run's only if the run is at work in this very transaction, which nobody can merely claim.
+CREATE OR REPLACE FUNCTION {schema}.undo_statement(of_mirror text, operation text, keys text[], query text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format($statement$
+        INSERT INTO {schema}.undo_log (run, source, mirror, operation, key_columns, row_count, lines)
+        SELECT (SELECT run FROM {schema}.runs WHERE runs.source = placed.source AND outcome = 'running' AND xact = pg_current_xact_id()),
+            source, %L, %L, %L::text[], count(*), string_agg(line, E'\n' ORDER BY place)
+        FROM (
+            SELECT source, line, place, sum(length(line)) OVER (ORDER BY place) / 16000000 AS part
+            FROM (SELECT source, line, row_number() OVER () AS place FROM (%s) AS given) AS numbered
+        ) AS placed
+        GROUP BY source, (place - 1) / 1000, part
+        ORDER BY min(place);
+    $statement$, of_mirror, lower(operation), keys, query)
+$$;
+
+-- The statement that refuses keys, given the query that makes their sources and JSON lines, which are among the old rows that statements
+-- within this one have logged since it began.
+CREATE OR REPLACE FUNCTION {schema}.meeting_statement(of_mirror text, since bigint, keys text[], query text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format($statement$
+        SELECT {schema}.refuse_meeting(%1$L) WHERE EXISTS (
+            SELECT FROM {schema}.undo_log CROSS JOIN LATERAL unnest(string_to_array(lines, E'\n')) AS old_row
+            WHERE mirror = %1$L AND record > %2$s AND operation <> 'insert' AND xact = pg_current_xact_id()
+                AND (source, (SELECT jsonb_object_agg(name, old_row::jsonb -> name) FROM unnest(%3$L::text[]) AS name)) IN (
+                    SELECT source, (SELECT jsonb_object_agg(name, line::jsonb -> name) FROM unnest(%3$L::text[]) AS name) FROM (%4$s) AS given));
+    $statement$, of_mirror, since, keys, query)
+$$;
+
+-- What logs the rows that a statement has changed, for the trigger to execute, which alone can see them. `arguments` are the trigger's:
+-- the source ('' where the rows themselves name it), the mirror and the key columns. What is read is always named with its table: the
+-- bot's columns may have any name.
+CREATE OR REPLACE FUNCTION {schema}.undo_script(by_operation text, on_relation oid, arguments text[]) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    of_mirror text := arguments[1];
+    keys text[] := arguments[2:];
+    lines_of text := 'SELECT ' || CASE arguments[0] WHEN '' THEN 'given.source' ELSE quote_literal(arguments[0]) || '::text AS source' END
+        || ', row_to_json(given.*)::text AS line FROM ';
+    key_of text := 'SELECT ' || (
+        SELECT string_agg('part.' || quote_ident(key), ', ')
+        FROM unnest(CASE arguments[0] WHEN '' THEN ARRAY['source'] END || arguments[2:]) AS key) || ' FROM ';
+    inserted text := key_of || 'new_rows AS part';
     ended {schema}.open_statements;
-    keys text[];
-    key_list text;
-    inserted text;
-    newest bigint;
-    is_met boolean;
+    newest bigint := (SELECT max(record) FROM {schema}.undo_log);
+    script text := '';
 BEGIN
-    IF TG_OP = 'TRUNCATE' THEN
-        EXECUTE {schema}.undo_statement(format('SELECT row_to_json(mirror.*)::text AS line FROM %I.%I AS mirror', TG_TABLE_SCHEMA, TG_TABLE_NAME))
-        USING TG_ARGV[0], TG_ARGV[1], 'delete', TG_ARGV[2:];
-        RETURN NULL;
+    IF by_operation = 'TRUNCATE' THEN
+        RETURN {schema}.undo_statement(of_mirror, 'delete', keys, lines_of || on_relation::regclass || ' AS given');
     END IF;
-    ended := {schema}.close_statement(TG_RELID, TG_OP);
-    -- As a rule a merge changes nothing. Then this ends here: every expression below is a plan that stays with the trigger, and each
-    -- table that a run drops at its end is looked for in all of them, which with a thousand mirrors took minutes.
-    IF TG_OP = 'INSERT' AND NOT {schema}.is_loaded(TG_ARGV[0], TG_ARGV[1]) THEN
-        INSERT INTO {schema}.loaded_mirrors (source, mirror) VALUES (TG_ARGV[0], TG_ARGV[1]) ON CONFLICT DO NOTHING;
-        RETURN NULL;
-    ELSIF TG_OP = 'INSERT' THEN
-        IF NOT EXISTS (SELECT FROM new_rows) THEN
-            RETURN NULL;
+    DELETE FROM {schema}.open_statements WHERE statement = (  -- the one of this kind that began last is the one that ends now
+        SELECT max(statement) FROM {schema}.open_statements
+        WHERE xact = pg_current_xact_id() AND relation = on_relation AND operation = by_operation)
+    RETURNING * INTO ended;
+    IF by_operation = 'INSERT' AND arguments[0] <> '' AND NOT {schema}.is_loaded(arguments[0], of_mirror) THEN
+        INSERT INTO {schema}.loaded_mirrors (source, mirror) VALUES (arguments[0], of_mirror) ON CONFLICT DO NOTHING;
+        RETURN '';
+    END IF;
+    IF by_operation <> 'INSERT' THEN
+        script := {schema}.undo_statement(of_mirror, by_operation, keys, lines_of || 'old_rows AS given');
+        IF newest > ended.last_record THEN
+            script := script || format('SELECT {schema}.put_behind(%L, %s, %s);', of_mirror, ended.last_record, newest);
         END IF;
-    ELSIF NOT EXISTS (SELECT FROM old_rows) THEN
-        RETURN NULL;
     END IF;
-    keys := TG_ARGV[2:];
-    key_list := (SELECT string_agg(quote_ident(key), ', ') FROM unnest(keys) AS key);
-    inserted := 'SELECT ' || key_list || ' FROM new_rows';
-    IF TG_OP <> 'INSERT' THEN
-        newest := (SELECT max(record) FROM {schema}.undo_log);
-        EXECUTE {schema}.undo_statement('SELECT row_to_json(old_rows.*)::text AS line FROM old_rows')
-        USING TG_ARGV[0], TG_ARGV[1], lower(TG_OP), keys;
-        PERFORM {schema}.put_behind(ended, TG_ARGV[0], TG_ARGV[1], newest);
-        -- A run never changes a key; people do, and the new one was not there before.
-        inserted := inserted || ' EXCEPT SELECT ' || key_list || ' FROM old_rows';
-    END IF;
-    IF TG_OP <> 'DELETE' THEN
-        inserted := 'SELECT row_to_json(given.*)::text AS line FROM (' || inserted || ') AS given';
+    IF by_operation <> 'DELETE' THEN
+        IF by_operation = 'UPDATE' THEN  -- a run changes no key; people do
+            inserted := inserted || ' EXCEPT ' || key_of || 'old_rows AS part';
+        END IF;
+        inserted := lines_of || '(' || inserted || ') AS given';
         IF ended.is_interrupted THEN
-            EXECUTE {schema}.meeting_statement(inserted) INTO is_met USING TG_ARGV[0], TG_ARGV[1], ended.last_record, keys;
-            PERFORM {schema}.refuse_meeting(TG_ARGV[0], TG_ARGV[1]) WHERE is_met;
+            script := {schema}.meeting_statement(of_mirror, ended.last_record, keys, inserted) || script;
         END IF;
-        EXECUTE {schema}.undo_statement(inserted) USING TG_ARGV[0], TG_ARGV[1], 'insert', keys;
+        script := script || {schema}.undo_statement(of_mirror, 'insert', keys, inserted);
     END IF;
-    RETURN NULL;
+    RETURN script;
 END;
 $$;
 
--- The same for the misfits, whose rows say themselves to which source they belong.
-CREATE OR REPLACE FUNCTION {schema}.log_misfit_undo() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    ended {schema}.open_statements;
-    keys text[] := ARRAY['table_name', 'line_hash', 'copy'];
-    inserted text := 'SELECT table_name, line_hash, copy FROM new_rows WHERE source = $1';
-    owner text;
-    newest bigint;
-    is_met boolean;
+-- The trigger of every mirror and of the misfits. Each table's trigger keeps a plan of each expression here, so there are few: with a
+-- thousand mirrors they were half a gigabyte, and every table that a run drops was looked for in all of them.
+-- extra_float_digits: a session of Supabase would round the doubles that it changes by hand.
+CREATE OR REPLACE FUNCTION {schema}.log_undo() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 BEGIN
-    IF TG_OP = 'TRUNCATE' THEN
-        FOR owner IN SELECT DISTINCT source FROM {schema}.misfit_rows LOOP
-            EXECUTE {schema}.undo_statement('SELECT row_to_json(kept.*)::text AS line FROM {schema}.misfit_rows AS kept WHERE source = $1')
-            USING owner, 'misfit_rows', 'delete', keys;
-        END LOOP;
-        RETURN NULL;
-    END IF;
-    ended := {schema}.close_statement(TG_RELID, TG_OP);
-    IF TG_OP <> 'INSERT' THEN
-        FOR owner IN SELECT DISTINCT source FROM old_rows LOOP
-            newest := (SELECT max(record) FROM {schema}.undo_log);
-            EXECUTE {schema}.undo_statement('SELECT row_to_json(old_rows.*)::text AS line FROM old_rows WHERE source = $1')
-            USING owner, 'misfit_rows', lower(TG_OP), keys;
-            PERFORM {schema}.put_behind(ended, owner, 'misfit_rows', newest);
-        END LOOP;
-        inserted := inserted || ' EXCEPT SELECT table_name, line_hash, copy FROM old_rows WHERE source = $1';
-    END IF;
-    IF TG_OP <> 'DELETE' THEN
-        inserted := 'SELECT row_to_json(given.*)::text AS line FROM (' || inserted || ') AS given';
-        FOR owner IN SELECT DISTINCT source FROM new_rows LOOP
-            IF ended.is_interrupted THEN
-                EXECUTE {schema}.meeting_statement(inserted) INTO is_met USING owner, 'misfit_rows', ended.last_record, keys;
-                PERFORM {schema}.refuse_meeting(owner, 'misfit_rows') WHERE is_met;
-            END IF;
-            EXECUTE {schema}.undo_statement(inserted) USING owner, 'misfit_rows', 'insert', keys;
-        END LOOP;
-    END IF;
+    EXECUTE {schema}.undo_script(TG_OP, TG_RELID, TG_ARGV);
     RETURN NULL;
 END;
 $$;
@@ -352,16 +301,16 @@ CREATE TRIGGER undo_begin BEFORE INSERT OR UPDATE OR DELETE ON {schema}.misfit_r
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.begin_statement();
 DROP TRIGGER IF EXISTS undo_insert ON {schema}.misfit_rows;
 CREATE TRIGGER undo_insert AFTER INSERT ON {schema}.misfit_rows REFERENCING NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.log_misfit_undo();
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.log_undo('', 'misfit_rows', 'table_name', 'line_hash', 'copy');
 DROP TRIGGER IF EXISTS undo_update ON {schema}.misfit_rows;
 CREATE TRIGGER undo_update AFTER UPDATE ON {schema}.misfit_rows REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.log_misfit_undo();
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.log_undo('', 'misfit_rows', 'table_name', 'line_hash', 'copy');
 DROP TRIGGER IF EXISTS undo_delete ON {schema}.misfit_rows;
 CREATE TRIGGER undo_delete AFTER DELETE ON {schema}.misfit_rows REFERENCING OLD TABLE AS old_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.log_misfit_undo();
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.log_undo('', 'misfit_rows', 'table_name', 'line_hash', 'copy');
 DROP TRIGGER IF EXISTS undo_truncate ON {schema}.misfit_rows;
 CREATE TRIGGER undo_truncate BEFORE TRUNCATE ON {schema}.misfit_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.log_misfit_undo();
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.log_undo('', 'misfit_rows', 'table_name', 'line_hash', 'copy');
 ALTER TABLE {schema}.misfit_rows ENABLE ALWAYS TRIGGER undo_begin,
     ENABLE ALWAYS TRIGGER undo_insert, ENABLE ALWAYS TRIGGER undo_update, ENABLE ALWAYS TRIGGER undo_delete, ENABLE ALWAYS TRIGGER undo_truncate;
 
@@ -384,19 +333,26 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE conrelid = relation AND contype = 'p'
 $$;
 
+-- A trigger's arguments as pg_trigger keeps them.
+CREATE OR REPLACE FUNCTION {schema}.as_arguments(arguments text[]) RETURNS bytea
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(convert_to(argument, 'UTF8') || decode('00', 'hex'), ''::bytea ORDER BY place)
+    FROM unnest(arguments) WITH ORDINALITY AS given (argument, place)
+$$;
+
 -- Whether the undo log sees every change of a mirror.
 CREATE OR REPLACE FUNCTION {schema}.is_watched(of_source text, relation oid) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT {schema}.watchers(relation, '{schema}.log_undo()'::regprocedure, (
-        SELECT string_agg(convert_to(argument, 'UTF8') || decode('00', 'hex'), ''::bytea ORDER BY place)
-        FROM unnest(ARRAY[of_source, relname::text] || {schema}.key_of(relation)) WITH ORDINALITY AS given (argument, place))) = 5
+    SELECT {schema}.watchers(relation, '{schema}.log_undo()'::regprocedure,
+        {schema}.as_arguments(ARRAY[of_source, relname::text] || {schema}.key_of(relation))) = 5
     FROM pg_class WHERE oid = relation
 $$;
 
 -- Whether the books themselves are watched: the misfits, and the undo log.
 CREATE OR REPLACE FUNCTION {schema}.are_books_watched() RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT {schema}.watchers('{schema}.misfit_rows'::regclass, '{schema}.log_misfit_undo()'::regprocedure, ''::bytea) = 5
+    SELECT {schema}.watchers('{schema}.misfit_rows'::regclass, '{schema}.log_undo()'::regprocedure,
+        {schema}.as_arguments(ARRAY['', 'misfit_rows', 'table_name', 'line_hash', 'copy'])) = 5
         AND {schema}.watchers('{schema}.undo_log'::regclass, '{schema}.note_lost_records()'::regprocedure, ''::bytea) = 3
         AND EXISTS (
             SELECT FROM pg_trigger WHERE tgrelid = '{schema}.undo_log'::regclass AND tgenabled = 'A' AND tgtype = 5

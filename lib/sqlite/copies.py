@@ -1,26 +1,20 @@
-"""Copy a source: consistent, and without the bot noticing.
-
-The copy is made with SQLite's backup API in one step. A stepwise copy starts again at every foreign write and may never
-end; a long read of the live file would block the bot's commits in rollback-journal mode.
-"""
+"""Copy a source, have the copy checked, and know what the last run left of it."""
 
 import contextlib
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import leftovers, stopping
+from lib import leftovers
 from lib.errors import Problem, SourceError
-from lib.sqlite import previous, remedy, virtual
-from lib.sqlite.check import Checking
+from lib.sqlite import live_file, previous, remedy, virtual
+from lib.sqlite.check import Checking, give_way
 from lib.sqlite.previous import Previous
 
 SUFFIX = "taking"
-COPY_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -64,9 +58,9 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
         undo.callback(leftovers.clear, path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         seen = previous.identity(kept)
-        with explained(source, told), futures.ThreadPoolExecutor(1) as meanwhile:
+        with explained(source, told), futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
             looking = meanwhile.submit(previous.look, kept, seen)
-            journal_mode = _copy(source, path)
+            journal_mode = live_file.copy(source, path)
             checking = Checking(path, check, virtual.doubts)
             undo.callback(checking.close)
             file_hash, last = previous.file_hash(path), looking.result()
@@ -127,45 +121,6 @@ def _refuse_unusable(source: Path, told: dict) -> None:
     if source.stat().st_size == 0:
         new = "let the bot make its tables first"
         raise SourceError(f"{source.name} is empty (0 bytes).", remedy.restore(source, True) if told else new)
-
-
-def _copy(source: Path, path: Path) -> str:
-    """Copy the source in one step and return its journal mode."""
-    deadline = time.monotonic() + COPY_SECONDS
-
-    def give_up(_status: int, _remaining: int, _total: int) -> None:
-        stopping.check()
-        if time.monotonic() > deadline:
-            raise SourceError(
-                f"{source.name} was locked for more than {COPY_SECONDS} seconds.",
-                "see which program keeps a transaction open",
-            )
-
-    with contextlib.closing(_open_live(source)) as live, contextlib.closing(sqlite3.connect(path)) as copy:
-        for connection in (live, copy):  # what the schema says is looked at in the copy, not here
-            connection.execute("PRAGMA writable_schema = ON")
-        copy.execute("PRAGMA synchronous = OFF")
-        live.backup(copy, pages=-1, progress=give_up, sleep=0.05)
-        journal_mode = live.execute("PRAGMA journal_mode").fetchone()[0]
-        # A copy in WAL mode could not be read without writing beside it.
-        copy.execute("PRAGMA journal_mode = DELETE")
-    return journal_mode
-
-
-def _open_live(source: Path) -> sqlite3.Connection:
-    """Open the bot's file read only; where a crash has left a journal, let SQLite roll it back, as the bot's next query would."""
-    uri = source.absolute().as_uri()
-    live = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=0.2)  # a signal waits as long
-    try:
-        live.execute("PRAGMA schema_version")
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):  # the copy waits for its turn
-            return live
-        live.close()
-        if not Path(f"{source.resolve()}-journal").exists():
-            raise
-        live = sqlite3.connect(f"{uri}?mode=rw", uri=True, timeout=5)
-    return live
 
 
 @contextlib.contextmanager

@@ -66,7 +66,7 @@ def main(options, console) -> int:
     if options.dry_run or options.verify:
         from lib.reporting import preview
 
-        compare = preview.changes if options.dry_run else preview.differences
+        compare = functools.partial(rehearse, options) if options.dry_run else preview.differences
         return preview.show(settings, sources, compare, console)
     if options.every:
         schedule.repeat(seconds(options.every), lambda: back_up(settings, sources, options, console), console)
@@ -139,6 +139,17 @@ def back_up_source(target, settings, name, ahead, options, report):
     for warning in [*warnings, *exposed, *by_hand, *changed.warnings, *unseen.warnings(source, last), *plan.warnings, *kept]:
         report.warn(warning)
     return run
+
+
+def rehearse(options, target, settings, source, snapshot, report):
+    """Do what a backup does, in a transaction that will be rolled back, and say what that was; the brake stops no rehearsal."""
+    from lib.reporting import preview
+
+    run, last = runs.Run(0, source.name, target.host, 0), runs.read_last(target, source)
+    edits, options.accept_shrink = runs.hand_edits(target, source.name), True
+    bring(target, source, snapshot, run, last, edits, settings, options, report)
+    runs.refuse_outrun(snapshot, source.name)
+    return preview.changes(run.tables, source)
 
 
 def bring(target, source, snapshot, run, last, edits, settings, options, report):

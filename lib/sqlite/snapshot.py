@@ -51,9 +51,9 @@ class Snapshot:
 
 
 @contextlib.contextmanager
-def taken(source: Path, folder: Path, check: str) -> Iterator[Snapshot]:
+def taken(source: Path, folder: Path, check: str, kept: Path | None = None) -> Iterator[Snapshot]:
     """Copy `source` into `folder` and check the copy; raise SourceError for a file that cannot be backed up."""
-    with being_checked(copies.copy(source, folder, check)) as snapshot:
+    with being_checked(copies.copy(source, folder, check, kept)) as snapshot:
         snapshot.copy.finish_check()
         yield snapshot
 

@@ -35,7 +35,7 @@ import functools
 import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import cli, config, local_runs, log, origin, schedule
+from lib import cli, config, disk, local_runs, log, origin, schedule
 from lib.errors import Problem
 from lib.postgres import altered, last_run, merge, mirrors, proof, room, runs, security
 from lib.postgres.connection import Target
@@ -107,11 +107,17 @@ def back_up_all(settings, sources, options, console) -> Report:
 def copying(settings, sources, target_settings) -> copies.Ahead:
     """Copy the sources one by one, also while the target is being connected to."""
     kept = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
+
+    def has_room(*names):
+        found = [sources[name] for name in names if sources[name].exists()]
+        return disk.has_room(settings.snapshots, sum(map(copies.size_of, found)))
+
     return copies.Ahead(
         {
             name: functools.partial(copies.copy, path, settings.snapshots, settings.check, kept[name])
             for name, path in sources.items()
-        }
+        },
+        has_room,
     )
 
 

@@ -8,8 +8,8 @@ from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import leftovers
-from lib.errors import Problem, SourceError
+from lib import disk, leftovers
+from lib.errors import SourceError
 from lib.sqlite import live_file, previous, remedy, virtual
 from lib.sqlite.check import Checking, give_way
 from lib.sqlite.previous import Previous
@@ -33,11 +33,16 @@ class Copy:
     check: str
     checking: Checking | None
 
+    @property
+    def folder(self) -> Path:
+        """Return where the copy was made, and stays not."""
+        return leftovers.lasting(self.path.parent)
+
     def finish_check(self) -> list[str]:
         """Wait until SQLite has checked the copy; raise SourceError where it is damaged, return what may be wrong with it."""
         if not self.checking:
             return []
-        with explained(self.source, self.previous.told):
+        with explained(self.source, self.previous.told, self.folder):
             return [f"{self.source.name}: {doubt}" for doubt in self.checking.finish()]
 
     def remove(self) -> None:
@@ -50,15 +55,16 @@ class Copy:
 def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Copy:
     """Copy `source` into `folder`, where whoever asked removes it; raise SourceError for a file that cannot be backed up."""
     told = previous.read(kept) if kept else {}
-    with explained(source, told):
+    with explained(source, told, folder):
         _refuse_unusable(source, told)
-    _make_private_folder(folder)
+        disk.require(folder, size_of(source), f"{source.name}: a copy")
+    leftovers.make_private(folder)
     path = leftovers.make(folder, source.name, SUFFIX) / source.name
     with contextlib.ExitStack() as undo:
         undo.callback(leftovers.clear, path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         seen = previous.identity(kept)
-        with explained(source, told), futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
+        with explained(source, told, folder), futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
             looking = meanwhile.submit(previous.look, kept, seen)
             journal_mode = live_file.copy(source, path)
             checking = Checking(path, check, virtual.doubts)
@@ -71,22 +77,32 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
         return Copy(source, path, journal_mode, file_hash, last, check, checking)
 
 
-class Ahead:
-    """Copies that are made in a thread, one by one: while one is backed up, the next is made."""
+def size_of(source: Path) -> int:
+    """Return how many bytes a copy may have: what is in the -wal replaces pages or adds some."""
+    found = (Path(f"{source.resolve()}{companion}") for companion in ("", "-wal"))
+    return sum(path.stat().st_size for path in found if path.exists())
 
-    def __init__(self, copies: dict[str, Callable[[], Copy]]):
-        self._copies, self._begun = copies, {}
+
+class Ahead:
+    """Copies that are made in a thread, one by one: while one is backed up, the next is made, where there is room for both."""
+
+    def __init__(self, copies: dict[str, Callable[[], Copy]], has_room: Callable[[str, str], bool] = lambda *_: True):
+        self._copies, self._has_room, self._begun = copies, has_room, {}
         self._thread = futures.ThreadPoolExecutor(1)
-        for name in list(copies)[:2]:
-            self._begin(name)
+        for name in list(copies)[:1]:
+            self._begin_with_next(name)
 
     def copy_of(self, name: str) -> Copy:
         """Return a copy that nobody has had, and begin with the one behind it; whoever asks removes it."""
+        self._begin_with_next(name)
+        return self._begun.pop(name).result()
+
+    def _begin_with_next(self, name: str) -> None:
         self._begin(name)
         names = list(self._copies)
         for following in names[names.index(name) + 1 :][:1]:
-            self._begin(following)
-        return self._begun.pop(name).result()
+            if self._has_room(name, following):
+                self._begin(following)
 
     def _begin(self, name: str) -> None:
         if name not in self._begun:
@@ -124,18 +140,9 @@ def _refuse_unusable(source: Path, told: dict) -> None:
 
 
 @contextlib.contextmanager
-def explained(source: Path, told: dict) -> Iterator[None]:
-    """Say what to do about a source that cannot be read; where there is a note, a run was saved from here."""
+def explained(source: Path, told: dict, folder: Path | None = None) -> Iterator[None]:
+    """Say what to do about a source that cannot be copied to a folder; where there is a note, a run was saved from here."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise remedy.source_error(source, error, has_backup=bool(told)) from error
-
-
-def _make_private_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise Problem(
-            f"the folder {folder} cannot be made: {error.strerror}.", f"let this user write to {folder.parent}"
-        ) from error
+        raise remedy.source_error(source, error, bool(told), folder) from error

@@ -219,10 +219,11 @@ def _disk_used(*folders: Path) -> Iterator:
 
 def _size(folders: tuple[Path, ...]) -> int:
     total = 0
-    for folder in folders:
-        for path in folder.rglob("*"):
-            with contextlib.suppress(OSError):
-                total += 512 * path.lstat().st_blocks
+    for top in folders:
+        for folder, _, names in os.walk(top):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    total += 512 * os.lstat(os.path.join(folder, name)).st_blocks
     return total
 
 

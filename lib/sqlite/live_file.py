@@ -42,7 +42,7 @@ def copy(source: Path, path: Path) -> str:
                     return "wal"
                 before = _state(file)
             _copy_bytes(file, place)
-            with _read_locked(source), _urgent():
+            with _read_locked(source):
                 if _is_still(source, file) and (_is_untouched(file, before) or _copy_bytes(file, place, seconds)):
                     return "delete"
     raise SourceError(
@@ -56,15 +56,17 @@ def copy(source: Path, path: Path) -> str:
 def _read_locked(source: Path) -> Iterator[sqlite3.Connection]:
     """Keep everybody from writing to the file, in rollback mode; wait for our turn, but not for ever."""
     deadline = time.monotonic() + TURN_SECONDS
-    while not (live := _begun(source)):
-        stopping.check()
-        if time.monotonic() > deadline:
-            raise SourceError(
-                f"{source.name} was locked for more than {TURN_SECONDS} seconds.", "see which program keeps a transaction open"
-            )
-        time.sleep(TURN_PAUSE)
-    with contextlib.closing(live):
-        yield live
+    with _urgent():
+        while not (live := _begun(source)):
+            stopping.check()
+            if time.monotonic() > deadline:
+                raise SourceError(
+                    f"{source.name} was locked for more than {TURN_SECONDS} seconds.",
+                    "see which program keeps a transaction open",
+                )
+            time.sleep(TURN_PAUSE)
+        with contextlib.closing(live):
+            yield live
 
 
 def _begun(source: Path) -> sqlite3.Connection | None:

@@ -35,7 +35,7 @@ import functools
 import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import cli, config, local_runs, log, origin, schedule
+from lib import cli, config, disk, local_runs, log, origin, schedule
 from lib.errors import Problem
 from lib.postgres import altered, last_run, merge, mirrors, proof, room, runs, security
 from lib.postgres.connection import Target
@@ -66,7 +66,7 @@ def main(options, console) -> int:
     if options.dry_run or options.verify:
         from lib.reporting import preview
 
-        compare = preview.changes if options.dry_run else preview.differences
+        compare = functools.partial(rehearse, options) if options.dry_run else preview.differences
         return preview.show(settings, sources, compare, console)
     if options.every:
         schedule.repeat(seconds(options.every), lambda: back_up(settings, sources, options, console), console)
@@ -107,11 +107,17 @@ def back_up_all(settings, sources, options, console) -> Report:
 def copying(settings, sources, target_settings) -> copies.Ahead:
     """Copy the sources one by one, also while the target is being connected to."""
     kept = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
+
+    def has_room(*names):
+        found = [sources[name] for name in names if sources[name].exists()]
+        return disk.has_room(settings.snapshots, sum(map(copies.size_of, found)))
+
     return copies.Ahead(
         {
             name: functools.partial(copies.copy, path, settings.snapshots, settings.check, kept[name])
             for name, path in sources.items()
-        }
+        },
+        has_room,
     )
 
 
@@ -140,6 +146,17 @@ def back_up_source(target, settings, name, ahead, options, report):
     for warning in [*warnings, *exposed, *by_hand, *changed.warnings, *unseen.warnings(source, last), *plan.warnings, *kept]:
         report.warn(warning)
     return run
+
+
+def rehearse(options, target, settings, source, snapshot, report):
+    """Do what a backup does, in a transaction that will be rolled back, and say what that was; the brake stops no rehearsal."""
+    from lib.reporting import preview
+
+    run, last = runs.Run(0, source.name, target.host, 0), runs.read_last(target, source)
+    edits, options.accept_shrink = runs.hand_edits(target, source.name), True
+    bring(target, source, snapshot, run, last, edits, settings, options, report)
+    runs.refuse_outrun(snapshot, source.name)
+    return preview.changes(run.tables, source)
 
 
 def bring(target, source, snapshot, run, last, edits, settings, options, report):

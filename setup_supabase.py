@@ -64,6 +64,8 @@ def set_up(found, settings, target_settings, options) -> None:
     with target:
         checks.rights(found, target)
         checks.sources(found, settings, settings.snapshots)
+        if not found.failures:
+            checks.room(found, settings)
         if not found.failures and not options.check:
             create(found, target, settings)
         if options.writer_role and not found.failures:

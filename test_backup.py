@@ -36,23 +36,25 @@ def main(options, console) -> int:
         checks.channels(found, config.load(options.env_file).channels)
         return finished(found, console)
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(leftovers.temporary("hybrid-backup", trial.SUFFIX))
-        settings = usable_settings(found, options, folder, stack, console)
+        settings = usable_settings(found, options, stack, console)
+        # On the disk that has the snapshots: the system's temporary files may be in memory.
+        folder = stack.enter_context(leftovers.within(settings.snapshots, "hybrid-backup", trial.SUFFIX))
+        log.open_file(folder / "test.log")
         for target_settings in settings.targets:
             check_target(found, settings, target_settings, folder / str(target_settings.number))
     return finished(found, console)
 
 
-def usable_settings(found, options, folder, stack, console):
+def usable_settings(found, options, stack, console):
     """Load the settings; where there are none at all, start an embedded Postgres and make sample databases."""
     if not options.env_file and not config.is_anything_set():
         console.say("No settings yet: this is a try on an embedded PostgreSQL with sample databases.")
+        folder = stack.enter_context(leftovers.temporary("hybrid-backup", trial.SUFFIX))
         server = stack.enter_context(embedded.running())
         sample.make(folder / "sqlite_data")
         settings = config.load(str(demo.write_env(folder, server.url)))
     else:
         settings = config.load(options.env_file)
-    log.open_file(folder / "test.log")
     with found.step("Settings") as tell:
         tell(f"{len(settings.sources)} databases, {len(settings.targets)} target, BACKUP_SCHEMA {settings.schema}")
         for warning in settings.warnings + settings.notes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg2
 
-from lib import log
+from lib import disk, log
 from lib.channels import Channels
 from lib.cli import FAILED, SAVED, Console
 from lib.config import Settings
@@ -16,6 +16,7 @@ from lib.postgres import explain, installation, release, security
 from lib.postgres.connection import Target
 from lib.reporting import alerts
 from lib.reporting.words import plural, size
+from lib.sqlite import copies
 from lib.sqlite import snapshot as snapshots
 
 OLDEST_SERVER = 130000
@@ -100,6 +101,17 @@ def sources(checks: Checks, settings: Settings, folder: Path) -> None:
     for name, path in settings.sources.items():
         with checks.step(f"Database {name}") as tell, snapshots.taken(path, folder, settings.check) as snapshot:
             tell(f"{path}, {size(path.stat().st_size)}, {plural(len(snapshot.schema.own_tables), 'table')}, sound")
+
+
+def room(checks: Checks, settings: Settings) -> None:
+    """Look whether every run to come has room: each target's snapshots, and two copies, one of which is made ahead."""
+    with checks.step("Disk") as tell:
+        sizes = {name: copies.size_of(path) for name, path in settings.sources.items()}
+        kept = [settings.snapshot_of(name, target.number) for name in sizes for target in settings.targets]
+        there = sum(path.stat().st_size for path in kept if path.exists())
+        needed = sum(sizes.values()) * len(settings.targets) + sum(sorted(sizes.values())[-2:])
+        disk.require(settings.snapshots, max(0, needed - there), "a run with its snapshots")
+        tell(f"room for the snapshots and a run, {size(needed)} in {settings.snapshots}")
 
 
 def installed(checks: Checks, target: Target) -> None:

@@ -1,10 +1,11 @@
 """The drill: rebuild every source in a temporary folder, from the target alone, and say whether it would have saved the day."""
 
+import contextlib
 import platform
 import time
 from pathlib import Path
 
-from lib import cli, leftovers, rebuild
+from lib import cli, disk, leftovers, rebuild
 from lib.config import Settings
 from lib.errors import Problem
 from lib.postgres import installation, saved
@@ -41,8 +42,9 @@ def _of_target(settings: Settings, target_settings: TargetSettings, sources: dic
 def _of_source(target: Target, settings: Settings, name: str, console: cli.Console) -> dict:
     started, state, error, remedy, said = time.monotonic(), None, None, None, ""
     try:
-        with target.transaction("REPEATABLE READ READ ONLY"), leftovers.temporary("hybrid-backup", "drill") as folder:
+        with target.transaction("REPEATABLE READ READ ONLY"), _folder(settings, name) as folder:
             state = saved.read_state(target, name)
+            disk.require(folder, state.bytes, f"{name}: the drill")
             with rebuild.rebuilt(target, state, folder / f"{name}.db") as built:
                 said = _compared(built.path, settings.snapshot_of(name, target.settings.number), state)
     except Problem as problem:
@@ -65,6 +67,11 @@ def _of_source(target: Target, settings: Settings, name: str, console: cli.Conso
         "error": error,
         "try": remedy,
     }
+
+
+def _folder(settings: Settings, name: str) -> contextlib.AbstractContextManager[Path]:
+    """Make a folder on the disk that has the snapshots: the system's temporary files may be in memory."""
+    return leftovers.within(settings.snapshots, name, "drill")
 
 
 def _compared(built: Path, kept: Path, state: SavedState) -> str:

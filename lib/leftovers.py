@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from lib.errors import Problem
+
 try:
     import fcntl
 except ImportError:  # Windows: what is left behind stays
@@ -42,14 +44,42 @@ def clear(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder for its owner alone, where it is not there yet."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Problem(
+            f"the folder {folder} cannot be made: {error.strerror}.", f"let this user write to {folder.parent}"
+        ) from error
+
+
+def lasting(folder: Path) -> Path:
+    """Return the folder, or the one around those that `clear` will remove: what an operator is told to look at must be there."""
+    ours = [found for found in (folder, *folder.parents) if found in _locks]
+    return ours[-1].parent if ours else folder
+
+
 @contextlib.contextmanager
-def temporary(stem: str, suffix: str) -> Iterator[Path]:
-    """Make a private folder among the system's temporary files; it is removed at the end."""
-    folder = make(Path(tempfile.gettempdir()), stem, suffix)
+def within(parent: Path, stem: str, suffix: str) -> Iterator[Path]:
+    """Make a private folder in another one; it is removed at the end, and the other one if it was made for it."""
+    was_there = parent.exists()
+    make_private(parent)
+    folder = make(parent, stem, suffix)
     try:
         yield folder
     finally:
         clear(folder)
+        if not was_there:
+            with contextlib.suppress(OSError):  # somebody else uses it now
+                parent.rmdir()
+
+
+@contextlib.contextmanager
+def temporary(stem: str, suffix: str) -> Iterator[Path]:
+    """Make a private folder among the system's temporary files; it is removed at the end."""
+    with within(Path(tempfile.gettempdir()), stem, suffix) as folder:
+        yield folder
 
 
 def _lock(folder: Path) -> int:

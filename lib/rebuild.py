@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import leftovers
+from lib import disk, leftovers
 from lib.cli import Console
 from lib.config import Settings
 from lib.digest import Digest
@@ -25,7 +25,6 @@ from lib.sqlite import (
     check,
     difference,
     lines,
-    lock,
     older,
     one_table,
     previous,
@@ -89,6 +88,7 @@ def all_rebuilt(
     target: Target, states: dict[str, SavedState], places: dict[str, Path], settings: Settings, console: Console
 ) -> Iterator[dict[str, Rebuilt]]:
     """Build and check the files of all sources; they are removed at the end, unless they were put in place."""
+    _require_room({name: state.bytes for name, state in states.items()}, places)
     with contextlib.ExitStack() as stack:
         files = {}
         for name, state in states.items():
@@ -110,9 +110,8 @@ def put_in_place(built: Rebuilt, destination: Path) -> Path | None:
 def _refuse_written(present: Path, file_hash: str, destination: Path) -> None:
     """Refuse to swap away what a bot has written since; one that is idle in rollback mode holds no lock."""
     if destination.exists() and destination.samefile(present):
-        with snapshot.taken(present, destination.parent, "quick") as now:
-            if now.copy.hash != file_hash:
-                raise lock.in_use(present)
+        with snapshot.unchanged(present, destination.parent, file_hash):
+            pass
 
 
 def put_back(copy: Path, destination: Path) -> Path | None:
@@ -124,6 +123,7 @@ def put_back(copy: Path, destination: Path) -> Path | None:
 @contextlib.contextmanager
 def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterator[dict[str, Rebuilt]]:
     """Copy and check the snapshots; the copies are removed at the end, unless they were put in place."""
+    _require_room({name: state.path.stat().st_size for name, state in states.items()}, places)
     with contextlib.ExitStack() as stack:
         files = {}
         for name, state in states.items():
@@ -136,6 +136,10 @@ def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterat
                 writer.set_journal_mode(path, {"pragmas": {"journal_mode": state.journal_mode}})
             files[name] = Rebuilt(path, [])
         yield files
+
+
+def _require_room(sizes: dict[str, int], places: dict[str, Path]) -> None:
+    disk.require_together(((places[name].parent, count) for name, count in sizes.items()), "the restore")
 
 
 def _refuse_other_file(copy: Path, state: LocalState) -> None:
@@ -165,17 +169,22 @@ def differences(built: Rebuilt, present: Path) -> list[difference.Difference]:
 
 
 def with_table(files: dict[str, Rebuilt], present: dict[str, Path], table: str) -> dict[str, Rebuilt]:
-    """Return the present database with one table's rows taken from the rebuilt file, in the rebuilt file's place."""
+    """Return the present database with one table's rows taken from the rebuilt file, in the rebuilt file's place.
+
+    No more than two copies of it are there at once.
+    """
     for name, built in files.items():
-        with snapshot.taken(present[name], built.path.parent, "full") as now, _beside(built.path) as path:
-            now.connection.close()
+        with _beside(built.path) as path:
+            with snapshot.taken(present[name], built.path.parent, "full") as now:
+                now.connection.close()
+                os.replace(now.copy.path, path)
             built.present = (present[name], now.copy.hash)
-            shutil.copyfile(now.copy.path, path)
             built.brought = one_table.put_back(path, built.path, table, built.missing)
-            one_table.refuse_others_changed(now.copy.path, path, table)
-            check.of_file(path)
-            writer.set_journal_mode(path, {"pragmas": {"journal_mode": now.copy.journal_mode}})
             path.replace(built.path)
+        with snapshot.unchanged(present[name], built.path.parent, now.copy.hash) as before:
+            one_table.refuse_others_changed(before.copy.path, built.path, table)
+        check.of_file(built.path)
+        writer.set_journal_mode(built.path, {"pragmas": {"journal_mode": now.copy.journal_mode}})
     return files
 
 
@@ -250,6 +259,6 @@ def _explained(destination: Path) -> Iterator[None]:
     except older.TooOld as error:
         raise Problem(f"{destination} cannot be rebuilt: {error}.", older.REMEDY) from error
     except (OSError, sqlite3.Error) as error:
-        folder = destination.parent
+        folder = leftovers.lasting(destination.parent)
         remedy = f"look at the folder:  ls -ld {folder}; df -h {folder}  or rebuild elsewhere:  python3 restore.py --to FOLDER"
         raise Problem(f"{destination} cannot be rebuilt: {error}.", remedy) from error

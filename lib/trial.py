@@ -10,19 +10,21 @@ from pathlib import Path
 
 from psycopg2 import sql
 
-from lib import rebuild
+from lib import disk, rebuild
 from lib.cli import Console
 from lib.config import Settings
 from lib.errors import Interrupted, Problem
 from lib.postgres import installation, saved
 from lib.postgres.connection import Target
 from lib.reporting.outcome import Report
-from lib.sqlite import sample
+from lib.sqlite import copies, sample
 from lib.sqlite import snapshot as snapshots
 from lib.targets import TargetSettings
 
 # Above this, the round trip uses sample databases: a copy of the real ones might fill a small plan.
 MOST_BYTES = 50_000_000
+# What is there at once of each: the copy, its snapshot, the next one, the restored file.
+COPIES = 4
 # By the server's clock; a trial takes minutes.
 ABANDONED_SECONDS = 3600
 SUFFIX = "trying"
@@ -39,7 +41,9 @@ def scratch_settings(settings: Settings, target: TargetSettings, folder: Path) -
 def copy_sources(settings: Settings, scratch: Settings) -> str:
     """Fill the scratch folder with snapshots of the real databases, or with sample ones; say which."""
     (scratch.folder / "sources").mkdir()
-    if sum(path.stat().st_size for path in settings.sources.values()) > MOST_BYTES:
+    total = sum(map(copies.size_of, settings.sources.values()))
+    disk.require(scratch.folder, COPIES * min(total, MOST_BYTES), "the scratch copy")
+    if total > MOST_BYTES:
         made = sample.make(scratch.folder / "sources")
         scratch.sources.clear()
         scratch.sources.update({path.stem: path for path in made})

@@ -8,6 +8,9 @@ import subprocess
 import psycopg2
 import pytest
 
+from lib import config
+from lib.postgres import runs
+from lib.postgres.connection import Target
 from lib.sqlite import sample
 from tests.bot import BOT_TABLES, environment
 
@@ -167,6 +170,35 @@ def test_dry_run_says_what_a_backup_would_do(saved_bot):
     said = saved_bot.run("backup.py", "--dry-run").expect(0).stdout
     assert "premium_system.refunds: would insert 0, update 1, delete 1" in said
     assert saved_bot.changes()["refunds"] == (0, 1, 1)
+
+
+def sent(tables):
+    return {table["table"]: table["bytes_sent"] for table in tables if table["bytes_sent"]}
+
+
+@pytest.mark.parametrize("flags", [(), ("--full",)])
+def test_dry_run_sends_what_a_backup_would_send(saved_bot, flags):
+    sample.live(saved_bot.data, 5)
+    foreseen = saved_bot.run("backup.py", "--dry-run", "--json", *flags).expect(0).json["tables"]
+    done = [table for run in saved_bot.backup(*flags)["runs"] for table in run["tables"]]
+    assert sent(foreseen) == sent(done)
+    assert 0 < len(sent(done)) < len(done)
+    assert [table["inserted"] for table in foreseen] == [table["inserted"] for table in done]
+
+
+def test_dry_run_of_a_source_that_the_brake_would_stop_says_what_is_lost(saved_bot):
+    saved_bot.sqlite(saved_bot.requests, "DELETE FROM message_owners")
+    said = saved_bot.run("backup.py", "--dry-run").expect(0).stdout
+    assert "user_requests.message_owners: would insert 0, update 0, delete 5,494" in said
+    saved_bot.run("backup.py", "user_requests").expect(1)
+
+
+def test_dry_run_keeps_no_backup_from_its_work(saved_bot):
+    """It asks for nothing that another run would have to wait for before it begins to merge."""
+    settings = config.load(saved_bot.folder / ".env")
+    with Target(settings.targets[0], settings.schema) as target, target.rehearsal():
+        runs.read_last(target, runs.find_source(target, "premium_system")[0])
+        saved_bot.backup()
 
 
 def test_verify_finds_what_somebody_changed_in_the_mirror(saved_bot):

@@ -260,9 +260,9 @@ def test_no_psycopg2_names_the_one_command(tmp_path):
 def test_a_bot_that_holds_the_file_for_ever_is_named(saved_bot, monkeypatch):
     monkeypatch.setenv("HYBRID_BACKUP_VENV", "")
     from lib.errors import SourceError
-    from lib.sqlite import copies, snapshot
+    from lib.sqlite import live_file, snapshot
 
-    monkeypatch.setattr(copies, "COPY_SECONDS", 0.2)
+    monkeypatch.setattr(live_file, "TURN_SECONDS", 0.2)
     holder = sqlite3.connect(saved_bot.premium, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     try:

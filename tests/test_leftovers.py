@@ -162,3 +162,12 @@ def test_backups_and_restores_pass_by_what_is_not_theirs(saved_bot, tmp_path, pr
     for path in saved_bot.databases:
         kept = safety_copies.of(path)
         assert compare.differences(path, kept[0]) == []
+
+
+def test_an_operator_is_told_of_a_folder_that_stays(tmp_path):
+    with leftovers.within(tmp_path / "snapshots", "premium_system", "drill") as drill:
+        inner = leftovers.make(drill, "premium_system.db", "restoring")
+        assert leftovers.lasting(inner) == leftovers.lasting(drill) == tmp_path / "snapshots"
+        leftovers.clear(inner)
+    assert names(tmp_path) == []
+    assert leftovers.lasting(tmp_path) == tmp_path

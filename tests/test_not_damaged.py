@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lib.errors import Problem, SourceError
-from lib.sqlite import copies, remedy, snapshot
+from lib.sqlite import copies, live_file, remedy, snapshot
 from tests import compare, hostile
 from tests.deployment import Deployment
 
@@ -79,7 +79,7 @@ def test_a_newer_sqlite_that_checked_the_same_bytes_before_changes_nothing(saved
     folder = saved_bot.folder / "look"
     folder.mkdir()
     with contextlib.closing(sqlite3.connect(folder / "copy.db")) as copy:
-        copies._copy(saved_bot.premium, folder / "copy.db")
+        live_file.copy(saved_bot.premium, folder / "copy.db")
         copy.close()
     shutil.copy(folder / "copy.db", kept)
     note = json.loads(kept.with_name("premium_system.db.json").read_text())

@@ -6,7 +6,13 @@ import threading
 import time
 
 import pytest
+from psycopg2 import sql
 
+from lib import config
+from lib.errors import Problem
+from lib.postgres import limits
+from lib.postgres.connection import Target
+from lib.postgres.statements import names, statement
 from lib.sqlite import sample
 from tests import compare
 
@@ -193,3 +199,43 @@ def wait_for_the_end(bot):
     deadline = time.monotonic() + 20
     while bot.query("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'hybrid%'"):
         assert time.monotonic() < deadline
+
+
+class Trickle:
+    """The lines of a COPY over a slow link, which takes longer than a statement may."""
+
+    def __init__(self, lines):
+        self.lines = iter(lines)
+
+    def read(self, _size):
+        time.sleep(0.5)
+        return next(self.lines, b"")
+
+
+@pytest.fixture
+def target(saved_bot, monkeypatch):
+    settings = config.load(saved_bot.folder / ".env")
+    monkeypatch.setattr(limits, "STATEMENT_SECONDS", 1)
+    with Target(settings.targets[0], settings.schema) as target:
+        yield target
+
+
+def test_a_copy_is_not_bounded_by_its_length_and_what_follows_it_is(target):
+    with target.transaction():
+        target.rows("CREATE TEMPORARY TABLE sent (n int) ON COMMIT DROP")
+        target.copy_in(
+            statement("copy_in", place=sql.Identifier("sent"), columns=names(["n"])), Trickle([b"1\n", b"2\n", b"3\n"])
+        )
+        assert target.rows("SELECT sum(n) FROM sent") == [(6,)]
+        with pytest.raises(Problem, match="the statement took too long"):
+            target.rows("SELECT pg_sleep(60)")
+
+
+def test_a_restore_over_a_slow_link_is_not_bounded_by_its_length(target):
+    """More than the buffers in between hold: the server has to wait for whoever reads."""
+    taken = []
+    with target.transaction():
+        many = sql.SQL("COPY (SELECT repeat('x', 1000) FROM generate_series(1, 20000)) TO STDOUT")
+        target.copy_out(many, lambda lines: (time.sleep(0.05), taken.extend(lines)))
+        assert target.rows("SHOW statement_timeout") == [("1s",)]
+    assert len(taken) == 20000

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -132,6 +133,18 @@ def test_dry_run_and_list_write_nothing(saved_bot):
     assert all({"run", "source", "finished_at", "rows", "restorable"} <= set(run) for run in found)
     assert [run["run"] for run in found] == [1, 2]
     assert (sorted(saved_bot.data.iterdir()), saved_bot.premium.stat().st_mtime_ns) == before
+
+
+def test_list_says_how_much_is_kept_and_how_to_remove_it(saved_bot):
+    size = saved_bot.premium.stat().st_size
+    saved_bot.run("restore.py", "--yes", "--database", "premium_system").expect(0)
+    (kept,) = saved_bot.data.glob("*.before-restore-*Z")
+    said = saved_bot.run("restore.py", "--list").expect(0).stdout
+    assert f"   replaced by a restore and kept: {kept}, {size / 1000:.1f} kB\n" in said
+    (command,) = re.findall(r"   to remove it for ever:  (rm .*)", said)
+    subprocess.run(command, shell=True, check=True)
+    assert not kept.exists()
+    assert "to remove it" not in saved_bot.run("restore.py", "--list").expect(0).stdout
 
 
 def test_a_run_that_was_tampered_with_is_not_restored(saved_bot):

@@ -45,7 +45,7 @@ class Target:
         self.round_trips = 0
         self._wire_bytes = (0, 0)
         self._heard_at: float | None = None
-        self._is_silent = False
+        self._is_silent = self._has_copied = False
         self._patience = Patience()
         self.connection = self._patience.try_again(lambda: _connect(settings))
         stopping.links.add(self)
@@ -133,6 +133,8 @@ class Target:
         """Run a statement, one round trip, and return its rows."""
         is_alone = self.connection.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE
         query = sql.SQL(query) if isinstance(query, str) else query
+        if self._has_copied and not is_alone:
+            query, self._has_copied = _limit() + query, False
         return self._rows(statement("own_settings") + query if is_alone else query, values)
 
     def _rows(self, query: sql.Composable, values: Any = None) -> list[tuple]:
@@ -155,9 +157,10 @@ class Target:
         self._copy(query, Taken(take, self._own_work))
 
     def _copy(self, query: sql.Composable, file: Given | Taken) -> None:
+        self._has_copied = True
         try:
             with self._call() as cursor:
-                cursor.copy_expert(query, file, COPY_BYTES)
+                cursor.copy_expert(statement("limit_statement", statement_timeout=sql.Literal("0")) + query, file, COPY_BYTES)
                 file.end()
         except Problem:
             if file.error:
@@ -185,8 +188,8 @@ class Target:
             self._roll_back()
 
     def _begin(self, isolation: str) -> None:
-        timeout = sql.Literal(f"{limits.STATEMENT_SECONDS:.0f}s")
-        parts = {"isolation": sql.SQL(isolation), "statement_timeout": timeout, "own_settings": statement("own_settings")}
+        parts = {"isolation": sql.SQL(isolation), "limit": _limit(), "own_settings": statement("own_settings")}
+        self._has_copied = False
         self._rows(statement("begin", **parts))
 
     def _commit(self) -> None:
@@ -207,6 +210,10 @@ class Target:
             with contextlib.suppress(OSError):  # libpq may have closed the socket
                 self._wire_bytes = _wire_bytes(self.connection.fileno())
         return self._wire_bytes
+
+
+def _limit() -> sql.Composed:
+    return statement("limit_statement", statement_timeout=sql.Literal(f"{limits.STATEMENT_SECONDS:.0f}s"))
 
 
 def _connect(settings: TargetSettings) -> psycopg2.extensions.connection:

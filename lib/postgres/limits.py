@@ -9,10 +9,10 @@ def _seconds(name: str, default: float) -> float:
 
 # For the handshake with one address; libpq takes less than two seconds for two.
 CONNECT_SECONDS = _seconds("CONNECT", 15)
-# For one statement; the server ends it then.
+# For one statement; the server ends it then. COPY is not limited by its length: a slow link may keep it busy for hours.
 STATEMENT_SECONDS = _seconds("STATEMENT", 1200)
-# Without any answer: the server should have ended the statement before, so it or a pooler has fallen silent. TCP's keepalive does
-# not notice that where something in between still answers it.
+# Without any answer, nor a byte of a COPY that gets through: the server should have ended the statement before, so it or a pooler
+# has fallen silent. TCP's keepalive does not notice that where something in between still answers it.
 SILENCE_SECONDS = STATEMENT_SECONDS * 1.1
 # For all pauses together, while what stands in the way may pass.
 RETRY_SECONDS = _seconds("RETRY", 300)

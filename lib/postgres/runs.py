@@ -8,12 +8,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
+from psycopg2 import sql
+
 from lib import __version__, brake
 from lib.errors import Interrupted, Locked, MayPass, Problem
 from lib.part import TableResult
 from lib.plan import Plan, Source
 from lib.postgres import release
 from lib.postgres.connection import Target
+from lib.postgres.statements import statement
 from lib.redact import clean
 from lib.sqlite.snapshot import Snapshot
 
@@ -81,10 +84,11 @@ def _not_set_up(target: Target, name: str) -> Problem:
 def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], dict]:
     """Take the source until the transaction ends; raise Problem where another run has it.
 
-    Return every way in for others, and what sql/statements/lock_source.sql tells of the last saved run.
+    Return every way in for others, and what sql/statements/last_saved.sql tells of the last saved run.
     """
     values = {"source": run.source, "run": run.run, "schema": target.schema, "mirror_schema": source.mirror_schema}
-    ((is_ours, other, since, machine, has_ended, openings, last),) = target.run("lock_source", values)
+    found = target.run("lock_source", values, last=_last_saved(target))
+    ((is_ours, other, since, machine, has_ended, openings, last),) = found
     if has_ended:
         raise MayPass(OUTRUN.format(source.name), "wait until it has ended")
     if not is_ours:
@@ -95,6 +99,17 @@ def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], di
         )
         raise Locked(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
     return openings, last | {"belongs_to": target.identity}
+
+
+def read_last(target: Target, source: Source) -> dict:
+    """Return what `lock_source` tells of the last saved run, and leave the source to others."""
+    values = {"source": source.name, "schema": target.schema, "mirror_schema": source.mirror_schema}
+    ((last,),) = target.run("read_last", values, last=_last_saved(target))
+    return last | {"belongs_to": target.identity}
+
+
+def _last_saved(target: Target) -> sql.Composed:
+    return statement("last_saved", schema=sql.Identifier(target.schema))
 
 
 def refuse_outrun(snapshot: Snapshot, source: str) -> None:

@@ -25,7 +25,7 @@ MISFIT_KEY = {"table_name": "text", "line_hash": "text", "copy": "bigint"}
 @dataclass(frozen=True)
 class SavedState:
     """A source as a run left it; `digests` is keyed by table, `changed` names the mirrors that were changed since, `mirrors` are
-    as they are now."""
+    as they are now, `bytes` is the size of its file then."""
 
     source: Source
     run: int
@@ -39,6 +39,7 @@ class SavedState:
     snapshot_hash: str
     changed: frozenset[str]
     mirrors: dict[str, Mirror]
+    bytes: int
 
     def only(self, name: str) -> "SavedState":
         """Return the state of one table, with what SQLite keeps beside it: what is lost of another does not matter then."""
@@ -68,7 +69,7 @@ def read_state(target: Target, source: str, run: int | None = None) -> SavedStat
     found = target.run("saved_state", {"source": source, "run": run})
     if not found:
         raise SourceError(f"{target.host} holds no backup of {source}.", "python3 backup.py --status")
-    run, finished_at, rows, mark, mirror_schema, definition, tables, snapshot_hash, changed = found[0]
+    run, finished_at, rows, mark, mirror_schema, definition, tables, snapshot_hash, changed, bytes_then = found[0]
     digests = {name: Digest(left["rows"], int(left["digest"])) for name, left in (tables or {}).items()}
     misfits = {name: left["misfits"] for name, left in (tables or {}).items()}
     definition, planned = _read_definition(definition, source)
@@ -76,7 +77,7 @@ def read_state(target: Target, source: str, run: int | None = None) -> SavedStat
         raise _tampered(source)
     where = Source(source, mirror_schema)
     known = (where, run, finished_at, rows, mark, definition, planned, digests, misfits, snapshot_hash)
-    return SavedState(*known, frozenset(changed or ()), mirrors.read(target, where))
+    return SavedState(*known, frozenset(changed or ()), mirrors.read(target, where), bytes_then or 0)
 
 
 def last_plan(target: Target, source: str) -> list[TablePlan]:

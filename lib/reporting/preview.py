@@ -8,17 +8,16 @@ from lib.config import Settings
 from lib.digest import Digest
 from lib.part import TableResult
 from lib.plan import Source, TablePlan
-from lib.postgres import altered, merge, mirrors, proof, runs
+from lib.postgres import altered, mirrors, proof, runs
 from lib.postgres.connection import Target
 from lib.reporting.outcome import Report
-from lib.sqlite import changes as sent
 from lib.sqlite import lines
 from lib.sqlite import snapshot as snapshots
 from lib.sqlite.snapshot import Snapshot
 
 # A bot that has written since the last backup differs, too.
 EQUAL_AGAIN = "python3 backup.py --full && python3 backup.py --verify"
-Compare = Callable[[Target, Source, Snapshot, list[TablePlan]], list[dict]]
+Compare = Callable[[Target, Settings, Source, Snapshot, Report], list[dict]]
 
 
 def show(settings: Settings, sources: dict[str, Path], compare: Compare, console: cli.Console) -> int:
@@ -28,7 +27,7 @@ def show(settings: Settings, sources: dict[str, Path], compare: Compare, console
         with report.failures_reported(), Target(target_settings, settings.schema) as target:
             for name, path in sources.items():
                 with report.failures_reported():
-                    found += _of_source(target, settings, name, path, compare)
+                    found += _of_source(target, settings, name, path, compare, report)
     different = [table for table in found if table.get("is_equal") is False]
     for table in found:
         tell = console.fault if table.get("is_equal") is False else console.say
@@ -41,33 +40,34 @@ def show(settings: Settings, sources: dict[str, Path], compare: Compare, console
     return cli.FAILED if errors else cli.SAVED
 
 
-def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare) -> list[dict]:
-    source, _ = runs.find_source(target, name)
-    with snapshots.taken(path, settings.snapshots, settings.check) as snapshot, target.rehearsal():
-        present = mirrors.read(target, source)
-        present = altered.mended(target, source, snapshot, present).mirrors
-        plan = mirrors.plan(snapshot, present, source)
-        mirrors.mend(target, plan, source, present)
-        found = compare(target, source, snapshot, plan.tables)
+def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare, report: Report) -> list[dict]:
+    (source, _), kept = runs.find_source(target, name), settings.snapshot_of(name, target.settings.number)
+    with snapshots.taken(path, settings.snapshots, settings.check, kept) as snapshot, target.rehearsal():
+        found = compare(target, settings, source, snapshot, report)
         return [{"source": name, "target": target.host} | table for table in found]
 
 
-def changes(target: Target, source: Source, snapshot: Snapshot, tables: list[TablePlan]) -> list[dict]:
+def changes(results: list[TableResult], source: Source) -> list[dict]:
     """Say what a backup would do to each table."""
-    parts = sent.every_row(snapshot, tables)
-    return [_change(source, done) for done in merge.merge(target, source, snapshot, tables, parts)]
+    return [_change(source, done) for done in results]
 
 
 def _change(source: Source, done: TableResult) -> dict:
     counts = {name: getattr(done, name) for name in ("inserted", "updated", "deleted")}
     text = f"{source.name}.{done.table}: would insert {done.inserted:,}, update {done.updated:,}, delete {done.deleted:,}"
-    return {"table": done.table, "rows": done.rows, **counts, "text": text}
+    return {"table": done.table, "rows": done.rows, **counts, "bytes_sent": done.bytes_sent, "text": text}
 
 
-def differences(target: Target, source: Source, snapshot: Snapshot, tables: list[TablePlan]) -> list[dict]:
+def differences(target: Target, _: Settings, source: Source, snapshot: Snapshot, _report: Report) -> list[dict]:
     """Compare each table's content with what the target holds, by digest."""
-    held = proof.held_digests(target, source, tables)
-    return [_difference(target, source, table, lines.digest(snapshot.connection, table), held[table.label]) for table in tables]
+    present = mirrors.read(target, source)
+    present = altered.mended(target, source, snapshot, present).mirrors
+    plan = mirrors.plan(snapshot, present, source)
+    mirrors.mend(target, plan, source, present)
+    held = proof.held_digests(target, source, plan.tables)
+    return [
+        _difference(target, source, table, lines.digest(snapshot.connection, table), held[table.label]) for table in plan.tables
+    ]
 
 
 def _difference(target: Target, source: Source, table: TablePlan, ours: Digest, theirs: Digest) -> dict:

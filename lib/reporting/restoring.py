@@ -1,6 +1,7 @@
 """What restore.py tells: what can be restored, the plan, what would change, and what was replaced."""
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,10 +32,11 @@ def list_points(target: Target, places: dict[str, Path], console: cli.Console) -
             f"{mark} run {point['run']}  {point['source']}  {point['finished_at']} UTC  {plural(point['rows'], 'row')}, "
             f"{plural(point['changes'] or 0, 'change')}, {size(point['bytes'] or 0)}{proven}{lost}"
         )
-    copies = [str(copy) for path in places.values() for copy in safety_copies.of(path)]
-    for copy in copies:
-        console.say(f"   replaced by a restore and kept: {copy}")
-    console.result({"runs": points, "kept_files": copies, "target": target.host, "number": target.settings.number})
+    kept = {copy: safety_copies.files_of(copy) for path in places.values() for copy in safety_copies.of(path)}
+    for copy, files in kept.items():
+        count, names = sum(file.lstat().st_size for file in files), " ".join(shlex.quote(str(file)) for file in files)
+        console.say(f"   replaced by a restore and kept: {copy}, {size(count)}\n   to remove it for ever:  rm {names}")
+    console.result({"runs": points, "kept_files": list(map(str, kept)), "target": target.host, "number": target.settings.number})
     return cli.SAVED
 
 

@@ -55,13 +55,13 @@ class Checking:
         self._connection.close()
 
 
-def _give_way() -> None:
-    """Let everybody else go first: the check has until the end of the run. Only on Linux a thread has a niceness of its own."""
+def give_way() -> None:
+    """Let all others go first: this has until the end of the run. Only on Linux a thread has a niceness of its own."""
     if sys.platform == "linux":
         os.nice(NICE)
 
 
-BESIDE = futures.ThreadPoolExecutor(1, initializer=_give_way)
+BESIDE = futures.ThreadPoolExecutor(1, initializer=give_way)
 
 
 def of_file(path: Path) -> None:

@@ -1,26 +1,20 @@
-"""Copy a source: consistent, and without the bot noticing.
-
-The copy is made with SQLite's backup API in one step. A stepwise copy starts again at every foreign write and may never
-end; a long read of the live file would block the bot's commits in rollback-journal mode.
-"""
+"""Copy a source, have the copy checked, and know what the last run left of it."""
 
 import contextlib
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import leftovers, stopping
-from lib.errors import Problem, SourceError
-from lib.sqlite import previous, remedy, virtual
-from lib.sqlite.check import Checking
+from lib import disk, leftovers
+from lib.errors import SourceError
+from lib.sqlite import live_file, previous, remedy, virtual
+from lib.sqlite.check import Checking, give_way
 from lib.sqlite.previous import Previous
 
 SUFFIX = "taking"
-COPY_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -39,11 +33,16 @@ class Copy:
     check: str
     checking: Checking | None
 
+    @property
+    def folder(self) -> Path:
+        """Return where the copy was made, and stays not."""
+        return leftovers.lasting(self.path.parent)
+
     def finish_check(self) -> list[str]:
         """Wait until SQLite has checked the copy; raise SourceError where it is damaged, return what may be wrong with it."""
         if not self.checking:
             return self.previous.note["doubts"]
-        with explained(self.source, self.previous.told):
+        with explained(self.source, self.previous.told, self.folder):
             return [f"{self.source.name}: {doubt}" for doubt in self.checking.finish()]
 
     def remove(self) -> None:
@@ -56,17 +55,18 @@ class Copy:
 def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Copy:
     """Copy `source` into `folder`, where whoever asked removes it; raise SourceError for a file that cannot be backed up."""
     told = previous.read(kept) if kept else {}
-    with explained(source, told):
+    with explained(source, told, folder):
         _refuse_unusable(source, told)
-    _make_private_folder(folder)
+        disk.require(folder, size_of(source), f"{source.name}: a copy")
+    leftovers.make_private(folder)
     path = leftovers.make(folder, source.name, SUFFIX) / source.name
     with contextlib.ExitStack() as undo:
         undo.callback(leftovers.clear, path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         seen = previous.identity(kept)
-        with explained(source, told), futures.ThreadPoolExecutor(1) as meanwhile:
+        with explained(source, told, folder), futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
             looking = meanwhile.submit(previous.look, kept, seen)
-            journal_mode = _copy(source, path)
+            journal_mode = live_file.copy(source, path)
             checking = Checking(path, check, virtual.doubts)
             undo.callback(checking.close)
             file_hash, last = previous.file_hash(path), looking.result()
@@ -77,22 +77,32 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
         return Copy(source, path, journal_mode, file_hash, last, check, checking)
 
 
-class Ahead:
-    """Copies that are made in a thread, one by one: while one is backed up, the next is made."""
+def size_of(source: Path) -> int:
+    """Return how many bytes a copy may have: what is in the -wal replaces pages or adds some."""
+    found = (Path(f"{source.resolve()}{companion}") for companion in ("", "-wal"))
+    return sum(path.stat().st_size for path in found if path.exists())
 
-    def __init__(self, copies: dict[str, Callable[[], Copy]]):
-        self._copies, self._begun = copies, {}
+
+class Ahead:
+    """Copies that are made in a thread, one by one: while one is backed up, the next is made, where there is room for both."""
+
+    def __init__(self, copies: dict[str, Callable[[], Copy]], has_room: Callable[[str, str], bool] = lambda *_: True):
+        self._copies, self._has_room, self._begun = copies, has_room, {}
         self._thread = futures.ThreadPoolExecutor(1)
-        for name in list(copies)[:2]:
-            self._begin(name)
+        for name in list(copies)[:1]:
+            self._begin_with_next(name)
 
     def copy_of(self, name: str) -> Copy:
         """Return a copy that nobody has had, and begin with the one behind it; whoever asks removes it."""
+        self._begin_with_next(name)
+        return self._begun.pop(name).result()
+
+    def _begin_with_next(self, name: str) -> None:
         self._begin(name)
         names = list(self._copies)
         for following in names[names.index(name) + 1 :][:1]:
-            self._begin(following)
-        return self._begun.pop(name).result()
+            if self._has_room(name, following):
+                self._begin(following)
 
     def _begin(self, name: str) -> None:
         if name not in self._begun:
@@ -129,58 +139,10 @@ def _refuse_unusable(source: Path, told: dict) -> None:
         raise SourceError(f"{source.name} is empty (0 bytes).", remedy.restore(source, True) if told else new)
 
 
-def _copy(source: Path, path: Path) -> str:
-    """Copy the source in one step and return its journal mode."""
-    deadline = time.monotonic() + COPY_SECONDS
-
-    def give_up(_status: int, _remaining: int, _total: int) -> None:
-        stopping.check()
-        if time.monotonic() > deadline:
-            raise SourceError(
-                f"{source.name} was locked for more than {COPY_SECONDS} seconds.",
-                "see which program keeps a transaction open",
-            )
-
-    with contextlib.closing(_open_live(source)) as live, contextlib.closing(sqlite3.connect(path)) as copy:
-        for connection in (live, copy):  # what the schema says is looked at in the copy, not here
-            connection.execute("PRAGMA writable_schema = ON")
-        copy.execute("PRAGMA synchronous = OFF")
-        live.backup(copy, pages=-1, progress=give_up, sleep=0.05)
-        journal_mode = live.execute("PRAGMA journal_mode").fetchone()[0]
-        # A copy in WAL mode could not be read without writing beside it.
-        copy.execute("PRAGMA journal_mode = DELETE")
-    return journal_mode
-
-
-def _open_live(source: Path) -> sqlite3.Connection:
-    """Open the bot's file read only; where a crash has left a journal, let SQLite roll it back, as the bot's next query would."""
-    uri = source.absolute().as_uri()
-    live = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=0.2)  # a signal waits as long
-    try:
-        live.execute("PRAGMA schema_version")
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):  # the copy waits for its turn
-            return live
-        live.close()
-        if not Path(f"{source.resolve()}-journal").exists():
-            raise
-        live = sqlite3.connect(f"{uri}?mode=rw", uri=True, timeout=5)
-    return live
-
-
 @contextlib.contextmanager
-def explained(source: Path, told: dict) -> Iterator[None]:
-    """Say what to do about a source that cannot be read; where there is a note, a run was saved from here."""
+def explained(source: Path, told: dict, folder: Path | None = None) -> Iterator[None]:
+    """Say what to do about a source that cannot be copied to a folder; where there is a note, a run was saved from here."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise remedy.source_error(source, error, has_backup=bool(told)) from error
-
-
-def _make_private_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise Problem(
-            f"the folder {folder} cannot be made: {error.strerror}.", f"let this user write to {folder.parent}"
-        ) from error
+        raise remedy.source_error(source, error, bool(told), folder) from error

@@ -14,12 +14,14 @@ MAGIC = b"SQLite format 3\0"
 NEWEST_FORMAT = 2
 
 
-def source_error(source: Path, error: Exception, has_backup: bool) -> SourceError:
+def source_error(source: Path, error: Exception, has_backup: bool, copied_to: Path | None = None) -> SourceError:
     """Return what is told of an error in reading a source; `has_backup` is whether this machine knows of one."""
     message = str(error).rstrip(".")
     if "not a database" in message and _has_newer_format(source):
         error = older.too_old(source.name, "its file format is newer")
         message = str(error)
+    if re.search(FULL, message):
+        return SourceError(f"{source.name}: {message}.", f"free some space:  df -h {copied_to or source.parent}")
     return SourceError(f"{source.name}: {message}.", _remedy(source, error, message, has_backup))
 
 
@@ -46,8 +48,6 @@ def _of_surroundings(source: Path, message: str) -> str:
     """Nothing is known to be wrong with the file itself."""
     if re.search(CLOSED, message) and (lacking := written_beside.lacking(source)):
         return lacking
-    if re.search(FULL, message):
-        return f"free some space:  df -h {source.parent}"
     if re.search(MEMORY, message):
         return "let it have more memory:  free -m"
     if re.search(FAILING, message):

@@ -41,6 +41,11 @@ def of(destination: Path) -> list[Path]:
     return sorted(copies, key=_age_of, reverse=True)
 
 
+def files_of(copy: Path) -> list[Path]:
+    """Return a safety copy and its journals, as far as they are there."""
+    return [Path(f"{copy}{companion}") for companion in COMPANIONS if os.path.lexists(f"{copy}{companion}")]
+
+
 def named(destination: Path, wanted: str) -> Path | None:
     return next((copy for copy in of(destination) if copy.name == Path(wanted).name), None)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from lib import private_file
 from lib.errors import SourceError
 from lib.plan import TablePlan
-from lib.sqlite import copies, lines, previous
+from lib.sqlite import copies, lines, lock, previous
 from lib.sqlite import schema as schemas
 from lib.sqlite.copies import Copy, explained
 from lib.sqlite.reading import open_read_only
@@ -51,11 +51,20 @@ class Snapshot:
 
 
 @contextlib.contextmanager
-def taken(source: Path, folder: Path, check: str) -> Iterator[Snapshot]:
+def taken(source: Path, folder: Path, check: str, kept: Path | None = None) -> Iterator[Snapshot]:
     """Copy `source` into `folder` and check the copy; raise SourceError for a file that cannot be backed up."""
-    with being_checked(copies.copy(source, folder, check)) as snapshot:
+    with being_checked(copies.copy(source, folder, check, kept)) as snapshot:
         snapshot.copy.finish_check()
         yield snapshot
+
+
+@contextlib.contextmanager
+def unchanged(source: Path, folder: Path, file_hash: str) -> Iterator[Snapshot]:
+    """Copy a source once more; raise Problem where somebody has written to it since it had this hash."""
+    with taken(source, folder, "quick") as again:
+        if again.copy.hash != file_hash:
+            raise lock.in_use(source)
+        yield again
 
 
 @contextlib.contextmanager
@@ -67,7 +76,7 @@ def being_checked(copy: Copy) -> Iterator[Snapshot]:
     with contextlib.ExitStack() as stack:
         stack.callback(copy.remove)
         try:
-            with explained(copy.source, copy.previous.told):
+            with explained(copy.source, copy.previous.told, copy.folder):
                 connection = stack.enter_context(contextlib.closing(open_read_only(copy.path)))
                 snapshot = Snapshot(copy, connection, schemas.read(connection))
             yield snapshot

@@ -4,8 +4,7 @@
 -- free within seconds, not when the statement has ended.
 BEGIN ISOLATION LEVEL {isolation};
 {own_settings}
-SET LOCAL statement_timeout = {statement_timeout};
-SET LOCAL lock_timeout = '30s';
+{limit}SET LOCAL lock_timeout = '30s';
 SET LOCAL idle_in_transaction_session_timeout = '10min';
 SELECT set_config(name, CASE name WHEN 'transaction_timeout' THEN '0' ELSE '1s' END, true) FROM pg_catalog.pg_settings
 WHERE name = 'transaction_timeout' OR name = 'client_connection_check_interval' AND pg_catalog.version() LIKE '%linux%'

@@ -78,6 +78,7 @@ class TablePlan:
 class Mirror:
     """A table of the mirror schema, as Postgres describes it; `is_watched` where the undo log sees all its changes.
 
+    `columns` are {name: {"type", "not_null", "number"}}; `oid` names the table and the file that it is in.
     `oddity` says what keeps it from being a mirror, where it is not a plain table of ours.
     """
 
@@ -85,7 +86,7 @@ class Mirror:
     columns: dict[str, dict]
     key: tuple[str, ...]
     unique: dict[str, tuple[str, ...]]
-    oid: int = 0
+    oid: str = ""
     is_watched: bool = True
     oddity: str = ""
 

@@ -10,10 +10,11 @@ import psycopg2
 import pytest
 
 from lib.errors import Problem
+from lib.postgres.connection import Target
 from lib.sqlite import sample
 from tests import compare
-from tests.bot import Bot
 from tests.deployment import Deployment
+from tests.test_writer_role import writer  # noqa: F401  a fixture
 
 ROWS = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')"
 
@@ -200,13 +201,121 @@ def test_a_wrong_clock_is_said_where_something_would_have_been_pruned(saved_bot)
     assert saved_bot.query("SELECT count(*) FROM backup.runs WHERE run <= 4") == [(0,)]
 
 
-def test_without_a_stored_retention_thirty_days_are_kept(saved_bot):
-    said = saved_bot.run("setup_supabase.py", "--writer-role").expect(0).stdout
-    role, password = said.split("they are not shown again:\n")[1].split("\n")[0].strip().split(":")
+def test_without_a_stored_retention_thirty_days_are_kept(writer, saved_bot):  # noqa: F811
     saved_bot.query("DELETE FROM backup.retention; UPDATE backup.runs SET finished_at = finished_at - interval '20 days'")
-    writer = Bot(saved_bot.folder, saved_bot.url.replace(f"postgres:{saved_bot.password}", f"{role}:{password}"))
     writer.query("SELECT backup.prune('premium_system', -1000)")
     assert saved_bot.query("SELECT count(*) FROM backup.runs") == [(4,)]
+
+
+def test_nobody_prunes_by_the_servers_clock(writer, saved_bot):  # noqa: F811
+    for seed in range(3):
+        sample.live(saved_bot.data, seed)
+        writer.backup()
+    before = saved_bot.query("SELECT count(*) FROM backup.runs")
+    saved_bot.rows = saved_bot.query
+    turned = turn_clock(saved_bot, "2050-01-01")
+    assert writer.query("SELECT backup.prune('premium_system', 30)") == [(None,)]
+    turned()
+    assert saved_bot.query("SELECT count(*) FROM backup.runs") == before
+
+
+@pytest.mark.parametrize(("keep_days", "ahead"), [(30, 13.5), (30, 29), (7, 6.5), (1, 6), (30, 45)])
+def test_clocks_that_are_a_little_ahead_for_one_run_cost_no_history(deployment, monkeypatch, keep_days, ahead):
+    copies = {}
+    object.__setattr__(deployment.settings, "keep_days", keep_days)
+    deployment.rows(f"UPDATE backup.retention SET keep_days = {keep_days}")
+    for value in range(keep_days + 5):
+        deployment.script(f"UPDATE t SET v = {value} WHERE id = 2")
+        deployment.back_up()
+        keep(deployment, copies)
+        age(deployment, 1)
+    turned = turn_clock(deployment, datetime.fromtimestamp(time.time() + ahead * 86400).isoformat())
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", lambda real=time.time: real() + ahead * 86400)
+        deployment.script("UPDATE t SET v = 'ahead' WHERE id = 2")
+        deployment.back_up()
+    turned()
+    deployment.back_up()
+    assert len(listed(deployment)) >= keep_days + 2
+    assert assert_listed_come_back(deployment, copies) >= keep_days
+
+
+@pytest.mark.parametrize(("every", "keep_days", "runs"), [(31, 30, 2), (16, 30, 3), (14, 7, 2), (9, 1, 2), (7, 10, 3), (2, 7, 5)])
+def test_whatever_the_schedule_history_is_pruned_and_nothing_is_warned_of(deployment, every, keep_days, runs):
+    object.__setattr__(deployment.settings, "keep_days", keep_days)
+    deployment.rows(f"UPDATE backup.retention SET keep_days = {keep_days}")
+    for value in range(14):
+        age(deployment, every)
+        deployment.script(f"UPDATE t SET v = {value} WHERE id = 1")
+        deployment.back_up()
+        assert deployment.rows(f"SELECT backup.prune('source', {keep_days})") == [(None,)]
+    assert deployment.rows("SELECT count(*) FROM backup.runs") == [(runs,)]
+
+
+def test_what_was_set_up_under_a_wrong_clock_is_put_right_by_setup(deployment):
+    deployment.rows("UPDATE backup.sources SET created_at = '2050-01-01'; UPDATE backup.runs SET finished_at = '2050-01-01'")
+    deployment.back_up()
+    deployment.set_up()
+    deployment.back_up()
+    assert deployment.rows("SELECT count(*) FROM backup.runs WHERE finished_at > now()") == [(0,)]
+
+
+def test_the_list_of_loaded_mirrors_is_not_all_that_is_known_of_them(deployment):
+    copies = {}
+    for script in ("CREATE TABLE u (id INTEGER PRIMARY KEY, v); INSERT INTO u VALUES (1, 'a')", "DROP TABLE u"):
+        deployment.script(script)
+        deployment.back_up()
+        keep(deployment, copies)
+    deployment.rows("DELETE FROM backup.loaded_mirrors")
+    deployment.script("CREATE TABLE u (id INTEGER PRIMARY KEY, v); INSERT INTO u VALUES (1, 'other'), (3, 'c')")
+    deployment.back_up()
+    keep(deployment, copies)
+    assert assert_listed_come_back(deployment, copies) == 3
+
+
+# What acts within the statement that it follows is refused, before anything is changed.
+ACTS = "ALTER TABLE backup_source.t ADD parent bigint REFERENCES backup_source.t {}"
+UNSEEN_WITHIN = [
+    "ON UPDATE CASCADE / UPDATE backup_source.t SET parent = 1; UPDATE backup_source.t SET id = 11 WHERE id = 1",
+    "ON DELETE CASCADE / DELETE FROM backup_source.t WHERE id = 1",
+    "ON DELETE SET NULL / WITH d AS (DELETE FROM backup_source.t WHERE id = 2 RETURNING id) INSERT INTO backup_source.t SELECT 80, 'x', id FROM d",
+]
+
+
+@pytest.mark.parametrize("way", UNSEEN_WITHIN)
+def test_a_foreign_key_that_changes_rows_itself_is_refused_and_named(deployment, way):
+    copies = {}
+    keep(deployment, copies)
+    action, script = way.split(" / ")
+    deployment.rows(ACTS.format(action))
+    with pytest.raises(
+        Problem, match=r"backup_source\.t has a foreign key with ON DELETE or ON UPDATE, which changes rows unseen"
+    ):
+        deployment.rows(f"BEGIN; {script}; COMMIT")
+    assert assert_listed_come_back(deployment, copies) == 1
+    deployment.script("UPDATE t SET v = 'later' WHERE id = 2; DELETE FROM t WHERE id = 1")
+    deployment.back_up()
+    keep(deployment, copies)
+    assert compare.differences(deployment.path, deployment.restored()) == []
+    assert_listed_come_back(deployment, copies)
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.parametrize("table", ["backup_source.t", "backup.misfit_rows"])
+def test_nothing_is_emptied_by_a_transaction_that_does_not_see_it_all(deployment, level, table):
+    copies = {}
+    deployment.script("CREATE TABLE m (id INTEGER PRIMARY KEY, n INTEGER)")
+    deployment.back_up()
+    deployment.script("INSERT INTO m VALUES (1, 'one')")
+    with Target(deployment.settings.targets[0], "backup") as target:
+        target.rows(f"BEGIN ISOLATION LEVEL {level}; SELECT 1")
+        deployment.script("UPDATE t SET v = 'new' WHERE id = 1; INSERT INTO t VALUES (9, 'i'); INSERT INTO m VALUES (2, 'two')")
+        deployment.back_up()
+        keep(deployment, copies)
+        with pytest.raises(Problem, match="TRUNCATE takes rows that this transaction cannot see"):
+            target.rows(f"TRUNCATE {table}; COMMIT")
+    assert deployment.misfits == 2
+    assert assert_listed_come_back(deployment, copies) == 1
 
 
 # One statement takes keys away and brings them back, in both orders of what Postgres tells the triggers.
@@ -230,11 +339,11 @@ BOTH_WAYS = {
 def test_old_rows_come_first_whatever_order_postgres_tells(tmp_path, database, way, table):
     """By hand on a mirror (`t`), and on the rows that are kept whole (`m`, whose key column holds text)."""
     deployment = Deployment(tmp_path / "bot", database)
-    deployment.script(
-        ROWS + ", (9, 'i'); CREATE TABLE m (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO m VALUES (1, 'one'), (2, 'two')"
-    )
+    deployment.script(ROWS + ", (9, 'i'); CREATE TABLE m (id INTEGER PRIMARY KEY, n INTEGER)")
     deployment.set_up()
+    deployment.script("INSERT INTO m VALUES (1, 'one'), (2, 'two')")
     deployment.back_up()
+    assert deployment.misfits == 2
     first, copies = deployment.run, {}
     keep(deployment, copies)
     if table == "t":

@@ -225,12 +225,12 @@ def test_old_runs_are_pruned_whole_where_foreign_keys_do_nothing(server, tmp_pat
     made = Deployment(tmp_path / "bot", database)
     made.script(SCHEMA)
     made.set_up()
-    for _ in range(3):
+    for _ in range(4):
         made.back_up()
-    made.rows("UPDATE backup.runs SET finished_at = finished_at - interval '50 days' WHERE run < 3")
+    made.rows("UPDATE backup.runs SET finished_at = finished_at - interval '35 days' * (4 - run)")
     made.back_up()
     made.back_up()
     runs = "SELECT count(DISTINCT run), min(run) FROM backup"
-    assert made.rows(f"{runs}.run_tables") == made.rows(f"{runs}.runs WHERE outcome = 'saved'") == [(4, 2)]
+    assert made.rows(f"{runs}.run_tables") == made.rows(f"{runs}.runs WHERE outcome = 'saved'") == [(4, 3)]
     with Target(made.settings.targets[0], "backup") as target:
         assert target.row("SHOW session_replication_role") == ("replica",)

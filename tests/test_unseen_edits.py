@@ -23,6 +23,10 @@ AS_OWNER = {
     "another table": f"CREATE TABLE copy AS SELECT * FROM {REFUNDS} WHERE id > 1; ALTER TABLE copy ADD PRIMARY KEY (id); DROP TABLE {REFUNDS} CASCADE;"
     " ALTER TABLE copy RENAME TO refunds; ALTER TABLE refunds SET SCHEMA backup_premium_system;"
     f" SELECT backup.watch('premium_system', 'backup_premium_system', 'refunds'); SELECT backup.make_private('backup_premium_system')",
+    "written anew by a change of type": f"ALTER TABLE {REFUNDS} ALTER status TYPE text USING status || '!'",
+    "another column under the same name": f"ALTER TABLE {REFUNDS} DROP COLUMN status; ALTER TABLE {REFUNDS} ADD COLUMN status text DEFAULT 'x'",
+    "a column exchanged for another": f"ALTER TABLE {REFUNDS} RENAME status TO was; ALTER TABLE {REFUNDS} ADD COLUMN status text;"
+    f" ALTER TABLE {REFUNDS} DROP COLUMN was",
     "the undo log is switched off": f"ALTER TABLE backup.undo_log DISABLE TRIGGER USER; {EDIT}; TRUNCATE backup.undo_log",
     "the undo log is emptied after the edit": f"BEGIN; {EDIT}; COMMIT; TRUNCATE backup.undo_log",
     "the undo log is emptied row by row": f"BEGIN; {EDIT}; COMMIT; DELETE FROM backup.undo_log",
@@ -94,6 +98,14 @@ def test_what_did_not_change_is_not_lost(saved_bot, kept):
     saved_bot.query(f"ALTER TABLE {REFUNDS} DISABLE TRIGGER USER")
     (warning,) = saved_bot.backup()["warnings"]
     assert "somebody may have changed refunds without the undo log seeing it" in warning
+    assert all(point["restorable"] for point in assert_listed_come_back(saved_bot, kept))
+
+
+def test_a_mirror_that_was_only_written_anew_is_compared_and_nothing_is_lost(saved_bot, kept):
+    saved_bot.query(f"VACUUM FULL {REFUNDS}")
+    (warning,) = saved_bot.backup()["warnings"]
+    assert "or was written anew (ALTER TABLE, VACUUM FULL)" in warning
+    assert saved_bot.backup()["warnings"] == []
     assert all(point["restorable"] for point in assert_listed_come_back(saved_bot, kept))
 
 

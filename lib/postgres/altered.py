@@ -19,7 +19,7 @@ from lib.sqlite.snapshot import Snapshot
 
 DROP = {"is a view": "VIEW", "is a materialized view": "MATERIALIZED VIEW", "is a foreign table": "FOREIGN TABLE"}
 # What stands for the number of a mirror that had no part in a run: its rows were kept whole.
-LEFT_ASIDE = 0
+LEFT_ASIDE = ""
 MENDED = (
     "{source}.{mirror}: somebody has altered the mirror, which {reason}. It was made anew, without the views, indexes, triggers "
     "and rules that were on it."

@@ -118,7 +118,8 @@ class Unseen:
         if self.suspects:
             found.append(
                 f"{source.name}: somebody may have changed {_listed(table.printable for table in self.suspects)} without the "
-                f"undo log seeing it: it was switched off or emptied, or the mirror is another table. Every row was sent.{heal}"
+                "undo log seeing it: it was switched off or emptied, or the mirror is another table, or was written anew "
+                f"(ALTER TABLE, VACUUM FULL). Every row was sent.{heal}"
             )
         if self.changed:
             found.append(
@@ -171,14 +172,27 @@ def _suspects(plan: Plan, present: dict[str, Mirror], note: dict, last: dict, fo
         return []
     if not last["is_watched"] or not last["is_complete"]:
         return plan.tables
-    known = {name: noted["oid"] for name, noted in (noted_mirrors(last, note) or {}).items()}
-    mirrored = [table for table in plan.tables if table.mirror and known.get(table.mirror) != altered.LEFT_ASIDE]
+    known = noted_mirrors(last, note) or {}
+    aside = {name for name, noted in known.items() if noted["oid"] == altered.LEFT_ASIDE}
+    mirrored = [table for table in plan.tables if table.mirror and table.mirror not in aside]
     return [table for table in mirrored if table.mirror in found.wanted or not _is_as_it_was(table, present, known)]
 
 
-def _is_as_it_was(table: TablePlan, present: dict[str, Mirror], known: dict[str, int]) -> bool:
-    mirror, oid = present.get(table.mirror), known.get(table.mirror)
-    return mirror.is_watched and oid in (None, mirror.oid) if mirror else oid is None
+def _is_as_it_was(table: TablePlan, present: dict[str, Mirror], known: dict[str, dict]) -> bool:
+    mirror, noted = present.get(table.mirror), known.get(table.mirror)
+    if not mirror or not noted:
+        return not noted and (not mirror or mirror.is_watched)
+    columns = [column.mirror_name for column in table.columns]
+    return (
+        mirror.is_watched
+        and mirror.oid == noted["oid"]
+        and _numbers(mirror.columns, columns) == _numbers(noted["columns"], columns)
+    )
+
+
+def _numbers(described: dict[str, dict], columns: list[str]) -> list[int | None]:
+    """Return which columns these are: one that was dropped and made again has another number."""
+    return [described.get(name, {}).get("number") for name in columns]
 
 
 def confirm(target: Target, source: Source, tables: list[TablePlan], last: LastRun) -> None:

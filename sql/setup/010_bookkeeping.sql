@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS {schema}.sources (
     pruned_to       bigint NOT NULL DEFAULT 0,
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- Where the first run was made under a wrong clock, setup says under a right one that nothing is from the future.
+UPDATE {schema}.sources SET created_at = clock_timestamp() WHERE created_at > clock_timestamp();
 -- Whose source it is: an id that the bot's folder keeps, and the machine and the path of the file that the last run read.
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin text;
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin_machine text;

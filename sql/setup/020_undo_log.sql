@@ -33,13 +33,13 @@ CREATE TABLE IF NOT EXISTS {schema}.loaded_mirrors (
     PRIMARY KEY (source, mirror)
 );
 
--- Whether the first load of a mirror is over: what a run has left there counts, whatever somebody deletes from the list.
+-- Whether the first load of a mirror is over: what any run has left there counts, whatever somebody deletes from the list.
 CREATE OR REPLACE FUNCTION {schema}.is_loaded(of_source text, of_mirror text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM {schema}.loaded_mirrors WHERE source = of_source AND mirror = of_mirror)
         OR EXISTS (
-            SELECT FROM {schema}.sources JOIN {schema}.run_tables ON run = last_run
-            WHERE sources.source = of_source AND table_name = of_mirror)
+            SELECT FROM {schema}.runs JOIN {schema}.run_tables USING (run)
+            WHERE runs.source = of_source AND outcome = 'saved' AND table_name = of_mirror)
 $$;
 
 -- The advisory lock of a source: whoever has it alone may write its mirrors as a run does.
@@ -76,6 +76,14 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.open_statement(on_relation oid, by_operation text, callers text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- What it changes, it changes within the statement that it follows, whose old rows are then not only those from before.
+    IF EXISTS (
+        SELECT FROM pg_constraint
+        WHERE conrelid = on_relation AND contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd')))
+    THEN
+        RAISE EXCEPTION '% has a foreign key with ON DELETE or ON UPDATE, which changes rows unseen; nothing was changed', on_relation::regclass
+        USING ERRCODE = 'triggered_data_change_violation', HINT = 'Drop the foreign key, or its ON DELETE and ON UPDATE.';
+    END IF;
     UPDATE {schema}.open_statements SET is_interrupted = true
     WHERE xact = pg_current_xact_id() AND relation = on_relation AND called_by <> callers;
     INSERT INTO {schema}.open_statements (relation, operation, last_record, called_by)
@@ -157,6 +165,11 @@ DECLARE
     script text := '';
 BEGIN
     IF by_operation = 'TRUNCATE' THEN
+        -- It takes every row, and would log those that its snapshot shows.
+        IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+            RAISE EXCEPTION 'TRUNCATE takes rows that this transaction cannot see; nothing was changed'
+            USING ERRCODE = 'invalid_transaction_state', HINT = 'Do it in a transaction that is READ COMMITTED.';
+        END IF;
         RETURN {schema}.undo_statement(of_mirror, 'delete', keys, lines_of || on_relation::regclass || ' AS given');
     END IF;
     DELETE FROM {schema}.open_statements WHERE statement = (  -- the one of this kind that began last is the one that ends now

@@ -1,15 +1,15 @@
--- Describes every mirror of a source: columns with their types, the primary key, the unique constraints, which table it is, whether
--- the undo log sees its changes, and what keeps it from being a mirror: then it is made anew.
+-- Describes every mirror of a source: columns with their types and numbers, the primary key, the unique constraints, which table it is and
+-- in which file (no trigger sees what ALTER TABLE writes anew), whether the undo log sees its changes, and what keeps it from being a mirror: then it is made anew.
 SELECT
     mirror.relname,
     (SELECT jsonb_object_agg(attname, jsonb_build_object(
-            'type', format_type(atttypid, atttypmod), 'not_null', attnotnull))
+            'type', format_type(atttypid, atttypmod), 'not_null', attnotnull, 'number', attnum))
      FROM pg_catalog.pg_attribute WHERE attrelid = mirror.oid AND attnum > 0 AND NOT attisdropped),
     (SELECT jsonb_object_agg(conname, jsonb_build_object('type', contype, 'columns', (
             SELECT jsonb_agg(attname ORDER BY place) FROM unnest(conkey) WITH ORDINALITY AS part (number, place)
             JOIN pg_catalog.pg_attribute ON attrelid = mirror.oid AND attnum = part.number)))
      FROM pg_catalog.pg_constraint WHERE conrelid = mirror.oid AND contype IN ('p', 'u')),
-    mirror.oid::bigint,
+    concat_ws('.', mirror.oid, pg_relation_filenode(mirror.oid)),
     relkind <> 'r' OR {schema}.is_watched(%(source)s, mirror.oid),
     CASE
         WHEN relkind = 'v' THEN 'is a view'

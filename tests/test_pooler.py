@@ -2,6 +2,7 @@
 
 import contextlib
 import subprocess
+import time
 
 import pytest
 
@@ -48,9 +49,12 @@ def test_a_pooler_that_is_killed_in_the_middle_is_waited_for(saved_bot, tmp_path
         saved_bot.write_env(SUPABASE_DB_URL=standing.url)
         for moment in range(5):
             sample.live(saved_bot.data, seed=moment)
+            ((before,),) = saved_bot.query("SELECT count(*) FROM backup.runs")
             running = saved_bot.start("backup.py")
+            while running.poll() is None and saved_bot.query("SELECT count(*) FROM backup.runs") == [(before,)]:
+                time.sleep(0.01)  # until it is connected: where nothing listens from the first, nobody waits
             with contextlib.suppress(subprocess.TimeoutExpired):
-                running.wait(0.2 + 0.1 * moment)
+                running.wait(0.05 * moment)
             standing.kill()
             standing.start()
             assert running.communicate(timeout=60) == ("", "")

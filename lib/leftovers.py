@@ -75,11 +75,9 @@ def within(parent: Path, stem: str, suffix: str) -> Iterator[Path]:
                 parent.rmdir()
 
 
-@contextlib.contextmanager
-def temporary(stem: str, suffix: str) -> Iterator[Path]:
+def temporary(stem: str, suffix: str) -> contextlib.AbstractContextManager[Path]:
     """Make a private folder among the system's temporary files; it is removed at the end."""
-    with within(Path(tempfile.gettempdir()), stem, suffix) as folder:
-        yield folder
+    return within(Path(tempfile.gettempdir()), stem, suffix)
 
 
 def _lock(folder: Path) -> int:

@@ -7,6 +7,7 @@ import psycopg2
 import pytest
 
 from lib.sqlite import sample
+from tests import compare
 from tests.test_writer_role import writer  # noqa: F401  a fixture
 
 EVIL = """
@@ -110,7 +111,7 @@ def test_what_others_put_into_public_is_not_taken_for_postgres_own(saved_bot, se
     assert saved_bot.query("SELECT count(*) FROM public.ran") == [(0,)]
 
 
-def forged_run(writer):  # noqa: F811
+def forged_run(writer, **also):  # noqa: F811
     """With the writer's password: a run that says it has read the true snapshot, and left other digests."""
     tables = [
         {
@@ -146,6 +147,7 @@ def forged_run(writer):  # noqa: F811
                 strict=True,
             )
         ),
+        **also,
     }
     with contextlib.closing(psycopg2.connect(writer.url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute("SELECT backup.take_source(%s)", [run])
@@ -162,6 +164,22 @@ def test_a_forged_run_poisons_no_honest_one(writer, saved_bot):  # noqa: F811
     (saved_bot.folder / "snapshots").rename(saved_bot.folder / "elsewhere")  # as on a new machine
     writer.run("restore.py", "--yes", "--to", str(saved_bot.folder / "out"), "--at", str(honest + 1)).expect(0)
     writer.run("restore.py", "--drill").expect(0)
+
+
+def test_what_a_forged_run_calls_lost_comes_back_all_the_same(writer, saved_bot):  # noqa: F811
+    first, was = (
+        saved_bot.query("SELECT last_run FROM backup.sources WHERE source = 'premium_system'")[0][0],
+        saved_bot.premium.read_bytes(),
+    )
+    sample.live(saved_bot.data, 1)
+    writer.backup()
+    forged_run(writer, lost=["refunds", "payment_history"])
+    writer.backup()
+    assert ", without payment_history, refunds" in writer.run("restore.py", "--list").expect(0).stdout
+    out = saved_bot.folder / "out"
+    writer.run("restore.py", "--yes", "--database", "premium_system", "--to", str(out), "--at", str(first)).expect(0)
+    (saved_bot.folder / "was.db").write_bytes(was)
+    assert compare.differences(saved_bot.folder / "was.db", out / sample.PREMIUM) == []
 
 
 def test_a_run_is_saved_and_logged_only_in_the_transaction_that_has_the_source(writer, saved_bot):  # noqa: F811

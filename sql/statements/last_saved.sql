@@ -1,5 +1,5 @@
--- What is told of the last saved run: whose it was, what it read and left, whether the undo log has seen all changes since, and whether somebody
--- else's triggers, rules or foreign keys are on the mirrors, which may change rows that a merge has written.
+-- What is told of the last saved run: whose it was, what it read and left, whether the undo log has seen all changes since, and whether
+-- somebody else's triggers, rules or foreign keys are on the mirrors, which may change rows that a merge has written.
 jsonb_build_object(
     'origin', origin, 'machine', origin_machine, 'path', origin_path, 'is_restored', restored_run IS NOT NULL,
     'run', last_run, 'at', to_char(last.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),

@@ -7,7 +7,7 @@ WHERE nspname = %(mirror_schema)s AND relkind = 'r' AND (
     OR EXISTS (
         SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = mirror.oid
             AND tgfoid NOT IN (
-                    '{schema}.log_undo()'::regprocedure, '{schema}.begin_statement()'::regprocedure, 'unique_key_recheck()'::regprocedure))
+                '{schema}.log_undo()'::regprocedure, '{schema}.begin_statement()'::regprocedure, 'unique_key_recheck()'::regprocedure))
     OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE mirror.oid IN (conrelid, confrelid) AND contype IN ('c', 'x', 'f'))
     OR EXISTS (
         SELECT FROM pg_catalog.pg_index WHERE indrelid = mirror.oid AND NOT EXISTS (

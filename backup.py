@@ -37,7 +37,7 @@ import time
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib import cli, config, disk, local_runs, log, origin, schedule
 from lib.errors import Problem
-from lib.postgres import altered, last_run, merge, mirrors, proof, room, runs, security
+from lib.postgres import altered, first_load, last_run, merge, mirrors, proof, room, runs, security
 from lib.postgres.connection import Target
 from lib.postgres.doubt import Doubt
 from lib.reporting import alerts
@@ -122,28 +122,33 @@ def copying(settings, sources, target_settings) -> copies.Ahead:
 
 
 def back_up_source(target, settings, name, ahead, options, report):
-    """Snapshot, plan, merge, verify, commit: all of it or nothing."""
+    """Snapshot, plan, merge, verify, commit: all of it or nothing; but a first load is committed now and then."""
     run, source = runs.open_run(target, name)
     with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
         warnings, previous = room.look(target, run, snapshot, settings.max_database_mb), snapshot.copy.previous
-        with target.transaction():
-            openings, last = runs.lock_source(target, run, source)
-            runs.refuse_outrun(snapshot, name)
-            ours = origin.of(settings.sources[name], previous.told)
-            refuse_unless_accepted(name, openings, ours, last, options)
-            edits = runs.hand_edits(target, name)
-            plan, now, changed, unseen, is_compared = bring(target, source, snapshot, run, last, edits, settings, options, report)
-            doubts = snapshot.copy.finish_check()
-            warnings += [doubt for doubt in doubts if doubt not in previous.note.get("doubts", [])]  # what stays is said once
-            runs.refuse_outrun(snapshot, name)
-            about = ours.as_told | {"compared_all": is_compared, "lost": sorted(unseen.changed)}
-            warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about, last["definition_hash"])
+        while run.outcome == "running":
+            with target.transaction():
+                openings, last = runs.lock_source(target, run, source)
+                runs.refuse_outrun(snapshot, name)
+                ours = origin.of(settings.sources[name], previous.told)
+                refuse_unless_accepted(name, openings, ours, last, options)
+                edits = runs.hand_edits(target, name)
+                plan, now, changed, unseen, is_compared = bring(
+                    target, source, snapshot, run, last, edits, settings, options, report
+                )
+                doubts = snapshot.copy.finish_check()
+                warnings += changed.warnings + plan.warnings
+                runs.refuse_outrun(snapshot, name)
+                if first_load.is_whole(run, plan):
+                    about = ours.as_told | {"compared_all": is_compared, "lost": sorted(unseen.changed)}
+                    warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about, last["definition_hash"])
         noted = last_run.noted(run, snapshot, plan, now | changed.left_aside(source), is_compared, last)
         kept = snapshot.keep_as(previous.place, doubts=doubts, **ours.as_told, **noted)
+    warnings += [doubt for doubt in doubts if doubt not in previous.note.get("doubts", [])]  # what stays is said once
     exposed = [security.as_sentence(openings)] if openings else []
     exposed += origin.other_machine(name, ours, last)
     by_hand = [runs.as_sentence(name, *edit) for edit in edits]
-    for warning in [*warnings, *exposed, *by_hand, *changed.warnings, *unseen.warnings(source, last), *plan.warnings, *kept]:
+    for warning in [*warnings, *exposed, *by_hand, *unseen.warnings(source, last), *kept]:
         report.warn(warning)
     return run
 
@@ -193,6 +198,8 @@ def refuse_unless_accepted(name, openings, ours, last, options) -> None:
 
 def bring_rows(target, source, snapshot, plan, run, last, unseen, must_send_all, report) -> bool:
     """Send what differs from the last run, or every row where that cannot be relied on; return whether every row was compared."""
+    if last["run"] is None:
+        return first_load.bring(target, source, snapshot, plan, run, report)
     is_due = last_run.is_comparison_due(snapshot)
     if unseen.reason:
         report.note(f"{source.name}: every row is sent, because {unseen.reason}.")

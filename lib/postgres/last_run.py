@@ -45,8 +45,6 @@ def left(snapshot: Snapshot, plan: Plan, last: dict) -> LastRun:
 
 def _doubt(snapshot: Snapshot, plan: Plan, last: dict) -> str:
     previous = snapshot.copy.previous
-    if last["run"] is None:
-        return "this is the first run"
     if not previous.note:
         is_there = previous.place.exists()
         return "the previous snapshot is damaged" if is_there else "there is no previous snapshot on this machine"

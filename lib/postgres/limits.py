@@ -14,5 +14,7 @@ STATEMENT_SECONDS = _seconds("STATEMENT", 1200)
 # Without any answer, nor a byte of a COPY that gets through: the server should have ended the statement before, so it or a pooler
 # has fallen silent. TCP's keepalive does not notice that where something in between still answers it.
 SILENCE_SECONDS = STATEMENT_SECONDS * 1.1
+# So long a first load may be lost when it is cut.
+FIRST_LOAD_SECONDS = _seconds("FIRST_LOAD", 60)
 # For all pauses together, while what stands in the way may pass.
 RETRY_SECONDS = _seconds("RETRY", 300)

@@ -72,7 +72,7 @@ def _merge_all(work: "_Work", parts: Iterable[Part], confirm: Callable[[], None]
         busy.result()
     work.send()
     work.finish()
-    return [results[table.label] for table in work.tables]
+    return [results[table.label] for table in work.tables if table.label in results]
 
 
 @dataclass

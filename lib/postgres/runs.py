@@ -38,6 +38,7 @@ class Run:
     round_trips: int = 0
     tables: list[TableResult] = field(default_factory=list)
     error: str = ""
+    committed: int = 0  # so many tables of a first load
 
     @property
     def rows(self) -> int:
@@ -49,7 +50,7 @@ class Run:
 
     def as_json(self) -> dict:
         shown = asdict(self)
-        del shown["database_bytes"]
+        del shown["database_bytes"], shown["committed"]
         for table in shown["tables"]:
             del table["digest"], table["label"]
         if not self.error:
@@ -210,13 +211,17 @@ def closed(target: Target, run: Run) -> Iterator[None]:
 
 def _untouched(target: Target, run: Run) -> str:
     """Close the run as failed, and name the last good one; a lost connection leaves that to the next run."""
+    untouched = "Nothing was changed in Supabase"
+    if run.committed:
+        are = "table is" if run.committed == 1 else "tables are"
+        untouched = f"Of the first backup {run.committed} {are} in Supabase and need not be sent again"
     try:
         target.run("fail_run", {"run": run.run, "error": run.error})
         good = last_saved(target, run.source)
     except Problem:
-        return "Nothing was changed in Supabase."
+        return f"{untouched}."
     kept = f"the last good backup is run {good[0]}, {good[1]} UTC." if good else "there is no earlier backup."
-    return f"Nothing was changed in Supabase; {kept}"
+    return f"{untouched}; {kept}"
 
 
 def last_saved(target: Target, source: str) -> tuple[int, str, int, int] | None:

@@ -34,10 +34,11 @@ def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterato
     """Yield what to send so that mirrors that hold what the last run left hold this snapshot; of other tables every row."""
     new = [table for table in tables if table.label not in last.left]
     known = [table for table in tables if table.label in last.left]
-    yield from every_row(snapshot, new)
     if last.snapshot_hash == snapshot.copy.hash:
         yield from (Part(table, last.left[table.label], None) for table in known)
+        yield from every_row(snapshot, new)
         return
+    yield from every_row(snapshot, new)
     attach(snapshot.connection, snapshot.copy.previous.place)
     declared = declared_types(snapshot.schema)
     # The largest first: Postgres is busy with it while SQLite looks through the others.

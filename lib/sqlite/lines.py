@@ -95,8 +95,13 @@ EVERY_ROW = Rows()
 
 def digest(connection: sqlite3.Connection, table: TablePlan) -> Digest:
     """Return the digest of all of a table's rows, misfits included."""
-    parts = [of_misfits(connection, table)] + ([of_mirror(connection, table)] if table.mirror else [])
-    return sum(map(read_through, parts), Digest())
+    return sum(digests(connection, table), Digest())
+
+
+def digests(connection: sqlite3.Connection, table: TablePlan) -> tuple[Digest, Digest]:
+    """Return the digest of the misfits and that of all other rows."""
+    others = read_through(of_mirror(connection, table)) if table.mirror else Digest()
+    return read_through(of_misfits(connection, table)), others
 
 
 def digest_without_misfits(connection: sqlite3.Connection, table: TablePlan) -> Digest:

@@ -35,7 +35,7 @@ import functools
 import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import cli, config, disk, local_runs, log, origin, schedule
+from lib import brake, cli, config, disk, local_runs, log, origin, schedule
 from lib.errors import Problem
 from lib.postgres import altered, first_load, last_run, merge, mirrors, proof, room, runs, security
 from lib.postgres.connection import Target
@@ -172,7 +172,7 @@ def bring(target, source, snapshot, run, last, edits, settings, options, report)
     note, edited, present = snapshot.copy.previous.note, {mirror for mirror, *_ in edits}, mirrors.read(target, source)
     changed = altered.mended(target, source, snapshot, present, last_run.noted_mirrors(last, note))
     plan = mirrors.plan(snapshot, changed.mirrors, source)
-    before = {} if options.accept_shrink else runs.apply_brake(target, source, snapshot, plan, settings.max_shrink)
+    before = {} if options.accept_shrink else brake.refuse_sudden_loss(target, source, snapshot, plan, settings.max_shrink)
     now = mirrors.mend(target, plan, source, changed.mirrors)
     look = functools.partial(last_run.unseen, target, source, plan, present, note, edited, last)
     rows = functools.partial(bring_rows, target, source, snapshot, plan, run, last)
@@ -184,7 +184,7 @@ def bring(target, source, snapshot, run, last, edits, settings, options, report)
         unseen = unseen.also(look(changed))
         is_compared = rows(unseen, True, report)
     if not (last["is_restored"] or edits or unseen.suspects or unseen.changed):
-        runs.refuse_replacement(source, before, run.tables, plan, settings.max_shrink)
+        brake.refuse_replacement(source, before, run.tables, plan, settings.max_shrink)
     return plan, now, changed, unseen, is_compared
 
 
@@ -199,7 +199,7 @@ def refuse_unless_accepted(name, openings, ours, last, options) -> None:
 def bring_rows(target, source, snapshot, plan, run, last, unseen, must_send_all, report) -> bool:
     """Send what differs from the last run, or every row where that cannot be relied on; return whether every row was compared."""
     if last["run"] is None:
-        return first_load.bring(target, source, snapshot, plan, run, report)
+        return first_load.bring(target, source, snapshot, plan, run, report.note)
     is_due = last_run.is_comparison_due(snapshot)
     if unseen.reason:
         report.note(f"{source.name}: every row is sent, because {unseen.reason}.")

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 
 from lib.errors import Problem
+from lib.part import TableResult
+from lib.plan import Plan, Source
+from lib.postgres.connection import Target
 from lib.printable import name
 from lib.reporting.words import plural
+from lib.sqlite.snapshot import Snapshot
 
 # Fewer lost rows than this are no alarm, whatever share they are.
 FLOOR = 100
@@ -15,7 +19,7 @@ REPLACED_PERCENT = 90
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowCounts:
     """The rows of every table of a source, before and now; a table that is gone is missing from `now`."""
 
     before: dict[str, int]
@@ -26,30 +30,46 @@ class Rows:
         return sum(self.before.values()) - sum(self.now.values())
 
 
-def refuse_sudden_loss(source: str, rows: Rows, max_shrink: int) -> None:
-    """Raise Problem where a source looks as if something had gone wrong with it; 100 percent turns the brake off."""
-    if max_shrink == 100:
-        return
-    found = _gone(rows) or _emptied(rows) or _shrunk(rows, max_shrink)
-    if found:
-        raise Problem(f"{source} {found}. Is that right?", _remedy(source))
+def refuse_sudden_loss(target: Target, source: Source, snapshot: Snapshot, plan: Plan, max_shrink: int) -> dict[str, int]:
+    """Raise Problem where a source looks as if something had gone wrong with it; 100 percent turns the brake off.
+
+    Return how many rows each table had when the source was last known to be good, by label.
+    """
+    before = dict(target.run("rows_before", {"source": source.name}))
+    now = {table.label: snapshot.rows(table) for table in plan.tables if not table.is_internal}
+    rows = RowCounts(before, now)
+    if max_shrink < 100 and (found := _gone(rows) or _emptied(rows) or _shrunk(rows, max_shrink)):
+        raise Problem(f"{source.name} {found}. Is that right?", _remedy(source.name))
+    return before
 
 
-def refuse_replacement(source: str, before: dict[str, int], gone: dict[str, int], max_shrink: int) -> None:
+def refuse_replacement(source: Source, before: dict[str, int], results: list[TableResult], plan: Plan, max_shrink: int) -> None:
     """Raise Problem where nearly every row of every table was deleted or became another one: that is another database.
 
-    `before` and `gone` count rows by label. One table may be rewritten by ordinary work, and is no alarm while its keys stay.
+    One table may be rewritten by ordinary work, and is no alarm while its keys stay.
     """
     large = [label for label, rows in before.items() if rows >= SMALL_TABLE]
+    gone = _replaced(results, plan, len(large) > 1)
     lost = sum(gone.get(label, 0) for label in large)
     is_replaced = all(gone.get(label, 0) * 100 >= before[label] * REPLACED_PERCENT for label in large)
     if max_shrink == 100 or lost < FLOOR or not is_replaced:
         return
     raise Problem(
-        f"{source} has other rows than it had: {lost:,} of {sum(before.values()):,} are gone or replaced, in every table. "
+        f"{source.name} has other rows than it had: {lost:,} of {sum(before.values()):,} are gone or replaced, in every table. "
         "Is that right?",
-        _remedy(source),
+        _remedy(source.name),
     )
+
+
+def _replaced(results: list[TableResult], plan: Plan, has_many: bool) -> dict[str, int]:
+    """Count, by label, the rows that are others than before.
+
+    A row without a key gets another number when the file is compacted, and a new column may change every row: then only
+    what is deleted counts, as in a source of a single large table, which ordinary work may rewrite.
+    """
+    has_key = {table.label for table in plan.tables if not any(column.is_key and column.is_rowid for column in table.columns)}
+    counts_updated = has_key if has_many and not plan.ddl else set()
+    return {table.label: table.deleted + table.updated * (table.label in counts_updated) for table in results}
 
 
 def _remedy(source: str) -> str:
@@ -59,18 +79,18 @@ def _remedy(source: str) -> str:
     )
 
 
-def _gone(rows: Rows) -> str:
+def _gone(rows: RowCounts) -> str:
     gone = [f"{name(table)} ({plural(count, 'row')})" for table, count in rows.before.items() if count and table not in rows.now]
     return f"has lost the table {', '.join(gone)}" if gone else ""
 
 
-def _emptied(rows: Rows) -> str:
+def _emptied(rows: RowCounts) -> str:
     """One table may be emptied by ordinary cleaning; several at once are not."""
     empty = [name(table) for table, count in rows.before.items() if count >= SMALL_TABLE and not rows.now.get(table)]
     return f"has lost all rows of {' and '.join(empty)} at once" if len(empty) > 1 and rows.lost >= FLOOR else ""
 
 
-def _shrunk(rows: Rows, max_shrink: int) -> str:
+def _shrunk(rows: RowCounts, max_shrink: int) -> str:
     before = sum(rows.before.values())
     if rows.lost < FLOOR or rows.lost * 100 <= before * max_shrink:
         return ""

@@ -5,7 +5,7 @@ A link that breaks after hours costs one table then, not all of them. Runs after
 
 import functools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from lib.part import LastRun, Part, TableResult
 from lib.plan import Plan, Source, TablePlan
@@ -13,12 +13,11 @@ from lib.postgres import last_run, limits, merge, proof
 from lib.postgres.connection import Target
 from lib.postgres.doubt import Doubt
 from lib.postgres.runs import Run
-from lib.reporting.outcome import Report
 from lib.sqlite import changes, lines
 from lib.sqlite.snapshot import Snapshot
 
 
-def bring(target: Target, source: Source, snapshot: Snapshot, plan: Plan, run: Run, report: Report) -> bool:
+def bring(target: Target, source: Source, snapshot: Snapshot, plan: Plan, run: Run, note: Callable[[str], None]) -> bool:
     """Send what is not there yet, or the next tables of it; say that every row was compared, in the end."""
     some = _until_commit if run.run else iter  # a rehearsal commits nothing
     work = target, source, snapshot, plan.tables
@@ -28,7 +27,7 @@ def bring(target: Target, source: Source, snapshot: Snapshot, plan: Plan, run: R
         parts = some(changes.since(loaded, snapshot, plan.tables))
         run.tables = merge.merge(*work, parts, confirm, functools.partial(_compare, *work))
     except Doubt as doubt:
-        report.note(f"{source.name}: every row is sent, because {doubt}.")
+        note(f"{source.name}: every row is sent, because {doubt}.")
         run.tables = merge.merge(*work, some(changes.every_row(snapshot, plan.tables)))
     return True
 

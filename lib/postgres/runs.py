@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 
 from psycopg2 import sql
 
-from lib import __version__, brake
+from lib import __version__
 from lib.errors import Interrupted, Locked, MayPass, Problem
 from lib.part import TableResult
 from lib.plan import Plan, Source
@@ -120,27 +120,6 @@ def refuse_outrun(snapshot: Snapshot, source: str) -> None:
     """
     if not snapshot.copy.previous.is_untouched:
         raise MayPass(OUTRUN.format(source), "wait until it has ended")
-
-
-def apply_brake(target: Target, source: Source, snapshot: Snapshot, planned: Plan, max_shrink: int) -> dict[str, int]:
-    """Refuse a source that has suddenly lost most of its rows since it was last known to be good; return the rows of then."""
-    before = dict(target.run("rows_before", {"source": source.name}))
-    now = {table.label: snapshot.rows(table) for table in planned.tables if not table.is_internal}
-    brake.refuse_sudden_loss(source.name, brake.Rows(before, now), max_shrink)
-    return before
-
-
-def refuse_replacement(source: Source, before: dict[str, int], results: list[TableResult], plan: Plan, max_shrink: int) -> None:
-    """Refuse a source whose rows are nearly all others than before, though as many.
-
-    A row without a key gets another number when the file is compacted, and a new column may change every row: then only
-    what is deleted counts, as in a source of a single table, which ordinary work may rewrite.
-    """
-    has_key = {table.label for table in plan.tables if not any(column.is_key and column.is_rowid for column in table.columns)}
-    large = [label for label, rows in before.items() if rows >= brake.SMALL_TABLE]
-    counts_updated = has_key if len(large) > 1 and not plan.ddl else set()
-    gone = {table.label: table.deleted + table.updated * (table.label in counts_updated) for table in results}
-    brake.refuse_replacement(source.name, before, gone, max_shrink)
 
 
 def definition(snapshot: Snapshot, planned: Plan) -> str:

@@ -35,21 +35,25 @@ import functools
 import time
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import brake, cli, config, disk, local_runs, log, origin, schedule
-from lib.errors import Problem
-from lib.postgres import altered, first_load, last_run, merge, mirrors, proof, room, runs, security
-from lib.postgres.connection import Target
-from lib.postgres.doubt import Doubt
+from lib.backing_up import brake, local_runs, schedule
+from lib.backing_up.attempts import Report
+from lib.base import disk, log, script
+from lib.base.errors import Problem
+from lib.base.words import seconds
+from lib.postgres.books import origin, plan_limit, privacy, runs
+from lib.postgres.link.connection import Target
+from lib.postgres.mirrors import altered, first_load, last_run, merge, plan_mirrors, proof, upkeep
+from lib.postgres.mirrors.doubt import Doubt
 from lib.reporting import alerts
-from lib.reporting.outcome import Report
-from lib.reporting.words import seconds
-from lib.sqlite import changes, copies
-from lib.sqlite import snapshot as snapshots
+from lib.settings import config
+from lib.sqlite.compare import find_changes
+from lib.sqlite.snapshots import copying
+from lib.sqlite.snapshots import snapshot as snapshots
 
 
 def main(options, console) -> int:
     if options.demo:
-        from lib import demo  # what an ordinary backup does not need is not loaded
+        from lib.trying import demo  # what an ordinary backup does not need is not loaded
 
         return demo.tell(console)
     settings = config.load(options.env_file)
@@ -60,14 +64,14 @@ def main(options, console) -> int:
 
         return status.show(settings, sources, options.max_age, console)
     if options.report:
-        from lib.reporting import report as page
+        from lib.reporting import page as page
 
         return page.write(settings, sources, options.report, console)
     if options.dry_run or options.verify:
-        from lib.reporting import preview
+        from lib.backing_up import dry_run
 
-        compare = functools.partial(rehearse, options) if options.dry_run else preview.differences
-        return preview.show(settings, sources, compare, console)
+        compare = functools.partial(rehearse, options) if options.dry_run else dry_run.differences
+        return dry_run.show(settings, sources, compare, console)
     if options.every:
         schedule.repeat(seconds(options.every), lambda: back_up(settings, sources, options, console), console)
     return back_up(settings, sources, options, console)
@@ -94,7 +98,7 @@ def back_up_all(settings, sources, options, console) -> Report:
     for target_settings in settings.targets:
         with (
             report.attempted(target_settings, *sources),
-            copying(settings, sources, target_settings) as ahead,
+            copied_ahead(settings, sources, target_settings) as ahead,
             Target(target_settings, settings.schema) as target,
         ):
             for name in sources:
@@ -104,17 +108,17 @@ def back_up_all(settings, sources, options, console) -> Report:
     return report
 
 
-def copying(settings, sources, target_settings) -> copies.Ahead:
+def copied_ahead(settings, sources, target_settings) -> copying.Ahead:
     """Copy the sources one by one, also while the target is being connected to."""
     kept = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
 
     def has_room(*names):
         found = [sources[name] for name in names if sources[name].exists()]
-        return disk.has_room(settings.snapshots, sum(map(copies.size_of, found)))
+        return disk.has_room(settings.snapshots, sum(map(copying.size_of, found)))
 
-    return copies.Ahead(
+    return copying.Ahead(
         {
-            name: functools.partial(copies.copy, path, settings.snapshots, settings.check, kept[name])
+            name: functools.partial(copying.copy, path, settings.snapshots, settings.check, kept[name])
             for name, path in sources.items()
         },
         has_room,
@@ -125,7 +129,7 @@ def back_up_source(target, settings, name, ahead, options, report):
     """Snapshot, plan, merge, verify, commit: all of it or nothing; but a first load is committed now and then."""
     run, source = runs.open_run(target, name)
     with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
-        warnings, previous = room.look(target, run, snapshot, settings.max_database_mb), snapshot.copy.previous
+        warnings, previous = plan_limit.look(target, run, snapshot, settings.max_database_mb), snapshot.copy.previous
         while run.outcome == "running":
             with target.transaction():
                 openings, last = runs.lock_source(target, run, source)
@@ -145,7 +149,7 @@ def back_up_source(target, settings, name, ahead, options, report):
         noted = last_run.noted(run, snapshot, plan, now | changed.left_aside(source), is_compared, last)
         kept = snapshot.keep_as(previous.place, doubts=doubts, **ours.as_told, **noted)
     warnings += [doubt for doubt in doubts if doubt not in previous.note.get("doubts", [])]  # what stays is said once
-    exposed = [security.as_sentence(openings)] if openings else []
+    exposed = [privacy.as_sentence(openings)] if openings else []
     exposed += origin.other_machine(name, ours, last)
     by_hand = [runs.as_sentence(name, *edit) for edit in edits]
     for warning in [*warnings, *exposed, *by_hand, *unseen.warnings(source, last), *kept]:
@@ -155,13 +159,13 @@ def back_up_source(target, settings, name, ahead, options, report):
 
 def rehearse(options, target, settings, source, snapshot, report):
     """Do what a backup does, in a transaction that will be rolled back, and say what that was; the brake stops no rehearsal."""
-    from lib.reporting import preview
+    from lib.backing_up import dry_run
 
     run, last = runs.Run(0, source.name, target.host, 0), runs.read_last(target, source)
     edits, options.accept_shrink = runs.hand_edits(target, source.name), True
     bring(target, source, snapshot, run, last, edits, settings, options, report)
     runs.refuse_outrun(snapshot, source.name)
-    return preview.changes(run.tables, source)
+    return dry_run.changes(run.tables, source)
 
 
 def bring(target, source, snapshot, run, last, edits, settings, options, report):
@@ -169,11 +173,11 @@ def bring(target, source, snapshot, run, last, edits, settings, options, report)
 
     Return the plan, the mirrors as they are now, what had been altered, what was unseen, and whether every row was compared.
     """
-    note, edited, present = snapshot.copy.previous.note, {mirror for mirror, *_ in edits}, mirrors.read(target, source)
+    note, edited, present = snapshot.copy.previous.note, {mirror for mirror, *_ in edits}, upkeep.read(target, source)
     changed = altered.mended(target, source, snapshot, present, last_run.noted_mirrors(last, note))
-    plan = mirrors.plan(snapshot, changed.mirrors, source)
+    plan = plan_mirrors.plan(snapshot, changed.mirrors, source)
     before = {} if options.accept_shrink else brake.refuse_sudden_loss(target, source, snapshot, plan, settings.max_shrink)
-    now = mirrors.mend(target, plan, source, changed.mirrors)
+    now = upkeep.mend(target, plan, source, changed.mirrors)
     look = functools.partial(last_run.unseen, target, source, plan, present, note, edited, last)
     rows = functools.partial(bring_rows, target, source, snapshot, plan, run, last)
     unseen = look(changed)
@@ -191,7 +195,7 @@ def bring(target, source, snapshot, run, last, edits, settings, options, report)
 def refuse_unless_accepted(name, openings, ours, last, options) -> None:
     """Refuse where others can get in, or where the last backup is another bot's, unless it was said that this is right."""
     if not options.accept_exposure:
-        security.refuse_exposure(openings, name)
+        privacy.refuse_exposure(openings, name)
     if not options.accept_moved:
         origin.refuse_other(name, ours, last, f"python3 backup.py {name} --accept-moved")
 
@@ -208,18 +212,18 @@ def bring_rows(target, source, snapshot, plan, run, last, unseen, must_send_all,
             known = last_run.left(snapshot, plan, last)
             confirm = functools.partial(last_run.confirm, target, source, plan.tables, known)
             compare = functools.partial(proof.compare, target, source, snapshot, plan.tables) if is_due else merge.rely
-            parts = changes.since(known, snapshot, plan.tables)
+            parts = find_changes.since(known, snapshot, plan.tables)
             run.tables = merge.merge(target, source, snapshot, plan.tables, parts, confirm, compare)
             return is_due
         except Doubt as doubt:
             report.note(f"{source.name}: every row is sent, because {doubt}.")
             unseen.changed |= doubt.changed
-    run.tables = merge.merge(target, source, snapshot, plan.tables, changes.every_row(snapshot, plan.tables))
+    run.tables = merge.merge(target, source, snapshot, plan.tables, find_changes.every_row(snapshot, plan.tables))
     return True
 
 
-def flags() -> cli.Parser:
-    parser = cli.Parser(__doc__)
+def flags() -> script.Parser:
+    parser = script.Parser(__doc__)
     parser.add_argument("source", nargs="*")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--verify", action="store_true")
@@ -236,4 +240,4 @@ def flags() -> cli.Parser:
 
 
 if __name__ == "__main__":
-    cli.run(main, flags())
+    script.run(main, flags())

@@ -40,29 +40,32 @@ import sys
 from pathlib import Path
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib import choice, cli, config, drill, log, origin, real_files, rebuild
-from lib.errors import SettingsError
-from lib.postgres import installation, runs
-from lib.postgres.connection import Target
-from lib.reporting import restoring
-from lib.sqlite import previous
+from lib.base import log, script
+from lib.base.errors import SettingsError
+from lib.postgres.books import origin, runs
+from lib.postgres.link.connection import Target
+from lib.postgres.setup import installation
+from lib.restoring import best_target, drill, rebuild, steps
+from lib.settings import config
+from lib.sqlite.replacing import real_files
+from lib.sqlite.snapshots import previous
 
 
 def main(options, console) -> int:
     settings = config.load(options.env_file)
     sources = config.chosen(settings, [options.database] if options.database else [])
     log.open_file(settings.log)
-    report = restoring.Report(console)
+    report = steps.Report(console)
     if options.undo is not None:
         return put_back_replaced(sources, report, options, console)
     if options.local:
         return restore_local(settings, sources, report, options, console)
     if options.drill:
         return drill.rehearse_all(settings, config.chosen_targets(settings, options.target), sources, console)
-    with Target(choice.of_target(settings, sources, options.target, console), settings.schema) as target:
+    with Target(best_target.of_target(settings, sources, options.target, console), settings.schema) as target:
         installation.require(target)
         if options.list:
-            return restoring.list_points(target, real_files.behind(sources, console), console)
+            return steps.list_points(target, real_files.behind(sources, console), console)
         return restore(target, settings, sources, report, options, console)
 
 
@@ -134,11 +137,11 @@ def agreed(options, console) -> bool:
         return True
     if not sys.stdin.isatty():
         raise SettingsError("nobody is here to answer.", "python3 restore.py --yes", "The files were not touched.")
-    return cli.ask("Replace the files?")
+    return script.ask("Replace the files?")
 
 
-def flags() -> cli.Parser:
-    parser = cli.Parser(__doc__)
+def flags() -> script.Parser:
+    parser = script.Parser(__doc__)
     for flag in ("--yes", "--list", "--dry-run", "--local", "--drill", "--accept-moved"):
         parser.add_argument(flag, action="store_true")
     for flag in ("--database", "--to", "--at", "--table"):
@@ -149,4 +152,4 @@ def flags() -> cli.Parser:
 
 
 if __name__ == "__main__":
-    cli.run(main, flags())
+    script.run(main, flags())

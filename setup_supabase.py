@@ -28,18 +28,22 @@ from pathlib import Path
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up
 from backup import flags as backup_flags
-from lib import checks, cli, config, log, origin
-from lib.errors import SettingsError
-from lib.postgres import analytics, ddl, installation
-from lib.postgres.names import writer_name
-from lib.sqlite import previous
-from lib.sqlite import snapshot as snapshots
+from lib.base import log, script
+from lib.base.errors import SettingsError
+from lib.postgres.books import origin
+from lib.postgres.mirrors import ddl
+from lib.postgres.setup import analytics, installation
+from lib.settings import config
+from lib.sqlite.snapshots import previous
+from lib.sqlite.snapshots import snapshot as snapshots
+from lib.tables.mirror_names import writer_name
+from lib.trying import checks
 
 
 def main(options, console) -> int:
     if options.ddl:
         console.say(ddl.for_file(Path(options.ddl)))
-        return cli.SAVED
+        return script.SAVED
     if options.writer_role and console.is_quiet:
         raise SettingsError("--writer-role shows a password once, and cannot be quiet.", "leave out --quiet and --json")
     settings = config.load(options.env_file)
@@ -106,8 +110,8 @@ def create_writer(found, target, settings) -> None:
     )
 
 
-def flags() -> cli.Parser:
-    parser = cli.Parser(__doc__)
+def flags() -> script.Parser:
+    parser = script.Parser(__doc__)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--ddl", metavar="PATH.db")
     parser.add_argument("--writer-role", action="store_true")
@@ -115,4 +119,4 @@ def flags() -> cli.Parser:
 
 
 if __name__ == "__main__":
-    cli.run(main, flags())
+    script.run(main, flags())

@@ -25,9 +25,10 @@ import contextlib
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up_all
-from lib import checks, cli, config, demo, leftovers, log, trial
-from lib.postgres import embedded, installation
-from lib.sqlite import sample
+from lib.base import leftovers, log, script
+from lib.postgres.setup import installation
+from lib.settings import config
+from lib.trying import checks, demo, embedded_postgres, sample_bot, trial
 
 
 def main(options, console) -> int:
@@ -50,8 +51,8 @@ def usable_settings(found, options, stack, console):
     if not options.env_file and not config.is_anything_set():
         console.say("No settings yet: this is a try on an embedded PostgreSQL with sample databases.")
         folder = stack.enter_context(leftovers.temporary("hybrid-backup", trial.SUFFIX))
-        server = stack.enter_context(embedded.running())
-        sample.make(folder / "sqlite_data")
+        server = stack.enter_context(embedded_postgres.running())
+        sample_bot.make(folder / "sqlite_data")
         settings = config.load(str(demo.write_env(folder, server.url)))
     else:
         settings = config.load(options.env_file)
@@ -88,7 +89,7 @@ def round_trip(found, target, settings, scratch) -> None:
         run_backup(scratch).expect_changes(0)
         tell("nothing changed")
     with found.step("Change and back up") as tell:
-        changed = sum(sample.delete_last_rows(path) for path in scratch.sources.values())
+        changed = sum(sample_bot.delete_last_rows(path) for path in scratch.sources.values())
         run_backup(scratch).expect_deleted(changed)
         tell(f"{changed} rows deleted, and they are gone from the mirror")
     with found.step("Restore") as tell:
@@ -106,11 +107,11 @@ def finished(found, console) -> int:
     return found.finish()
 
 
-def flags() -> cli.Parser:
-    parser = cli.Parser(__doc__)
+def flags() -> script.Parser:
+    parser = script.Parser(__doc__)
     parser.add_argument("--send-alert", action="store_true")
     return parser
 
 
 if __name__ == "__main__":
-    cli.run(main, flags())
+    script.run(main, flags())

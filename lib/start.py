@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from lib import stopping
+from lib.base import stopping
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 INSTALL = f"python3 -m venv {REPOSITORY}/.venv && {REPOSITORY}/.venv/bin/pip install -r {REPOSITORY}/requirements.txt"

@@ -19,8 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lib.postgres import embedded
-from lib.sqlite import sample
+from lib.trying import embedded_postgres, sample_bot
 from tests import compare, relay
 from tests.bot import URL, Bot
 from tests.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, crash, make_database
@@ -44,7 +43,7 @@ class Attacked:
         """Let the bot live, and return copies of what is saved at present."""
         self.seed += 1
         saved = self.bot.keep_copies()
-        sample.live(self.bot.data, self.seed)
+        sample_bot.live(self.bot.data, self.seed)
         return saved
 
     def length_of(self, script: str) -> float:
@@ -155,7 +154,7 @@ def cut_at_offsets(bot: Bot, way: str, moments: int) -> Attacked:
     return attacked
 
 
-def restart_at_moments(bot: Bot, server: embedded.Server, moments: int) -> Attacked:
+def restart_at_moments(bot: Bot, server: embedded_postgres.Server, moments: int) -> Attacked:
     """Restart Postgres with `-m immediate` in the middle of a backup, which waits and tries again."""
     attacked = Attacked(bot)
     length = attacked.length_of("backup.py")
@@ -175,7 +174,7 @@ def restart_at_moments(bot: Bot, server: embedded.Server, moments: int) -> Attac
 
 
 def main(moments: int, chosen: list[str]) -> None:
-    with embedded.running(None, SERVER_SETTINGS, "supabase_admin") as server:
+    with embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server:
         as_admin(server, SUPABASE_LIKE)
         with tempfile.TemporaryDirectory() as folder, make_database(server, "attacked") as url:
             bot = Bot.make(Path(folder) / "bot", url, users=120)

@@ -20,8 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lib.postgres import embedded
-from lib.sqlite import sample
+from lib.trying import embedded_postgres, sample_bot
 from tests import compare, peers, relay
 from tests.bot import URL, Bot
 
@@ -32,7 +31,7 @@ SECONDS = 10
 def stalls(users: int) -> None:
     """A writer commits every 5 ms; print p50, p99 and the longest commit, alone and with backups running all the time."""
     for mode in ("DELETE", "WAL"):
-        with embedded.running() as server, tempfile.TemporaryDirectory() as folder:
+        with embedded_postgres.running() as server, tempfile.TemporaryDirectory() as folder:
             bot = Bot.make(Path(folder) / "bot", server.url, users)
             bot.sqlite(bot.requests, f"PRAGMA journal_mode = {mode}")
             bot.run("setup_supabase.py").expect(0)
@@ -50,12 +49,12 @@ def stalls(users: int) -> None:
 
 def history(users: int) -> None:
     """Thirty runs of the bot's life; print undo bytes per changed row, and the time of the oldest state beside the newest."""
-    with embedded.running() as server, tempfile.TemporaryDirectory() as folder:
+    with embedded_postgres.running() as server, tempfile.TemporaryDirectory() as folder:
         bot = Bot.make(Path(folder) / "bot", server.url, users)
         bot.run("setup_supabase.py").expect(0)
         kept = Path(shutil.copytree(bot.data, Path(folder) / "oldest"))
         for seed in range(30):
-            sample.live(bot.data, seed)
+            sample_bot.live(bot.data, seed)
             bot.sqlite(bot.requests, f"UPDATE command_requests SET minute = minute + 1 WHERE rowid % 100 = {seed}")
             bot.backup()
         for mirror, rows, size in bot.query(
@@ -77,7 +76,7 @@ def distance(users: int) -> None:
     from tests import test_tls as tls
 
     binaries = Path(tls.PACKAGE.submodule_search_locations[0]) / "pginstall" / "bin"
-    with embedded.running(binaries) as server, tempfile.TemporaryDirectory() as folder:
+    with embedded_postgres.running(binaries) as server, tempfile.TemporaryDirectory() as folder:
         tls.show(server, tls.trustme.CA().issue_cert("127.0.0.1"))
         bot = Bot.make(Path(folder) / "bot", server.url, users)
         bot.run("setup_supabase.py").expect(0)
@@ -88,7 +87,7 @@ def distance(users: int) -> None:
                 line.reset(delay=relay.each_way(milliseconds / 2000))
                 for what, flags in (("nothing changed", ()), ("one day", ()), ("every row", ("--full",))):
                     if what == "one day":
-                        sample.live(bot.data, milliseconds)
+                        sample_bot.live(bot.data, milliseconds)
                     started = time.perf_counter()
                     trips = sum(run["round_trips"] for run in bot.backup(*flags)["runs"])
                     print(f"{milliseconds} ms, {what}: {trips} round trips, {time.perf_counter() - started:.2f} s")
@@ -96,7 +95,7 @@ def distance(users: int) -> None:
 
 def growth(users: int) -> None:
     """Twenty days of four runs, three of them without a change; print what the server writes and keeps beyond the rows."""
-    with embedded.running() as server, tempfile.TemporaryDirectory() as folder:
+    with embedded_postgres.running() as server, tempfile.TemporaryDirectory() as folder:
         bot = Bot.make(Path(folder) / "bot", server.url, users)
         bot.run("setup_supabase.py").expect(0)
         size = (
@@ -106,7 +105,7 @@ def growth(users: int) -> None:
         wal, sent, received, changed = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint", 0, 0, 0
         ((mirrors,),), ((start,),) = bot.query(size), bot.query(wal)
         for day in range(20):
-            sample.live(bot.data, day)
+            sample_bot.live(bot.data, day)
             for _ in range(4):
                 found = bot.backup()
                 sent += sum(run["bytes_sent"] for run in found["runs"])
@@ -121,7 +120,7 @@ def growth(users: int) -> None:
 
 def steps(users: int) -> None:
     """Print wall time and peak memory of each step, medians of three where a step can be repeated."""
-    with embedded.running() as server, tempfile.TemporaryDirectory() as folder:
+    with embedded_postgres.running() as server, tempfile.TemporaryDirectory() as folder:
         bot = Bot.make(Path(folder) / "bot", server.url, users)
         for what, script, *flags in (
             ("setup and first backup", "setup_supabase.py"),

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import psycopg2
 
-from lib import channels
-from lib.sqlite import sample
-from lib.targets import URL
+from lib.settings import channels
+from lib.settings.targets import URL
+from lib.trying import sample_bot
 from tests import compare
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OURS = ("SUPABASE_", "BACKUP_", "SQLITE_", "PG", "HYBRID_BACKUP_VENV", *channels.NAMES)
-BOT_TABLES = (*sample.PAID, *sample.ASKED)
+BOT_TABLES = (*sample_bot.PAID, *sample_bot.ASKED)
 
 
 @dataclass
@@ -45,12 +45,12 @@ class Bot:
         self.folder, self.url = folder, url
         self.data = folder / "sqlite_data"
         self.environment: dict[str, str] = {}
-        self.premium, self.requests = self.data / sample.PREMIUM, self.data / sample.REQUESTS
+        self.premium, self.requests = self.data / sample_bot.PREMIUM, self.data / sample_bot.REQUESTS
 
     @classmethod
     def make(cls, folder: Path, url: str, users: int) -> "Bot":
         bot = cls(folder, url)
-        sample.make(bot.data, users)
+        sample_bot.make(bot.data, users)
         bot.write_env()
         return bot
 
@@ -122,7 +122,7 @@ class Bot:
                 return cursor.fetchall() if cursor.description else []
 
     def mirror_counts(self) -> dict[str, int]:
-        schemas = {sample.PREMIUM: "backup_premium_system", sample.REQUESTS: "backup_user_requests"}
+        schemas = {sample_bot.PREMIUM: "backup_premium_system", sample_bot.REQUESTS: "backup_user_requests"}
         counts = {}
         for path in (self.premium, self.requests):
             for (table,) in self.sqlite_rows(

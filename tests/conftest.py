@@ -10,7 +10,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from lib.postgres import embedded  # noqa: E402
+from lib.trying import embedded_postgres  # noqa: E402
 from tests import relay  # noqa: E402
 from tests.bot import URL, Bot  # noqa: E402
 from tests.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database  # noqa: E402
@@ -20,7 +20,7 @@ from tests.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_databa
 def server():
     """The server; HYBRID_BACKUP_TEST_POSTGRES names the folder of another version's binaries."""
     binaries = os.environ.get("HYBRID_BACKUP_TEST_POSTGRES")
-    with embedded.running(Path(binaries) if binaries else None, SERVER_SETTINGS, "supabase_admin") as running:
+    with embedded_postgres.running(Path(binaries) if binaries else None, SERVER_SETTINGS, "supabase_admin") as running:
         as_admin(running, SUPABASE_LIKE)
         yield running
 

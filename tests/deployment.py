@@ -7,13 +7,15 @@ from argparse import Namespace
 from pathlib import Path
 
 from backup import back_up_all
-from lib import cli, drill, rebuild, trial
-from lib.config import Settings
-from lib.postgres import saved
-from lib.postgres.connection import Target
-from lib.sqlite import difference
-from lib.sqlite.names import quoted
-from lib.targets import TargetSettings
+from lib.base import script
+from lib.postgres.link.connection import Target
+from lib.postgres.mirrors import saved_state
+from lib.restoring import drill, rebuild
+from lib.settings.config import Settings
+from lib.settings.targets import TargetSettings
+from lib.sqlite.compare import count_differences
+from lib.sqlite.files.names import quoted
+from lib.trying import trial
 from tests import compare
 from tests.bot import URL
 
@@ -81,7 +83,7 @@ class Deployment:
         out = self.folder / "restored" / self.path.name
         shutil.rmtree(out.parent, ignore_errors=True)
         with Target(self.settings.targets[0], self.settings.schema) as target, target.transaction("REPEATABLE READ READ ONLY"):
-            state = saved.read_state(target, self.path.stem, run)
+            state = saved_state.read_state(target, self.path.stem, run)
             with rebuild.rebuilt(target, state, out, kept) as built:
                 built.path.rename(out)
         return out
@@ -95,10 +97,10 @@ class Deployment:
         assert self.back_up(full=True) == {}
         assert compare.differences(self.path, self.restored()) == []
         assert compare.differences(self.path, self.restored(kept=self.kept)) == []
-        counted = difference.between(self.path, self.folder / "restored" / self.path.name)
+        counted = count_differences.between(self.path, self.folder / "restored" / self.path.name)
         assert [(found.rows_now, found.changed) for found in counted] == [(found.rows_then, 0) for found in counted]
         sources = self.settings.sources
-        assert drill.rehearse_all(self.settings, self.settings.targets, sources, trial.silent()) == cli.SAVED
+        assert drill.rehearse_all(self.settings, self.settings.targets, sources, trial.silent()) == script.SAVED
 
     @property
     def kept(self) -> Path:

@@ -15,9 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import psycopg2
 
 from backup import back_up_all
-from lib import log, trial
-from lib.postgres import embedded
-from lib.sqlite import sample
+from lib.base import log
+from lib.trying import embedded_postgres, sample_bot, trial
 from tests import compare
 from tests.bot import Bot
 from tests.deployment import Deployment
@@ -50,20 +49,20 @@ def measured(deployment: Deployment, url: str, count: int) -> list[int]:
 
 def main(runs: int) -> None:
     with (
-        embedded.running(None, SERVER_SETTINGS, "supabase_admin") as server,
+        embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server,
         tempfile.TemporaryDirectory() as folder,
     ):
         as_admin(server, SUPABASE_LIKE)
         with make_database(server, "long_life") as url:
             deployment = Deployment(Path(folder), url)
-            made = sample.make(Path(folder) / "sqlite_data", 300)
+            made = sample_bot.make(Path(folder) / "sqlite_data", 300)
             sources = {path.stem: path for path in made}
             deployment.settings = dataclasses.replace(deployment.settings, sources=sources)
             log.open_file(deployment.settings.log)
             deployment.set_up()
             print("\t".join(TITLES + SERVER_TITLES), flush=True)
             for number in range(1, runs + 1):
-                sample.live(Path(folder) / "sqlite_data", number)
+                sample_bot.live(Path(folder) / "sqlite_data", number)
                 options = trial.OPTIONS
                 report = back_up_all(deployment.settings, sources, options, trial.silent())
                 assert not report.failures, report.failures[0]

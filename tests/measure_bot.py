@@ -27,7 +27,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lib.postgres import embedded
+from lib.trying import embedded_postgres
 from tests.bot import Bot, environment
 
 OPERATIONS_PER_SECOND = 100
@@ -227,7 +227,7 @@ def _size(folders: tuple[Path, ...]) -> int:
     return total
 
 
-def measure(options: argparse.Namespace, server: embedded.Server, megabytes: int, folder: Path) -> None:
+def measure(options: argparse.Namespace, server: embedded_postgres.Server, megabytes: int, folder: Path) -> None:
     bot = Bot.make(folder / "bot", server.url, 1200)
     work = folder / "work"
     work.mkdir()
@@ -257,7 +257,7 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=os.cpu_count() - 1)
     options = parser.parse_args()
     print(HEAD, "|" + "---|" * (HEAD.count("|") - 1), sep="\n", flush=True)
-    with embedded.running() as server:
+    with embedded_postgres.running() as server:
         os.sched_setaffinity(0, {options.core})
         for megabytes in map(int, options.sizes.split(",")):
             with tempfile.TemporaryDirectory() as folder:

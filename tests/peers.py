@@ -19,8 +19,7 @@ from pathlib import Path
 
 import psycopg2
 
-from lib.postgres import embedded
-from lib.sqlite import sample
+from lib.trying import embedded_postgres, sample_bot
 from tests import peer_tools
 from tests.bot import REPOSITORY, Bot, environment
 
@@ -83,10 +82,10 @@ def measure(command: list[str], **variables: str) -> tuple[float, float]:
 
 def run(users: int) -> None:
     """Measure everything, and print one line as it ends and the table at the end."""
-    with embedded.running() as server, tempfile.TemporaryDirectory() as temporary:
+    with embedded_postgres.running() as server, tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         before, after = folder / "before", folder / "after"
-        sample.make(before, users)
+        sample_bot.make(before, users)
         shutil.copytree(before, after)
         change(after)
         rows, size = sum(counts(before).values()), sum(path.stat().st_size for path in before.iterdir())
@@ -271,7 +270,7 @@ def prepare(url: str, tool: str) -> None:
         if tool != "polars":
             query(url, f"SET search_path = {path.stem}; {path.read_text()}")
     if tool != "polars":
-        for table in sample.ASKED:
+        for table in sample_bot.ASKED:
             query(url, f"ALTER TABLE user_requests.{table} DROP COLUMN rowid")
         change_type = "ALTER COLUMN is_active DROP DEFAULT, ALTER COLUMN is_active TYPE bigint USING is_active::int"
         query(url, f"ALTER TABLE premium_system.premium_subscriptions {change_type}")

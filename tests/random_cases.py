@@ -16,7 +16,7 @@ if __name__ == "__main__":
 import hypothesis
 from hypothesis import strategies as st
 
-from lib.postgres import embedded
+from lib.trying import embedded_postgres
 from tests import compare
 from tests.deployment import Deployment
 from tests.supabase import make_database
@@ -269,7 +269,7 @@ def _tried(folder, server, count, seed, what, try_one):
 if __name__ == "__main__":
     from tests.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin
 
-    with embedded.running(None, SERVER_SETTINGS, "supabase_admin") as server:
+    with embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server:
         as_admin(server, SUPABASE_LIKE)
         with tempfile.TemporaryDirectory() as folder:
             what = {"cases": campaign, "histories": histories}[sys.argv[1]]

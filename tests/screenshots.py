@@ -14,8 +14,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from lib.postgres import embedded  # noqa: E402
-from lib.sqlite import sample  # noqa: E402
+from lib.trying import embedded_postgres, sample_bot  # noqa: E402
 from tests.bot import Bot  # noqa: E402
 from tests.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database  # noqa: E402
 
@@ -33,7 +32,7 @@ def make_history(bot: Bot, runs: int, outage: int) -> None:
     """Back up a living bot again and again, with one outage, and let the runs be six hours apart."""
     sources = 2
     for number in range(runs):
-        sample.live(bot.data, number)
+        sample_bot.live(bot.data, number)
         content = bot.premium.read_bytes()
         if number == outage:
             bot.premium.write_bytes(content[: len(content) // 2])
@@ -79,7 +78,7 @@ def terminal_svg(text: str) -> str:
 
 def session(bot: Bot) -> str:
     said = []
-    sample.live(bot.data, 4711)
+    sample_bot.live(bot.data, 4711)
     for command in ("backup.py --verbose", "backup.py --status", "restore.py --drill"):
         done = bot.run(*command.split()).expect(0)
         said.append(f"$ python3 {command}\n{done.stdout}")
@@ -88,7 +87,7 @@ def session(bot: Bot) -> str:
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as name, embedded.running(None, SERVER_SETTINGS, "supabase_admin") as server:
+    with tempfile.TemporaryDirectory() as name, embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server:
         as_admin(server, SUPABASE_LIKE)
         with make_database(server, f"shots_{secrets.token_hex(4)}") as url:
             bot = Bot.make(Path(name) / "bot", url, users=1200)

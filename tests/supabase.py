@@ -7,7 +7,7 @@ import subprocess
 import psycopg2
 from psycopg2 import sql
 
-from lib.postgres import embedded
+from lib.trying import embedded_postgres
 
 SERVER_SETTINGS = {
     "statement_timeout": "2min",
@@ -70,8 +70,8 @@ def crash(server):
     """Stop the server as `pg_ctl restart -m immediate` does, without a checkpoint, and start it again at the same port."""
     server.process.send_signal(signal.SIGQUIT)
     server.process.wait(30)
-    user = embedded._run_as(embedded._unprivileged_user())
+    user = embedded_postgres._run_as(embedded_postgres._unprivileged_user())
     with open(server.folder / "log", "ab") as log:
-        again = {"stdout": log, "stderr": log, "cwd": server.folder, "preexec_fn": embedded._die_with_parent, **user}
+        again = {"stdout": log, "stderr": log, "cwd": server.folder, "preexec_fn": embedded_postgres._die_with_parent, **user}
         server.process = subprocess.Popen(server.process.args, **again)
-    embedded._wait_until_ready(server)
+    embedded_postgres._wait_until_ready(server)

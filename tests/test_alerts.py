@@ -13,7 +13,7 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from lib import channels
+from lib.settings import channels
 from tests.bot import environment
 from tests.inbox import Inbox
 

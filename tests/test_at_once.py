@@ -4,7 +4,7 @@ import contextlib
 import signal
 import time
 
-from lib.sqlite import sample
+from lib.trying import sample_bot
 from tests import compare
 
 SLOW = """CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NULL; END';
@@ -14,7 +14,7 @@ CREATE TRIGGER slow AFTER INSERT ON backup_premium_system.refunds FOR EACH STATE
 @contextlib.contextmanager
 def held_in_the_middle(bot, *flags):
     """A backup that works on the server, holding its lock, until the block ends."""
-    sample.live(bot.data, seed=21)
+    sample_bot.live(bot.data, seed=21)
     bot.query(SLOW)
     running = bot.start("backup.py", "--full", *flags)
     deadline = time.monotonic() + 30
@@ -72,7 +72,7 @@ def test_a_backup_during_a_restore_changes_nothing_for_it(saved_bot, line):
     while line.carried["down"] < 20_000:
         assert restoring.poll() is None
         time.sleep(0.01)
-    sample.live(saved_bot.data, seed=22)
+    sample_bot.live(saved_bot.data, seed=22)
     saved_bot.write_env()
     assert saved_bot.changes()
     assert restoring.poll() is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.postgres import embedded
+from lib.trying import embedded_postgres
 from tests import attacks
 from tests.bot import Bot
 from tests.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database
@@ -25,7 +25,7 @@ def test_cut_at_a_few_offsets(saved_bot, way):
 
 
 def test_postgres_is_restarted_in_the_middle(tmp_path):
-    with embedded.running(None, SERVER_SETTINGS, "supabase_admin") as server:
+    with embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server:
         as_admin(server, SUPABASE_LIKE)
         with make_database(server, "restarted") as url:
             bot = Bot.make(tmp_path / "bot", url, users=120)

@@ -8,10 +8,10 @@ import subprocess
 import psycopg2
 import pytest
 
-from lib import config
-from lib.postgres import runs
-from lib.postgres.connection import Target
-from lib.sqlite import sample
+from lib.postgres.books import runs
+from lib.postgres.link.connection import Target
+from lib.settings import config
+from lib.trying import sample_bot
 from tests.bot import BOT_TABLES, environment
 
 
@@ -89,7 +89,7 @@ def test_orphaned_refunds_are_normal(saved_bot):
 
 def test_a_day_of_the_bot_comes_back_identical(saved_bot):
     for seed in range(3):
-        sample.live(saved_bot.data, seed)
+        sample_bot.live(saved_bot.data, seed)
         assert saved_bot.changes()
         saved_bot.assert_restorable()
     assert saved_bot.changes() == {}
@@ -159,7 +159,7 @@ def test_one_source_may_be_named(saved_bot):
 
 @pytest.mark.parametrize("flag", ["--dry-run", "--verify"])
 def test_looking_changes_nothing(saved_bot, flag):
-    sample.live(saved_bot.data, 5)
+    sample_bot.live(saved_bot.data, 5)
     before = saved_bot.query("SELECT max(run) FROM backup.runs"), saved_bot.mirror_counts()
     saved_bot.run("backup.py", flag)
     assert (saved_bot.query("SELECT max(run) FROM backup.runs"), saved_bot.mirror_counts()) == before
@@ -178,7 +178,7 @@ def sent(tables):
 
 @pytest.mark.parametrize("flags", [(), ("--full",)])
 def test_dry_run_sends_what_a_backup_would_send(saved_bot, flags):
-    sample.live(saved_bot.data, 5)
+    sample_bot.live(saved_bot.data, 5)
     foreseen = saved_bot.run("backup.py", "--dry-run", "--json", *flags).expect(0).json["tables"]
     done = [table for run in saved_bot.backup(*flags)["runs"] for table in run["tables"]]
     assert sent(foreseen) == sent(done)

@@ -10,11 +10,12 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
-from lib.errors import Problem
-from lib.part import Part
-from lib.postgres import altered, last_run, merge
-from lib.postgres.statements import equal, names, statement
-from lib.sqlite import changes, lines
+from lib.base.errors import Problem
+from lib.postgres.link.statements import equal, names, statement
+from lib.postgres.mirrors import altered, last_run, merge
+from lib.sqlite.compare import find_changes
+from lib.sqlite.compare.table_change import TableChange
+from lib.sqlite.lines import read_lines
 from tests import compare, hostile
 from tests.deployment import Deployment
 
@@ -109,14 +110,14 @@ def two_tables(tmp_path, database, monkeypatch):
 
 
 def test_postgres_merges_a_large_table_while_the_next_one_is_looked_through(two_tables, monkeypatch):
-    begun, look_for = threading.Event(), changes.since
+    begun, look_for = threading.Event(), find_changes.since
 
     def looking(*arguments):
         parts = look_for(*arguments)
         first = next(parts)
         yield first
         for _ in range(3000):  # until Postgres is free to begin
-            yield Part(first.table, first.result, None)
+            yield TableChange(first.table, first.result, None)
             if begun.wait(0.01):
                 break
         assert begun.is_set(), "the merge of the first table waits for the second"
@@ -126,7 +127,7 @@ def test_postgres_merges_a_large_table_while_the_next_one_is_looked_through(two_
         begun.set()
         return merge_it(*arguments)
 
-    monkeypatch.setattr(changes, "since", looking)
+    monkeypatch.setattr(find_changes, "since", looking)
     monkeypatch.setattr(merge, "_merge", merging)
     assert two_tables.back_up() == {"a": (0, 2, 0), "b": (0, 2, 0)}
     two_tables.assert_round_trip()
@@ -136,8 +137,8 @@ def test_postgres_merges_a_large_table_while_the_next_one_is_looked_through(two_
 def test_while_postgres_is_busy_the_next_tables_are_looked_through(two_tables, monkeypatch, ahead):
     """And their lines are read, or some of them."""
     monkeypatch.setattr(merge, "AHEAD_BYTES", ahead)
-    monkeypatch.setattr(lines, "ROWS_AT_ONCE", 1)
-    looked, look_for = threading.Event(), changes.since
+    monkeypatch.setattr(read_lines, "ROWS_AT_ONCE", 1)
+    looked, look_for = threading.Event(), find_changes.since
 
     def looking(*arguments):
         yield from look_for(*arguments)
@@ -147,13 +148,13 @@ def test_while_postgres_is_busy_the_next_tables_are_looked_through(two_tables, m
         assert looked.wait(30), "the second table waits for Postgres"
         confirm(*arguments)
 
-    def reading_ahead(*arguments, read_ahead=lines.Lines.read_ahead):
+    def reading_ahead(*arguments, read_ahead=read_lines.Lines.read_ahead):
         read.append(read_ahead(*arguments))
         return read[-1]
 
     read = []
-    monkeypatch.setattr(lines.Lines, "read_ahead", reading_ahead)
-    monkeypatch.setattr(changes, "since", looking)
+    monkeypatch.setattr(read_lines.Lines, "read_ahead", reading_ahead)
+    monkeypatch.setattr(find_changes, "since", looking)
     monkeypatch.setattr(last_run, "confirm", confirming)
     assert two_tables.back_up() == {"a": (0, 2, 0), "b": (0, 2, 0)}
     assert read == {0: [], 10: [16], 1_000_000: [16, 16]}[ahead]
@@ -431,7 +432,7 @@ def test_where_changed_rows_are_not_enough_every_row_is_sent(tmp_path, database,
 @pytest.mark.parametrize("family", hostile.FAMILIES)
 def test_a_hostile_database_may_change(family, tmp_path, database, monkeypatch):
     monkeypatch.setattr(merge, "MERGED_BYTES", 1)  # as if every table were large
-    monkeypatch.setattr(lines, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(read_lines, "ROWS_AT_ONCE", 2)
     deployment = Deployment(tmp_path, database)
     hostile.build(family, deployment.path)
     deployment.set_up()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.sqlite import sample
+from lib.trying import sample_bot
 from tests import compare
 
 ZONES = ["UTC", "Pacific/Kiritimati", "America/New_York", "Australia/Lord_Howe"]
@@ -13,7 +13,7 @@ def test_a_machine_s_time_zone_changes_nothing(saved_bot, zone):
     saved_bot.environment = {"TZ": zone}
     before = saved_bot.keep_copies()
     ((moment,),) = saved_bot.query("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')")
-    sample.live(saved_bot.data, seed=1)
+    sample_bot.live(saved_bot.data, seed=1)
     saved_bot.backup()
     out = saved_bot.folder / "out"
     saved_bot.run("restore.py", "--yes", "--at", moment, "--to", str(out)).expect(0)
@@ -30,7 +30,7 @@ def test_the_clock_of_the_database_was_set_back(saved_bot):
     saved_bot.query(f"UPDATE backup.runs SET started_at = started_at + {hours}, finished_at = finished_at + {hours}")
     first = saved_bot.keep_copies()
     for seed in (1, 2):
-        sample.live(saved_bot.data, seed)
+        sample_bot.live(saved_bot.data, seed)
         assert saved_bot.changes()
     ((last,),) = saved_bot.query("SELECT max(run) FROM backup.runs")
     assert f"run {last}" in saved_bot.run("backup.py", "--status").expect(0).stdout

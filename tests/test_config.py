@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import config, dotenv, targets
-from lib.errors import SettingsError
+from lib.base.errors import SettingsError
+from lib.settings import config, dotenv, targets
 
 GOOD = "postgresql://postgres.ref:p%40ss:w/o#rd@aws-0-eu.pooler.supabase.com:6543/postgres"
 EXAMPLES = [

@@ -9,24 +9,25 @@ from pathlib import Path
 import pytest
 
 from backup import back_up_all
-from lib import config, trial
-from lib.errors import SourceError
-from lib.postgres import runs
-from lib.sqlite import copies, sample
-from lib.sqlite.previous import Previous
+from lib.base.errors import SourceError
+from lib.postgres.books import runs
+from lib.settings import config
+from lib.sqlite.snapshots import copying
+from lib.sqlite.snapshots.previous import Previous
+from lib.trying import sample_bot, trial
 
 
 @pytest.fixture
 def sources(tmp_path):
-    return {path.stem: path for path in sample.make(tmp_path / "data", 10)}
+    return {path.stem: path for path in sample_bot.make(tmp_path / "data", 10)}
 
 
 def all_ahead(sources, tmp_path):
-    return copies.Ahead({name: partial(copies.copy, path, tmp_path / "snapshots", "full") for name, path in sources.items()})
+    return copying.Ahead({name: partial(copying.copy, path, tmp_path / "snapshots", "full") for name, path in sources.items()})
 
 
 def made_up(name):
-    return copies.Copy(Path(name), Path(name), "delete", "", Previous(None, {}, {}, ()), "full", None)
+    return copying.Copy(Path(name), Path(name), "delete", "", Previous(None, {}, {}, ()), "full", None)
 
 
 def in_folder(tmp_path):
@@ -36,7 +37,7 @@ def in_folder(tmp_path):
 def test_the_next_source_is_copied_while_the_first_one_is_backed_up():
     begun = threading.Event()
     made = made_up("neither")
-    with copies.Ahead({"first": lambda: made, "second": lambda: (begun.set(), made)[1]}) as ahead:
+    with copying.Ahead({"first": lambda: made, "second": lambda: (begun.set(), made)[1]}) as ahead:
         assert ahead.copy_of("first") is made
         assert begun.wait(30)
         assert ahead.copy_of("second") is made
@@ -50,7 +51,7 @@ def test_no_more_than_one_is_copied_ahead():
         return made_up(name)
 
     names = ("first", "second", "third")
-    with copies.Ahead({name: partial(copy, name) for name in names}) as ahead:
+    with copying.Ahead({name: partial(copy, name) for name in names}) as ahead:
         ahead.copy_of("first")
     assert "first" in begun
     assert "third" not in begun
@@ -84,12 +85,12 @@ def test_a_source_that_cannot_be_copied_stops_no_other(sources, tmp_path):
 
 
 def test_a_copy_that_will_be_kept_is_written_through_to_the_disk(saved_bot, monkeypatch):
-    kept, written = saved_bot.folder / "snapshots" / sample.PREMIUM, []
+    kept, written = saved_bot.folder / "snapshots" / sample_bot.PREMIUM, []
     monkeypatch.setattr(os, "fsync", lambda file: written.append(os.fstat(file).st_ino))
 
     def copied():
-        one = partial(copies.copy, saved_bot.premium, saved_bot.folder / "mine", "full", kept)
-        with copies.Ahead({"premium": one, "behind": partial(made_up, "behind")}) as ahead:
+        one = partial(copying.copy, saved_bot.premium, saved_bot.folder / "mine", "full", kept)
+        with copying.Ahead({"premium": one, "behind": partial(made_up, "behind")}) as ahead:
             made = ahead.copy_of("premium").path
             ahead.copy_of("behind")  # its turn comes when the first one is on the disk
         return made.stat().st_ino

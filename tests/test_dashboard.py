@@ -6,10 +6,11 @@ from argparse import Namespace
 import pytest
 
 from backup import back_up_all
-from lib import trial
-from lib.errors import Problem
-from lib.postgres import installation, saved
-from lib.postgres.connection import Target
+from lib.base.errors import Problem
+from lib.postgres.link.connection import Target
+from lib.postgres.mirrors import saved_state
+from lib.postgres.setup import installation
+from lib.trying import trial
 from tests import compare
 from tests.deployment import Deployment
 
@@ -214,7 +215,7 @@ def as_writer(deployment):
 
 def listed(deployment):
     with Target(deployment.settings.targets[0], "backup") as target:
-        return {point["run"]: point for point in saved.restore_points(target, "source")}
+        return {point["run"]: point for point in saved_state.restore_points(target, "source")}
 
 
 def assert_listed_come_back(deployment):

@@ -6,8 +6,8 @@ from argparse import Namespace
 import pytest
 
 from backup import back_up_all
-from lib import trial
-from lib.errors import Problem
+from lib.base.errors import Problem
+from lib.trying import trial
 from tests import compare
 from tests.deployment import Deployment
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.sqlite import check, sample
+from lib.sqlite.files import integrity
+from lib.trying import sample_bot
 from tests.bot import REPOSITORY, copy_checkout, environment
 
 EXPECTED = {
@@ -113,8 +114,8 @@ def test_what_is_no_database_is_refused_and_nothing_is_created(saved_bot, what):
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become somebody who may not read the file")
 def test_no_permission_is_said(saved_bot):
-    from lib.errors import SourceError
-    from lib.sqlite import snapshot
+    from lib.base.errors import SourceError
+    from lib.sqlite.snapshots import snapshot
 
     saved_bot.premium.chmod(0o600)
     for folder in (saved_bot.data, *saved_bot.data.parents):
@@ -154,10 +155,10 @@ def test_the_check_gives_way_to_everybody_else(tmp_path, monkeypatch):
     path.touch()
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     seen = []
-    monkeypatch.setattr(check, "_check", lambda *_: seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
-    with contextlib.closing(check.Checking(path, "full")) as checking:
+    monkeypatch.setattr(integrity, "_check", lambda *_: seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+    with contextlib.closing(integrity.Checking(path, "full")) as checking:
         checking.finish()
-    assert seen == [min(ours + check.NICE, 19)]
+    assert seen == [min(ours + integrity.NICE, 19)]
     assert os.getpriority(os.PRIO_PROCESS, 0) == ours
 
 
@@ -259,8 +260,8 @@ def test_no_psycopg2_names_the_one_command(tmp_path):
 
 def test_a_bot_that_holds_the_file_for_ever_is_named(saved_bot, monkeypatch):
     monkeypatch.setenv("HYBRID_BACKUP_VENV", "")
-    from lib.errors import SourceError
-    from lib.sqlite import live_file, snapshot
+    from lib.base.errors import SourceError
+    from lib.sqlite.snapshots import live_file, snapshot
 
     monkeypatch.setattr(live_file, "TURN_SECONDS", 0.2)
     holder = sqlite3.connect(saved_bot.premium, isolation_level=None)
@@ -273,4 +274,4 @@ def test_a_bot_that_holds_the_file_for_ever_is_named(saved_bot, monkeypatch):
             pass
     finally:
         holder.close()
-    assert sample.PREMIUM in os.listdir(saved_bot.data)
+    assert sample_bot.PREMIUM in os.listdir(saved_bot.data)

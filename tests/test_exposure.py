@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
-from lib.sqlite import sample
+from lib.trying import sample_bot
 from tests.supabase import as_admin
 
 OUTSIDERS = ("anon", "authenticated", "service_role")
@@ -47,7 +47,7 @@ IN_SCHEMAS = ("CREATE TABLE {it}.mine (a int)", "CREATE VIEW {it}.mine AS SELECT
 def full_bot(saved_bot):
     """A deployment with everything: a writer role, a mirror that a run made by itself, a source that came later, setup run again."""
     saved_bot.run("setup_supabase.py", "--writer-role").expect(0)
-    sample.live(saved_bot.data, 3)
+    sample_bot.live(saved_bot.data, 3)
     saved_bot.sqlite(
         saved_bot.premium, "CREATE TABLE gifts (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO gifts VALUES (1, 'Cap')"
     )
@@ -185,7 +185,7 @@ OPENED = {
 @pytest.mark.parametrize("opening", OPENED)
 def test_a_run_refuses_when_somebody_opened_it_and_setup_closes_it_again(saved_bot, opening):
     saved_bot.query(opening)
-    sample.live(saved_bot.data, 4)
+    sample_bot.live(saved_bot.data, 4)
     counts = saved_bot.query(HELD)
     done = saved_bot.run("backup.py", "premium_system").expect(1)
     assert f"Error: others can get in: {OPENED[opening]}." in done.stderr

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.errors import Problem
-from lib.sqlite import expressions, lines
+from lib.base.errors import Problem
+from lib.sqlite.lines import expressions, read_lines
 from tests import compare, hostile, random_cases, sequences
 from tests.bot import Bot
 from tests.deployment import Deployment
@@ -64,7 +64,7 @@ def test_the_bots_typed_tables_keep_odd_values(saved_bot):
 @pytest.mark.parametrize("columns", ["n INTEGER, v", "r REAL", "v"])
 def test_rows_come_together_whatever_their_number_and_their_rowids(rows_at_once, columns, tmp_path, database, monkeypatch):
     """Misfits, large rows, and rows whose line is empty among them."""
-    monkeypatch.setattr(lines, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(read_lines, "ROWS_AT_ONCE", rows_at_once)
     monkeypatch.setattr(expressions, "LARGE", 50)
     deployment = Deployment(tmp_path, database)
     column = columns.split()[0]
@@ -154,7 +154,7 @@ def test_a_value_that_postgres_cannot_hold_is_named(tmp_path, database, monkeypa
         "CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB); INSERT INTO t VALUES (7, zeroblob(10)), (8, zeroblob(2000))"
     )
     deployment.set_up()
-    monkeypatch.setattr(lines, "LARGEST", 1000)
+    monkeypatch.setattr(read_lines, "LARGEST", 1000)
     monkeypatch.setattr(expressions, "LARGE", 1000)
     with pytest.raises(Problem, match=r"t.v holds 2,000 bytes in the row id = 8; Postgres takes 1,000 at most."):
         deployment.back_up()

@@ -5,8 +5,9 @@ import contextlib
 import psycopg2
 import pytest
 
-from lib.errors import Problem, SourceError
-from lib.postgres import limits, runs
+from lib.base.errors import Problem, SourceError
+from lib.postgres.books import runs
+from lib.settings import limits
 from tests import relay
 from tests.bot import URL, Bot
 from tests.deployment import Deployment

@@ -6,7 +6,7 @@ import json
 import psycopg2
 import pytest
 
-from lib.sqlite import sample
+from lib.trying import sample_bot
 from tests import compare
 from tests.test_writer_role import writer  # noqa: F401  a fixture
 
@@ -157,7 +157,7 @@ def forged_run(writer, **also):  # noqa: F811
 
 def test_a_forged_run_poisons_no_honest_one(writer, saved_bot):  # noqa: F811
     forged_run(writer)
-    sample.live(saved_bot.data, 1)
+    sample_bot.live(saved_bot.data, 1)
     writer.backup()
     assert "every row is sent, because the previous snapshot is not the last run's" in writer.log
     honest = writer.backup()["runs"][0]["run"]
@@ -171,7 +171,7 @@ def test_what_a_forged_run_calls_lost_comes_back_all_the_same(writer, saved_bot)
         saved_bot.query("SELECT last_run FROM backup.sources WHERE source = 'premium_system'")[0][0],
         saved_bot.premium.read_bytes(),
     )
-    sample.live(saved_bot.data, 1)
+    sample_bot.live(saved_bot.data, 1)
     writer.backup()
     forged_run(writer, lost=["refunds", "payment_history"])
     writer.backup()
@@ -179,7 +179,7 @@ def test_what_a_forged_run_calls_lost_comes_back_all_the_same(writer, saved_bot)
     out = saved_bot.folder / "out"
     writer.run("restore.py", "--yes", "--database", "premium_system", "--to", str(out), "--at", str(first)).expect(0)
     (saved_bot.folder / "was.db").write_bytes(was)
-    assert compare.differences(saved_bot.folder / "was.db", out / sample.PREMIUM) == []
+    assert compare.differences(saved_bot.folder / "was.db", out / sample_bot.PREMIUM) == []
 
 
 def test_a_run_is_saved_and_logged_only_in_the_transaction_that_has_the_source(writer, saved_bot):  # noqa: F811

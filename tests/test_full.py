@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.postgres import embedded
-from lib.sqlite import sample
+from lib.trying import embedded_postgres, sample_bot
 from tests import compare
 from tests.bot import Bot
 from tests.supabase import as_admin, make_database
@@ -41,7 +40,7 @@ def test_a_database_that_is_nearly_full_is_a_warning_with_the_days_that_are_left
     saved_bot.query(
         "UPDATE backup.runs SET database_bytes = database_bytes - 1000000, finished_at = finished_at - interval '10 days'"
     )
-    sample.live(saved_bot.data, seed=1)
+    sample_bot.live(saved_bot.data, seed=1)
     said = saved_bot.run("backup.py").expect(0).stderr
     ((used_then,),) = saved_bot.query("SELECT pg_database_size(current_database())")
     told = [float(size) for size in re.findall(rf"Warning: the database has ([\d.]+) MB of {limit:.1f} MB \(", said)]
@@ -97,7 +96,7 @@ def reachable_folder():
 
 @contextlib.contextmanager
 def room_on(server, disk):
-    shutil.chown(disk, embedded._unprivileged_user())
+    shutil.chown(disk, embedded_postgres._unprivileged_user())
     as_admin(server, f"CREATE TABLESPACE small LOCATION '{disk}'")
     try:
         yield
@@ -151,7 +150,7 @@ def crowded(saved_bot):
     many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4500)"
     saved_bot.sqlite(saved_bot.premium, f"{many} {filler} SELECT -i, 1, 1, hex(zeroblob(30)) FROM n")
     saved_bot.backup()
-    sample.live(saved_bot.data, 1)
+    sample_bot.live(saved_bot.data, 1)
     largest = max(path.stat().st_size for path in saved_bot.databases)
     assert largest < 0.6 * total(saved_bot)
     with snapshots_on(saved_bot, str(total(saved_bot) + largest * 13 // 10)):
@@ -173,7 +172,7 @@ def test_a_run_has_room_for_as_much_as_setup_asks_for(saved_bot):
     with snapshots_on(saved_bot, str(2 * total(saved_bot) + 100_000)):
         saved_bot.run("setup_supabase.py").expect(0)
         for seed in range(2):
-            sample.live(saved_bot.data, seed)
+            sample_bot.live(saved_bot.data, seed)
             saved_bot.run("backup.py").expect(0)
         saved_bot.run("restore.py", "--drill").expect(0)
         saved_bot.run("backup.py", "--verify").expect(0)
@@ -213,7 +212,7 @@ def test_a_full_disk_under_the_log_does_not_stop_a_backup(saved_bot):
         saved_bot.write_env(BACKUP_LOG="logs/backup.log")
         (disk / "filler").write_bytes(b"x" * 12_000)
         for seed in range(3):
-            sample.live(saved_bot.data, seed)
+            sample_bot.live(saved_bot.data, seed)
             saved_bot.run("backup.py").expect(0)
     saved_bot.write_env()
     saved_bot.assert_restorable()

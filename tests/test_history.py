@@ -8,7 +8,7 @@ import sqlite3
 import psycopg2
 import pytest
 
-from lib.sqlite import sample
+from lib.trying import sample_bot
 from tests import compare, random_cases
 from tests.deployment import Deployment
 
@@ -24,7 +24,7 @@ def live_and_keep(bot, seeds):
     """Let the bot live and back up, once for every seed; return the copies of its files by run."""
     kept = {}
     for seed in seeds:
-        sample.live(bot.data, seed)
+        sample_bot.live(bot.data, seed)
         runs = {run["source"]: run["run"] for run in bot.backup()["runs"]}
         folder = bot.folder / f"kept-{seed}"
         shutil.copytree(bot.data, folder)
@@ -42,11 +42,11 @@ def test_every_earlier_run_comes_back(saved_bot):
 def test_run_numbers_rise_over_all_sources(saved_bot):
     """--at 3 is every source as run 3 left it: premium_system by run 3, user_requests still by run 2."""
     before = saved_bot.keep_copies()
-    sample.live(saved_bot.data, 1)
+    sample_bot.live(saved_bot.data, 1)
     assert [run["run"] for run in saved_bot.backup()["runs"]] == [3, 4]
     out = as_of(saved_bot, 3)
-    assert compare.differences(saved_bot.premium, out / sample.PREMIUM) == []
-    assert compare.differences(before["user_requests"], out / sample.REQUESTS) == []
+    assert compare.differences(saved_bot.premium, out / sample_bot.PREMIUM) == []
+    assert compare.differences(before["user_requests"], out / sample_bot.REQUESTS) == []
 
 
 def test_a_history_of_schema_and_rows_comes_back_run_by_run(tmp_path, database):
@@ -122,7 +122,7 @@ def test_what_people_change_by_hand_is_reported_kept_and_undone(saved_bot):
         ("refunded_groups", "update", "1", True), ("refunded_groups", "insert", "9999", False),
     ]  # fmt: skip
     saved_bot.run("restore.py", "--yes", "--to", str(saved_bot.folder / "out")).expect(0)
-    assert compare.differences(kept["premium_system"], saved_bot.folder / "out" / sample.PREMIUM) == []
+    assert compare.differences(kept["premium_system"], saved_bot.folder / "out" / sample_bot.PREMIUM) == []
     warnings = "\n".join(saved_bot.backup()["warnings"])
     assert "premium_system.payment_history: somebody changed the mirror by hand (update of 2 rows: id = 1; id = 2)." in warnings
     assert "premium_system.refunds: somebody changed the mirror by hand (delete of 1 row: id = 3)." in warnings
@@ -141,7 +141,7 @@ def test_a_change_by_hand_counts_from_its_commit(saved_bot):
         somebody.commit()
     for when in ([], ["--at", str(run)]):
         saved_bot.run("restore.py", "--yes", "--to", str(saved_bot.folder / "out"), *when).expect(0)
-        assert compare.differences(kept["premium_system"], saved_bot.folder / "out" / sample.PREMIUM) == []
+        assert compare.differences(kept["premium_system"], saved_bot.folder / "out" / sample_bot.PREMIUM) == []
         shutil.rmtree(saved_bot.folder / "out")
     (warning,) = saved_bot.backup()["warnings"]
     assert "premium_system.refunds: somebody changed the mirror by hand (update of 1 row: id = 1)." in warning
@@ -153,7 +153,7 @@ def test_a_truncate_by_hand_is_undone(saved_bot):
     kept = saved_bot.keep_copies()
     saved_bot.query("TRUNCATE backup_user_requests.message_owners")
     saved_bot.run("restore.py", "--yes", "--to", str(saved_bot.folder / "out")).expect(0)
-    assert compare.differences(kept["user_requests"], saved_bot.folder / "out" / sample.REQUESTS) == []
+    assert compare.differences(kept["user_requests"], saved_bot.folder / "out" / sample_bot.REQUESTS) == []
 
 
 def test_the_first_load_is_not_logged_and_records_are_grouped(saved_bot):
@@ -196,13 +196,13 @@ def test_retention_prunes_and_never_breaks_a_remaining_point(saved_bot):
 def test_a_time_may_be_named(saved_bot):
     kept = saved_bot.keep_copies()
     saved_bot.query("UPDATE backup.runs SET finished_at = '2026-11-01 12:00+00'")
-    sample.live(saved_bot.data, 3)
+    sample_bot.live(saved_bot.data, 3)
     saved_bot.backup()
     for when in ("2026-11-01 12:00", "2026-11-01", "2026-11-01T13:30:00+01:00", "2026-11-02T00:00:00Z", "yesterday"):
         out = saved_bot.folder / "out"
         shutil.rmtree(out, ignore_errors=True)
         saved_bot.run("restore.py", "--yes", "--to", str(out), "--at", when).expect(0)
-        assert compare.differences(kept["premium_system"], out / sample.PREMIUM) == [], when
+        assert compare.differences(kept["premium_system"], out / sample_bot.PREMIUM) == [], when
     assert "cannot go back that far" in saved_bot.run("restore.py", "--yes", "--at", "2026-11-01 11:59").expect(1).stderr
     assert "is neither a run nor a time" in saved_bot.run("restore.py", "--yes", "--at", "soon").expect(2).stderr
 
@@ -220,7 +220,7 @@ def test_after_an_older_state_the_next_backup_works_and_newer_states_stay(saved_
     assert compare.differences(first["user_requests"], saved_bot.requests) == []
     saved_bot.backup()
     saved_bot.assert_restorable()
-    assert compare.differences(saved_bot.folder / "newer.db", as_of(saved_bot, newer) / sample.REQUESTS) == []
+    assert compare.differences(saved_bot.folder / "newer.db", as_of(saved_bot, newer) / sample_bot.REQUESTS) == []
 
 
 def test_one_table_is_put_back_and_the_rest_untouched(saved_bot):
@@ -359,7 +359,7 @@ def test_the_brake_refuses_a_sudden_loss(saved_bot, what):
 def test_ordinary_cleaning_is_no_alarm(saved_bot):
     """The bot forgets old messages and confirms payments all the time."""
     for seed in range(3):
-        sample.live(saved_bot.data, seed)
+        sample_bot.live(saved_bot.data, seed)
         saved_bot.sqlite(saved_bot.requests, "DELETE FROM message_owners WHERE message_id % 3 = 0")
         saved_bot.backup()
     saved_bot.sqlite(saved_bot.premium, "DELETE FROM pending_payments; DELETE FROM refunds")

@@ -15,6 +15,51 @@ MODULES = sorted([*REPOSITORY.glob("*.py"), *REPOSITORY.glob("lib/**/*.py")])
 TOP_LEVEL = {*SCRIPTS, "lib", "sql", "crontab.example", "requirements.txt", "README.md", "tests", "LICENSE", "CHANGELOG.md"}
 
 
+# The rooms of lib/, lowest first: an import only ever goes down, or stays in its room.
+FLOORS = (
+    "base", "start", "settings", "tables",
+    "sqlite.files", "sqlite.lines", "sqlite.snapshots", "sqlite.compare", "sqlite.building", "sqlite.replacing",
+    "postgres.link", "postgres.books", "postgres.mirrors", "postgres.setup",
+    "backing_up", "restoring", "reporting", "trying",
+)  # fmt: skip
+
+
+def module_name(path):
+    return ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(path):
+    """Return the modules of ours that a file imports."""
+    known = {module_name(found) for found in MODULES}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in known else node.module for name in names if node.module.split(".")[0] == "lib")
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in known)
+
+
+def floor(module):
+    """Return how high a module's room is; what is in none is refused."""
+    (found,) = [number for number, room in enumerate(FLOORS) if f"{module}.".startswith(f"lib.{room}.")]
+    return found
+
+
+def test_an_import_only_ever_goes_down():
+    in_rooms = [path for path in MODULES if path.parent != REPOSITORY and path.name != "__init__.py"]
+    assert {FLOORS[floor(module_name(path))] for path in in_rooms} == set(FLOORS)
+    for path in in_rooms:
+        above = [name for name in imported(path) if name != "lib" and floor(name) > floor(module_name(path))]
+        assert above == [], path
+
+
+def test_no_two_modules_import_each_other_in_a_circle():
+    graph = {module_name(path): set(imported(path)) for path in MODULES}
+    while free := {name for name, needs in graph.items() if not needs & graph.keys() - {name}}:
+        graph = {name: needs for name, needs in graph.items() if name not in free}
+    assert graph == {}
+
+
 def function_lengths():
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -56,7 +101,7 @@ for name in sys.argv[1:]:
 
 def test_every_module_is_imported_with_nothing_else_installed():
     """A fresh Python in which everything but the standard library and psycopg2 is out of reach."""
-    modules = [".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__") for path in MODULES]
+    modules = [module_name(path) for path in MODULES]
     command = [sys.executable, "-c", ONLY_OURS, *modules]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=environment())
     assert done.returncode == 0, done.stderr
@@ -84,7 +129,7 @@ def test_help_is_the_docstring_and_names_every_flag(script):
     assert done.returncode == 0
     source = (REPOSITORY / script).read_text()
     assert done.stdout.strip() == ast.get_docstring(ast.parse(source)).strip()
-    flags = set(re.findall(r'add_argument\("(--[a-z-]+)"', source + (REPOSITORY / "lib" / "cli.py").read_text()))
+    flags = set(re.findall(r'add_argument\("(--[a-z-]+)"', source + (REPOSITORY / "lib" / "base" / "script.py").read_text()))
     assert {flag for flag in flags if flag not in done.stdout} == set()
     assert "exit status:" in done.stdout
 
@@ -103,7 +148,7 @@ def test_every_statement_is_used_and_says_why_it_exists():
 
 
 def test_every_setting_is_documented():
-    from lib import channels, config, targets
+    from lib.settings import channels, config, targets
 
     documented = (REPOSITORY / ".env.example").read_text() + (REPOSITORY / "README.md").read_text()
     names = {*config.DEFAULTS, *channels.NAMES, "SUPABASE_DB_URL", *(f"SUPABASE_DB_{part}" for part in targets.PARTS)}

@@ -13,10 +13,10 @@ from concurrent import futures
 import psycopg2
 import pytest
 
-from lib import private_file
-from lib.errors import Interrupted
-from lib.postgres import embedded
-from lib.sqlite import check, sample
+from lib.base import private_file
+from lib.base.errors import Interrupted
+from lib.sqlite.files import integrity
+from lib.trying import embedded_postgres, sample_bot
 from tests import compare
 from tests.bot import REPOSITORY, environment
 
@@ -39,7 +39,7 @@ def test_a_killed_backup_leaves_one_state_or_the_other(saved_bot):
     killed = 0
     for moment in range(MOMENTS):
         before, kept = held(saved_bot), saved_bot.keep_copies()
-        sample.live(saved_bot.data, seed=moment)
+        sample_bot.live(saved_bot.data, seed=moment)
         running = saved_bot.start("backup.py")
         with contextlib.suppress(subprocess.TimeoutExpired):
             running.wait(length * (moment + 1) / MOMENTS)
@@ -103,7 +103,7 @@ def nothing_is_left(bot):
 
 
 def changed(bot):
-    sample.live(bot.data, seed=7)
+    sample_bot.live(bot.data, seed=7)
 
 
 SLOW = """CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NULL; END';
@@ -239,7 +239,9 @@ def test_a_bot_that_writes_all_the_time_gets_a_consistent_backup(saved_bot, mode
             assert len(commits) > before
             out = saved_bot.folder / "out"
             saved_bot.run("restore.py", "--yes", "--to", str(out), "--database", "premium_system").expect(0)
-            sums = saved_bot.sqlite_rows(out / sample.PREMIUM, "SELECT (SELECT stars FROM purse_a) + (SELECT stars FROM purse_b)")
+            sums = saved_bot.sqlite_rows(
+                out / sample_bot.PREMIUM, "SELECT (SELECT stars FROM purse_a) + (SELECT stars FROM purse_b)"
+            )
             assert sums == [(1_000_000,)]
     finally:
         stop.set()
@@ -263,7 +265,7 @@ with embedded.running() as server:
     while is_running(int(number)) and time.monotonic() < deadline:
         os.sched_yield()
     assert not is_running(int(number))
-    with embedded.running():
+    with embedded_postgres.running():
         assert not os.path.exists(folder)
 
 
@@ -293,12 +295,12 @@ def test_the_check_keeps_its_connection_wherever_a_signal_breaks_in(saved_bot, m
             pass
         raise Interrupted(15)
 
-    monkeypatch.setattr(check, "_check", long)
+    monkeypatch.setattr(integrity, "_check", long)
     monkeypatch.setattr(futures.ThreadPoolExecutor, "submit", interrupted)
-    with pytest.raises(Interrupted), contextlib.closing(check.Checking(saved_bot.premium, "full")):
+    with pytest.raises(Interrupted), contextlib.closing(integrity.Checking(saved_bot.premium, "full")):
         pass
     monkeypatch.undo()
-    check.BESIDE.submit(int).result()
+    integrity.BESIDE.submit(int).result()
     assert seen == ["begun", "open"]
 
 

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from lib import leftovers
-from lib.sqlite import safety_copies
+from lib.base import leftovers
+from lib.sqlite.replacing import safety_copies
 from tests import compare
 from tests.bot import REPOSITORY, environment
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from lib.errors import SourceError
-from lib.sqlite import live_file
+from lib.base.errors import SourceError
+from lib.sqlite.snapshots import live_file
 
 ROWS = 3000
 TOTAL = 100 * ROWS

@@ -2,9 +2,10 @@
 
 import pytest
 
-from lib.errors import Problem
-from lib.postgres import embedded, installation
-from lib.postgres.connection import Target
+from lib.base.errors import Problem
+from lib.postgres.link.connection import Target
+from lib.postgres.setup import installation
+from lib.trying import embedded_postgres
 from tests import compare
 from tests.deployment import Deployment
 from tests.supabase import SUPABASE_LIKE, as_admin, make_database
@@ -110,7 +111,7 @@ def test_a_definition_that_was_edited_travels_again(deployment):
 
 def test_a_server_without_room_for_so_many_locks_says_what_to_raise(tmp_path):
     settings = {"max_connections": "10", "max_locks_per_transaction": "10"}
-    with embedded.running(None, settings, "supabase_admin") as server:
+    with embedded_postgres.running(None, settings, "supabase_admin") as server:
         as_admin(server, SUPABASE_LIKE)
         with make_database(server, "small") as url:
             deployment = Deployment(tmp_path / "many", url)

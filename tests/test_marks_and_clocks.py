@@ -9,9 +9,9 @@ from datetime import datetime
 import psycopg2
 import pytest
 
-from lib.errors import Problem
-from lib.postgres.connection import Target
-from lib.sqlite import sample
+from lib.base.errors import Problem
+from lib.postgres.link.connection import Target
+from lib.trying import sample_bot
 from tests import compare
 from tests.deployment import Deployment
 from tests.test_writer_role import writer  # noqa: F401  a fixture
@@ -37,11 +37,11 @@ def age(deployment, days):
 
 def listed(deployment):
     """Return the runs that are listed as restorable, newest first."""
-    from lib.postgres import saved
-    from lib.postgres.connection import Target
+    from lib.postgres.link.connection import Target
+    from lib.postgres.mirrors import saved_state
 
     with Target(deployment.settings.targets[0], "backup") as target:
-        return [point["run"] for point in saved.restore_points(target, deployment.path.stem) if point["restorable"]]
+        return [point["run"] for point in saved_state.restore_points(target, deployment.path.stem) if point["restorable"]]
 
 
 def assert_listed_come_back(deployment, copies):
@@ -184,7 +184,7 @@ def turn_clock(deployment, to):
 
 
 def test_a_wrong_clock_is_said_where_something_would_have_been_pruned(saved_bot):
-    sample.live(saved_bot.data, 1)
+    sample_bot.live(saved_bot.data, 1)
     saved_bot.backup()
     saved_bot.query("UPDATE backup.runs SET finished_at = finished_at - interval '40 days' WHERE run <= 3")
     saved_bot.query("UPDATE backup.runs SET finished_at = finished_at - interval '20 days' WHERE run > 3")
@@ -209,7 +209,7 @@ def test_without_a_stored_retention_thirty_days_are_kept(writer, saved_bot):  # 
 
 def test_nobody_prunes_by_the_servers_clock(writer, saved_bot):  # noqa: F811
     for seed in range(3):
-        sample.live(saved_bot.data, seed)
+        sample_bot.live(saved_bot.data, seed)
         writer.backup()
     before = saved_bot.query("SELECT count(*) FROM backup.runs")
     saved_bot.rows = saved_bot.query

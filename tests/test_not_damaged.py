@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.errors import Problem, SourceError
-from lib.sqlite import copies, live_file, remedy, snapshot
+from lib.base.errors import Problem, SourceError
+from lib.sqlite.files import remedy
+from lib.sqlite.snapshots import copying, live_file, snapshot
 from tests import compare, hostile
 from tests.deployment import Deployment
 
@@ -83,7 +84,7 @@ def test_a_newer_sqlite_that_checked_the_same_bytes_before_changes_nothing(saved
         copy.close()
     shutil.copy(folder / "copy.db", kept)
     note = json.loads(kept.with_name("premium_system.db.json").read_text())
-    note["hash"] = copies.previous.file_hash(kept)
+    note["hash"] = copying.previous.file_hash(kept)
     kept.with_name("premium_system.db.json").write_text(json.dumps(note))
     said = saved_bot.run("backup.py", "premium_system").expect(1).stderr
     assert OLDER in said
@@ -212,7 +213,7 @@ SURROUNDINGS = (
 
 @pytest.mark.parametrize("error", SURROUNDINGS, ids=str)
 def test_what_is_wrong_around_a_file_is_no_damage(error, saved_bot):
-    with pytest.raises(SourceError) as caught, copies.explained(saved_bot.premium, "a run was saved from here"):
+    with pytest.raises(SourceError) as caught, copying.explained(saved_bot.premium, "a run was saved from here"):
         raise error
     assert caught.value.remedy
     assert "restore" not in caught.value.remedy
@@ -226,7 +227,7 @@ def test_too_many_open_files_are_told_from_a_file_that_may_not_be_read(saved_bot
 
 
 def doubts(path: Path) -> list[str]:
-    with snapshot.being_checked(copies.copy(path, path.parent / "look", "full")) as found:
+    with snapshot.being_checked(copying.copy(path, path.parent / "look", "full")) as found:
         return found.copy.finish_check()
 
 
@@ -322,7 +323,7 @@ def test_a_check_writes_nothing(tmp_path):
     path = tmp_path / "source.db"
     hostile.build("search indexes that are not as their rows", path)
     before, files = path.read_bytes(), sorted(tmp_path.iterdir())
-    copies.Checking(path, "full").finish()
+    copying.Checking(path, "full").finish()
     assert path.read_bytes() == before
     assert sorted(tmp_path.iterdir()) == files
 
@@ -335,15 +336,15 @@ def test_one_table_with_a_computed_column_comes_back(tmp_path, database):
     present = shutil.copy(deployment.path, tmp_path / "present.db")
     with contextlib.closing(sqlite3.connect(present)) as file, file:
         file.execute("DELETE FROM t WHERE id > 3")
-    from lib.sqlite import one_table
+    from lib.sqlite.building import replace_table
 
-    one_table.put_back(Path(present), deployment.restored(), "t", [])
+    replace_table.put_back(Path(present), deployment.restored(), "t", [])
     assert compare.differences(deployment.path, Path(present)) == []
 
 
 @pytest.mark.parametrize("has_snapshot", [True, False], ids=["with the snapshot", "by digest"])
 def test_a_stored_value_that_comes_back_changed_is_found(has_snapshot, tmp_path, database, monkeypatch):
-    from lib import rebuild
+    from lib.restoring import rebuild
 
     deployment = Deployment(tmp_path, database)
     deployment.script("CREATE TABLE t (id INTEGER PRIMARY KEY, a, s AS (a || 'x') STORED); INSERT INTO t (a) VALUES ('p'), ('q')")

@@ -6,10 +6,10 @@ import sqlite3
 
 import pytest
 
-from lib import rebuild
-from lib.errors import Problem
-from lib.sqlite import one_table
-from lib.sqlite.schema import Unsayable
+from lib.base.errors import Problem
+from lib.restoring import rebuild
+from lib.sqlite.building import replace_table
+from lib.sqlite.files.read_schema import Unsayable
 from tests import compare
 from tests.deployment import Deployment
 
@@ -33,7 +33,7 @@ def put_back(tmp_path):
         copy = shutil.copy(present, tmp_path / "copy.db")
         put.rows = lambda query="SELECT * FROM t": rows(copy, query)
         try:
-            return one_table.put_back(copy, rebuilt, "t", [] if missing is None else missing)
+            return replace_table.put_back(copy, rebuilt, "t", [] if missing is None else missing)
         finally:
             differs = compare.differences(present, copy)
             rest = [found for found in differs if found[:11].lower() != "rows of b't" and "sqlite_sequence" not in found]
@@ -195,13 +195,13 @@ def test_what_only_the_bot_knows_is_noted(put_back, tmp_path):
 
 def test_a_changed_other_table_would_be_noticed(tmp_path):
     before, after = made(tmp_path / "a.db", T + OTHER), made(tmp_path / "b.db", T + ROWS + OTHER)
-    one_table.refuse_others_changed(before, after, "T")
+    replace_table.refuse_others_changed(before, after, "T")
     made(after, "UPDATE other SET b = 'lost' WHERE a IS NULL")
     with pytest.raises(Problem, match="putting back t would change other as well"):
-        one_table.refuse_others_changed(before, after, "t")
+        replace_table.refuse_others_changed(before, after, "t")
     made(after, "UPDATE other SET b = x'00' WHERE a IS NULL; CREATE INDEX i ON other (a)")
     with pytest.raises(Problem, match="would change the schema as well"):
-        one_table.refuse_others_changed(before, after, "t")
+        replace_table.refuse_others_changed(before, after, "t")
 
 
 def test_it_says_what_it_did(saved_bot):

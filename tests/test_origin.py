@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 
-from lib import config, origin, trial
-from lib.sqlite import previous, sample
+from lib.postgres.books import origin
+from lib.settings import config
+from lib.sqlite.snapshots import previous
+from lib.trying import sample_bot, trial
 from tests import compare
 from tests.bot import Bot
 from tests.deployment import Deployment
@@ -19,7 +21,7 @@ OTHER = "is that of another bot: "
 def second(saved_bot, tmp_path):
     """Another bot in another folder, with the same names and rows of its own, and the same BACKUP_SCHEMA."""
     second = Bot.make(tmp_path / "second", saved_bot.url, users=130)
-    sample.live(second.data, 7)
+    sample_bot.live(second.data, 7)
     return second
 
 
@@ -43,7 +45,7 @@ def test_a_second_bot_is_refused_by_every_script(saved_bot, second):
     assert saved_bot.changes("--full") == {}
     saved_bot.assert_restorable()
     second.run("restore.py", "--yes", "--to", str(second.folder / "look")).expect(0)
-    assert compare.differences(kept["premium_system"], second.folder / "look" / sample.PREMIUM) == []
+    assert compare.differences(kept["premium_system"], second.folder / "look" / sample_bot.PREMIUM) == []
 
 
 def test_who_has_taken_the_others_place_says_so_once(saved_bot, second):
@@ -56,7 +58,7 @@ def test_who_has_taken_the_others_place_says_so_once(saved_bot, second):
 
 def test_a_copied_folder_is_another_bot(saved_bot, tmp_path):
     copied = Bot(shutil.copytree(saved_bot.folder, tmp_path / "copied"), saved_bot.url)
-    sample.live(copied.data, 3)
+    sample_bot.live(copied.data, 3)
     assert_refused(copied.run("backup.py").expect(1), copied, "--accept-moved")
     assert saved_bot.changes("--full") == {}
 
@@ -69,7 +71,7 @@ def test_a_restore_on_a_new_server_is_no_meeting(saved_bot, tmp_path):
     new.write_env()
     new.run("restore.py", "--yes").expect(0)
     assert compare.differences(kept["premium_system"], new.premium) == []
-    sample.live(new.data, 5)
+    sample_bot.live(new.data, 5)
     assert new.changes()
     new.assert_restorable()
     assert OTHER in saved_bot.run("backup.py").expect(1).stderr
@@ -77,7 +79,7 @@ def test_a_restore_on_a_new_server_is_no_meeting(saved_bot, tmp_path):
 
 def test_without_its_snapshots_a_bot_is_known_by_machine_and_path(saved_bot):
     shutil.rmtree(saved_bot.folder / "snapshots")
-    sample.live(saved_bot.data, 2)
+    sample_bot.live(saved_bot.data, 2)
     saved_bot.backup()
     saved_bot.assert_restorable()
 
@@ -110,7 +112,7 @@ def test_two_settings_files_in_one_folder_keep_two_snapshots(saved_bot):
     other.chmod(0o600)
     saved_bot.run("setup_supabase.py", "--env-file", str(other)).expect(0)
     for seed in range(3):
-        sample.live(saved_bot.data, seed)
+        sample_bot.live(saved_bot.data, seed)
         for env in (first, other):
             saved_bot.run("backup.py", "--env-file", str(env)).expect(0)
     sent = [
@@ -134,7 +136,7 @@ def test_what_was_hashed_is_what_is_compared(tmp_path, database, monkeypatch, me
     deployment.back_up()
     deployment.script("UPDATE t SET v = 'changed' WHERE id = 1")
     newer = shutil.copy(deployment.path, tmp_path / "newer.db")
-    from lib.postgres import runs
+    from lib.postgres.books import runs
 
     lock, done = runs.lock_source, []
 
@@ -148,7 +150,7 @@ def test_what_was_hashed_is_what_is_compared(tmp_path, database, monkeypatch, me
                 shutil.copy(newer, tmp_path / "new.db")
                 (tmp_path / "new.db").replace(kept)
             if meddle == "replace and put back":
-                monkeypatch.setattr("lib.postgres.last_run.confirm", put_back)
+                monkeypatch.setattr("lib.postgres.mirrors.last_run.confirm", put_back)
         return lock(*arguments)
 
     def put_back(*_arguments):
@@ -170,7 +172,7 @@ def test_two_deployments_that_share_a_folder_at_once_lose_nothing(saved_bot):
     other.chmod(0o600)
     saved_bot.run("setup_supabase.py", "--env-file", str(other)).expect(0)
     for seed in range(6):
-        sample.live(saved_bot.data, seed)
+        sample_bot.live(saved_bot.data, seed)
         at_once = [saved_bot.start("backup.py", "--env-file", str(env)) for env in (first, other)]
         said = [running.communicate(timeout=120) for running in at_once]
         assert [running.returncode for running in at_once] == [0, 0], said

@@ -5,9 +5,11 @@ import shutil
 
 import pytest
 
-from lib import cli, drill, trial
-from lib.sqlite import difference
-from lib.sqlite.names import quoted
+from lib.base import script
+from lib.restoring import drill
+from lib.sqlite.compare import count_differences
+from lib.sqlite.files.names import quoted
+from lib.trying import trial
 from tests import compare
 from tests.bot import REPOSITORY
 from tests.deployment import Deployment
@@ -30,7 +32,7 @@ def chunks(names, size):
     return [names[start : start + size] for start in range(0, len(names), size)]
 
 
-def script(names):
+def all_of(names):
     """Return a database in which they are columns of wide tables, and the keys of others."""
     lines = []
     for number, part in enumerate(chunks(names, COLUMNS)):
@@ -76,11 +78,11 @@ def assert_goes_back(deployment, by_hand):
     deployment.back_up()
     assert compare.differences(was, deployment.restored(first)) == []
     assert deployment.back_up(full=True) == {}
-    counted = difference.between(deployment.path, deployment.restored())
+    counted = count_differences.between(deployment.path, deployment.restored())
     assert [found.changed + found.added + found.removed for found in counted] == [0] * len(counted)
     assert (
         drill.rehearse_all(deployment.settings, deployment.settings.targets, deployment.settings.sources, trial.silent())
-        == cli.SAVED
+        == script.SAVED
     )
 
 
@@ -89,7 +91,7 @@ def test_our_words_as_the_bots_columns_and_keys(tmp_path, database):
     assert {"source", "record", "key_columns", "mirror", "run", "staging", "command"} <= set(names)
     names = sorted({*names, "row__", "true", "false"})
     deployment = Deployment(tmp_path / "bot", database)
-    deployment.script(script(names))
+    deployment.script(all_of(names))
     deployment.set_up()
     deployment.back_up()
     last = len(chunks(names, KEYS)) - 1

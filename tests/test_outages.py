@@ -8,12 +8,11 @@ import time
 import pytest
 from psycopg2 import sql
 
-from lib import config
-from lib.errors import Problem
-from lib.postgres import limits
-from lib.postgres.connection import Target
-from lib.postgres.statements import names, statement
-from lib.sqlite import sample
+from lib.base.errors import Problem
+from lib.postgres.link.connection import Target
+from lib.postgres.link.statements import names, statement
+from lib.settings import config, limits
+from lib.trying import sample_bot
 from tests import compare
 
 QUICK = {"HYBRID_BACKUP_CONNECT_SECONDS": "2", "HYBRID_BACKUP_STATEMENT_SECONDS": "2", "HYBRID_BACKUP_RETRY_SECONDS": "4"}
@@ -25,7 +24,7 @@ def last_runs(bot, most=2):
 
 
 def changed(bot, seed=11):
-    sample.live(bot.data, seed)
+    sample_bot.live(bot.data, seed)
 
 
 def quiet_length(bot, line):

@@ -6,12 +6,12 @@ Its statistics say that every table is empty: they are of when it was.
 import pytest
 from psycopg2 import sql
 
-from lib.part import Part
-from lib.postgres import merge, mirrors, saved, sending
-from lib.postgres.connection import Target
-from lib.sqlite import changes
-from lib.sqlite import snapshot as snapshots
-from lib.sqlite.lines import Rows
+from lib.postgres.link.connection import Target
+from lib.postgres.mirrors import merge, plan_mirrors, saved_state, sending, upkeep
+from lib.sqlite.compare import find_changes
+from lib.sqlite.compare.table_change import TableChange
+from lib.sqlite.lines.read_lines import Rows
+from lib.sqlite.snapshots import snapshot as snapshots
 from tests.deployment import Deployment
 
 ROWS = 3000
@@ -73,8 +73,8 @@ def merging(lived):
         target.rehearsal(),
     ):
         source = merge.Source("source", "backup_source")
-        planned = mirrors.plan(snapshot, mirrors.read(target, source), source).tables
-        changes.attach(snapshot.connection, lived.kept)
+        planned = plan_mirrors.plan(snapshot, upkeep.read(target, source), source).tables
+        find_changes.attach(snapshot.connection, lived.kept)
         sending.begin(target, source, planned)
         yield target, source, snapshot, {table.name: table for table in planned}
 
@@ -88,7 +88,7 @@ def send(merging, part):
 
 def test_misfits(merging):
     target, source, snapshot, tables = merging
-    sent = send(merging, changes.every_row(snapshot, [tables["odd"]])[0])
+    sent = send(merging, find_changes.every_row(snapshot, [tables["odd"]])[0])
     sending.send_misfits(target, snapshot, [sent])
     assert explained(target, merge._merge_misfits(target, source, ["odd"])) < MOST * ROWS
     assert target.row("SELECT sum(inserted), sum(deleted) FROM pg_temp.merged") == (1, 1)
@@ -96,7 +96,7 @@ def test_misfits(merging):
 
 def test_rows_of_a_table_that_is_sent_whole(merging):
     target, source, snapshot, tables = merging
-    sent = send(merging, changes.every_row(snapshot, [tables["even"]])[0])
+    sent = send(merging, find_changes.every_row(snapshot, [tables["even"]])[0])
     assert explained(target, merge._merge_table(source, sent)) < MOST * ROWS
     assert target.row("SELECT sum(deleted) FROM pg_temp.merged") == (ROWS - 59,)
 
@@ -105,7 +105,7 @@ def test_keys_that_are_gone(merging):
     """All of them, though one would be enough: nobody knows beforehand how many there are."""
     target, source, snapshot, tables = merging
     every, vanished = Rows("main", "a < 3"), Rows("previous", "true")
-    part = Part(tables["even"], changes.every_row(snapshot, [tables["even"]])[0].result, every, vanished, before=ROWS)
+    part = TableChange(tables["even"], find_changes.every_row(snapshot, [tables["even"]])[0].result, every, vanished, before=ROWS)
     sent = send(merging, part)
     assert explained(target, merge._merge_table(source, sent)) < MOST * ROWS
     assert target.row("SELECT sum(deleted) FROM pg_temp.merged") == (ROWS - 29,)
@@ -115,7 +115,7 @@ def test_a_few_keys_that_are_gone_are_looked_up(merging):
     target, source, snapshot, tables = merging
     target.rows("ANALYZE backup_source.even")
     some = Rows("main", "false"), Rows("previous", "a BETWEEN 20 AND 29 AND b = '3'")
-    part = Part(tables["even"], changes.every_row(snapshot, [tables["even"]])[0].result, *some, before=ROWS)
+    part = TableChange(tables["even"], find_changes.every_row(snapshot, [tables["even"]])[0].result, *some, before=ROWS)
     assert explained(target, merge._merge_table(source, send(merging, part))) < ROWS / 10
     assert target.row("SELECT sum(deleted) FROM pg_temp.merged") == (10,)
 
@@ -126,10 +126,10 @@ def test_a_restore_of_an_earlier_run(lived, monkeypatch):
     read = []
     with Target(lived.settings.targets[0], "backup") as target, target.transaction("REPEATABLE READ READ ONLY"):
         monkeypatch.setattr(target, "copy_out", lambda query, _take: read.append(query))
-        state = saved.read_state(target, "source", 1)
+        state = saved_state.read_state(target, "source", 1)
         for table in state.tables:
-            saved.read_rows(target, state, table, None, None)
-            saved.read_misfits(target, state, table, None, None)
+            saved_state.read_rows(target, state, table, None, None)
+            saved_state.read_misfits(target, state, table, None, None)
         steps = [step for query in read for step in statements_of(query.as_string(target.connection))]
         assert len(steps) > len(read) > 4
         assert explained(target, steps) < MOST * len(read) * ROWS

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lib.sqlite import sample
+from lib.trying import sample_bot
 from tests import pooler
 from tests.bot import Bot
 
@@ -24,7 +24,7 @@ def pooled_bot(request, tmp_path, database):
 def test_setup_backup_restore_and_trial(pooled_bot):
     pooled_bot.run("setup_supabase.py").expect(0)
     for seed in range(3):
-        sample.live(pooled_bot.data, seed)
+        sample_bot.live(pooled_bot.data, seed)
         assert pooled_bot.changes()
     assert pooled_bot.changes() == {}
     pooled_bot.assert_restorable()
@@ -48,7 +48,7 @@ def test_a_pooler_that_is_killed_in_the_middle_is_waited_for(saved_bot, tmp_path
     with pooler.running(tmp_path / "pooler", saved_bot.url, "transaction") as standing:
         saved_bot.write_env(SUPABASE_DB_URL=standing.url)
         for moment in range(5):
-            sample.live(saved_bot.data, seed=moment)
+            sample_bot.live(saved_bot.data, seed=moment)
             ((before,),) = saved_bot.query("SELECT count(*) FROM backup.runs")
             running = saved_bot.start("backup.py")
             while running.poll() is None and saved_bot.query("SELECT count(*) FROM backup.runs") == [(before,)]:
@@ -71,7 +71,7 @@ def test_sixty_bots_at_once_through_a_pool_of_ten(tmp_path, database):
             bot.write_env(BACKUP_SCHEMA=f"bot_{number}")
         for script in ("setup_supabase.py", "backup.py"):
             for bot in bots:
-                sample.live(bot.data, seed=5)
+                sample_bot.live(bot.data, seed=5)
             running = [bot.start(script, "--quiet") for bot in bots]
             ends = [(one.communicate(timeout=300), one.returncode) for one in running]
             assert [end for end in ends if end[1]] == []

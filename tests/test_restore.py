@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lib import rebuild
-from lib.errors import Problem
+from lib.base.errors import Problem
+from lib.restoring import rebuild
 from tests import compare
 from tests.bot import environment
 from tests.deployment import Deployment

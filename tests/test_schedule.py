@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.schedule import next_start
+from lib.backing_up.schedule import next_start
 
 STARTS = "SELECT extract(epoch FROM started_at)::float8 FROM backup.runs WHERE source = 'user_requests' AND run > %s ORDER BY run"
 STOPPED = "Stopped by SIGTERM; what was not finished was rolled back.\n"

@@ -16,8 +16,8 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
-from lib import redact
-from lib.sqlite import sample
+from lib.base import redact
+from lib.trying import sample_bot
 from tests.bot import REPOSITORY, Bot, environment
 from tests.supabase import as_admin
 
@@ -151,7 +151,7 @@ def watched(running, server, user):
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="this system has no /proc")
 def test_neither_the_process_list_nor_the_servers_shows_it(marked_bot, server):
-    sample.live(marked_bot.data, 1)
+    sample_bot.live(marked_bot.data, 1)
     for script in (("backup.py", "--full"), ("restore.py", "--drill"), ("setup_supabase.py", "--check")):
         seen = watched(marked_bot.start(*script), server, f"marked_{os.getpid()}")
         assert any(text.startswith("hybrid-backup ") for text in seen)

@@ -8,9 +8,11 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
-from lib import cli, drill, trial
-from lib.postgres.connection import Target
-from lib.reporting import preview
+from lib.backing_up import dry_run
+from lib.base import script
+from lib.postgres.link.connection import Target
+from lib.restoring import drill
+from lib.trying import trial
 from tests import compare, pooler
 from tests.bot import URL
 from tests.deployment import Deployment
@@ -119,11 +121,11 @@ def whole_story(folder, url):
     for at, expected in ((None, made.path), (first, then)):
         assert compare.differences(expected, made.restored(at)) == []
     assert compare.differences(made.path, before) == []
-    assert preview.show(made.settings, made.settings.sources, preview.differences, trial.silent()) == cli.FAILED
+    assert dry_run.show(made.settings, made.settings.sources, dry_run.differences, trial.silent()) == script.FAILED
     made.assert_round_trip()
-    assert preview.show(made.settings, made.settings.sources, preview.differences, trial.silent()) == cli.SAVED
+    assert dry_run.show(made.settings, made.settings.sources, dry_run.differences, trial.silent()) == script.SAVED
     assert compare.differences(then, made.restored(first)) == []
-    assert drill.rehearse_all(made.settings, made.settings.targets, made.settings.sources, trial.silent()) == cli.SAVED
+    assert drill.rehearse_all(made.settings, made.settings.targets, made.settings.sources, trial.silent()) == script.SAVED
 
 
 def story_fails(server, folder, settings):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.errors import Problem
-from lib.sqlite import safety_copies, swap
-from lib.sqlite.safety_copies import COMPANIONS
+from lib.base.errors import Problem
+from lib.sqlite.replacing import safety_copies, swap
+from lib.sqlite.replacing.safety_copies import COMPANIONS
 from tests.bot import REPOSITORY, environment
 
 ROWS = 400

@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from lib.errors import Problem
-from lib.postgres.connection import Target
+from lib.base.errors import Problem
+from lib.postgres.link.connection import Target
 from tests import compare
 from tests.bot import environment
 from tests.deployment import Deployment

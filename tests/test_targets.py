@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from lib.sqlite import sample
+from lib.trying import sample_bot
 from tests import compare
 from tests.bot import Bot
 from tests.supabase import make_database
@@ -46,7 +46,7 @@ def test_each_target_gets_everything(doubled):
 def test_one_that_fails_does_not_stop_the_other(doubled, broken):
     urls = {"SUPABASE_DB_URL": doubled.url, "SUPABASE_DB_URL_2": doubled.second.url}
     doubled.write_env(**urls | {broken: down(urls[broken])})
-    sample.live(doubled.data, 3)
+    sample_bot.live(doubled.data, 3)
     done = doubled.run("backup.py", "--json").expect(3)
     assert done.json["outcome"] == "incomplete"
     assert len(done.json["runs"]) == 2
@@ -57,10 +57,10 @@ def test_one_that_fails_does_not_stop_the_other(doubled, broken):
 def test_a_target_that_was_away_catches_up_by_itself(doubled):
     doubled.write_env(SUPABASE_DB_URL_2=down(doubled.second.url))
     for seed in (3, 4):
-        sample.live(doubled.data, seed)
+        sample_bot.live(doubled.data, seed)
         doubled.run("backup.py").expect(3)
     doubled.write_env(SUPABASE_DB_URL_2=doubled.second.url)
-    sample.live(doubled.data, 5)
+    sample_bot.live(doubled.data, 5)
     doubled.backup()
     doubled.run("backup.py", "--verify").expect(0)
     for number in ("1", "2"):
@@ -71,7 +71,7 @@ def test_each_target_has_its_own_previous_snapshot(doubled):
     kept = doubled.folder / "snapshots"
     doubled.write_env(SUPABASE_DB_URL_2=down(doubled.second.url))
     before = (kept / "premium_system.target-2.db").read_bytes()
-    sample.live(doubled.data, 3)
+    sample_bot.live(doubled.data, 3)
     doubled.run("backup.py").expect(3)
     assert (kept / "premium_system.target-2.db").read_bytes() == before
     assert compare.differences(kept / "premium_system.db", doubled.premium) == []
@@ -79,11 +79,11 @@ def test_each_target_has_its_own_previous_snapshot(doubled):
 
 def test_a_restore_takes_the_newest_and_says_so(doubled):
     doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=doubled.second.url)
-    sample.live(doubled.data, 3)
+    sample_bot.live(doubled.data, 3)
     doubled.run("backup.py").expect(3)
     newest = doubled.keep_copies()
     doubled.write_env(SUPABASE_DB_URL_2=doubled.second.url)
-    sample.live(doubled.data, 4)
+    sample_bot.live(doubled.data, 4)
     done = doubled.run("restore.py", "--yes").expect(0)
     assert "Target 2 has the newest backup, and is used (--target N to choose another).\n" in done.stdout
     assert "✅ target 2, 127.0.0.1: complete as of " in done.stdout
@@ -115,7 +115,7 @@ def test_when_none_answers_it_says_why(doubled):
 
 def test_a_local_restore_takes_the_newest_snapshot_of_any_target(doubled):
     doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=doubled.second.url)
-    sample.live(doubled.data, 3)
+    sample_bot.live(doubled.data, 3)
     doubled.run("backup.py").expect(3)
     newest = doubled.keep_copies()
     for path in doubled.databases:
@@ -128,7 +128,7 @@ def test_a_local_restore_takes_the_newest_snapshot_of_any_target(doubled):
 
 def test_a_local_restore_goes_by_the_order_of_the_runs_not_by_a_clock(doubled):
     doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=doubled.second.url)
-    sample.live(doubled.data, 3)
+    sample_bot.live(doubled.data, 3)
     doubled.run("backup.py").expect(3)
     newest = doubled.keep_copies()
     for path in (doubled.folder / "snapshots").glob("*.db"):

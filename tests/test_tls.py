@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from lib.postgres import embedded
+from lib.trying import embedded_postgres
 from tests.bot import Bot, environment
 from tests.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database
 
@@ -36,7 +36,7 @@ def authority():
 def secure_server():
     """A server that has TLS and can change its certificate; it listens on every address of this machine."""
     binaries = Path(PACKAGE.submodule_search_locations[0]) / "pginstall" / "bin"
-    with embedded.running(binaries, SERVER_SETTINGS | {"listen_addresses": "*"}, "supabase_admin") as running:
+    with embedded_postgres.running(binaries, SERVER_SETTINGS | {"listen_addresses": "*"}, "supabase_admin") as running:
         as_admin(running, SUPABASE_LIKE)
         with open(running.folder / "cluster" / "pg_hba.conf", "a") as file:
             file.write("host all all all scram-sha-256\n")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lib import config, trial
-from lib.errors import Interrupted
-from lib.postgres.connection import Target
+from lib.base.errors import Interrupted
+from lib.postgres.link.connection import Target
+from lib.settings import config
+from lib.trying import trial
 from tests.bot import copy_checkout, environment
 from tests.supabase import as_admin
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.errors import SourceError
-from lib.sqlite import safety_copies, swap
+from lib.base.errors import SourceError
+from lib.sqlite.replacing import safety_copies, swap
 from tests import compare
 
 FUTURE = "2099-01-01T00-00-00Z"

@@ -5,8 +5,8 @@ import contextlib
 import psycopg2
 import pytest
 
-from lib.postgres import last_run
-from lib.sqlite import sample
+from lib.postgres.mirrors import last_run
+from lib.trying import sample_bot
 from tests import compare
 
 REFUNDS = "backup_premium_system.refunds"
@@ -54,7 +54,7 @@ def assert_listed_come_back(bot, kept):
         if point["restorable"] and point["source"] == "premium_system" and point["run"] in kept:
             out = bot.folder / f"out-{point['run']}"
             bot.run("restore.py", "--yes", "--database", "premium_system", "--to", str(out), "--at", str(point["run"])).expect(0)
-            assert compare.differences(kept[point["run"]], out / sample.PREMIUM) == []
+            assert compare.differences(kept[point["run"]], out / sample_bot.PREMIUM) == []
     return points
 
 
@@ -63,7 +63,7 @@ def kept(saved_bot):
     """Three runs with what they left."""
     copies = {}
     for seed in range(3):
-        sample.live(saved_bot.data, seed)
+        sample_bot.live(saved_bot.data, seed)
         runs = {run["source"]: run["run"] for run in saved_bot.backup()["runs"]}
         copies[runs["premium_system"]] = saved_bot.folder / f"kept-{seed}.db"
         copies[runs["premium_system"]].write_bytes(saved_bot.premium.read_bytes())
@@ -90,7 +90,7 @@ def test_a_lost_state_is_marked_and_the_other_tables_of_it_come_back(saved_bot, 
     if failed.status:
         assert "premium_system.refunds: the rebuilt table differs from what run" in failed.expect(1).stderr
     else:  # the row that was edited had been changed since: then it comes back after all
-        assert compare.differences(kept[run], saved_bot.folder / "out" / sample.PREMIUM) == []
+        assert compare.differences(kept[run], saved_bot.folder / "out" / sample_bot.PREMIUM) == []
 
 
 def test_what_did_not_change_is_not_lost(saved_bot, kept):

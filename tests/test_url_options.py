@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from lib import redact, url_options
-from lib.errors import SettingsError
+from lib.base import redact
+from lib.base.errors import SettingsError
+from lib.settings import url_options
 from tests.test_config import load
 
 HOST = "aws-0-eu-central-1.pooler.supabase.com"

@@ -6,7 +6,7 @@ import shutil
 import psycopg2
 import pytest
 
-from lib.sqlite import sample
+from lib.trying import sample_bot
 from tests import compare
 from tests.bot import Bot
 from tests.supabase import as_admin
@@ -75,7 +75,7 @@ def writer(saved_bot):
 
 
 def test_it_can_back_up_and_restore(writer):
-    sample.live(writer.data, 1)
+    sample_bot.live(writer.data, 1)
     assert writer.changes()
     writer.assert_restorable()
     writer.assert_restorable()
@@ -118,7 +118,7 @@ GUARDED = (
 
 
 def test_it_cannot_destroy_history(writer, saved_bot):
-    sample.live(writer.data, 2)
+    sample_bot.live(writer.data, 2)
     last = max(run["run"] for run in writer.backup()["runs"])
     kept = writer.keep_copies()
     before = [saved_bot.query(guarded) for guarded in GUARDED]

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-from lib import cli, log, private_file
-from lib.channels import DELIVERY_SECONDS, Channels
-from lib.config import Settings
-from lib.redact import clean
-from lib.reporting.outcome import Attempt
+from lib.backing_up.attempts import Attempt
+from lib.base import log, private_file, script
+from lib.base.redact import clean
+from lib.settings.channels import DELIVERY_SECONDS, Channels
+from lib.settings.config import Settings
 
 REPEAT_SECONDS = 24 * 3600
 MARKS = {"saved": "✅", "incomplete": "⚠️", "failed": "❌"}
@@ -76,7 +76,7 @@ def crashes_told(settings: Settings, started: Delivery | None) -> Iterator[None]
     except Exception as error:
         _undelivered([started] if started else [])
         what = f"Error: an unexpected {type(error).__name__}: {error}\nTry: report it, with the traceback in the log"
-        for warning in _tell_all(settings, {EVERYTHING: what}, set(), cli.FAILED):
+        for warning in _tell_all(settings, {EVERYTHING: what}, set(), script.FAILED):
             log.warning(warning)
         raise
 
@@ -123,7 +123,7 @@ def trials(channels: Channels) -> dict[str, Callable[[], Delivery]]:
 
 
 def _message(failures: dict[str, str], well_again: list[str], status: int) -> tuple[str, str]:
-    outcome = {cli.SAVED: "saved", cli.INCOMPLETE: "incomplete"}.get(status, "failed")
+    outcome = {script.SAVED: "saved", script.INCOMPLETE: "incomplete"}.get(status, "failed")
     parts = [f"{label}:\n{text}" for label, text in failures.items()]
     if well_again:
         parts.append(f"Works again: {', '.join(well_again)}.")

@@ -11,8 +11,8 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 from lib import __version__
-from lib.channels import DELIVERY_SECONDS, Channels, Mail
-from lib.targets import is_local
+from lib.settings.channels import DELIVERY_SECONDS, Channels, Mail
+from lib.settings.targets import is_local
 
 # 465 is the standard's port for TLS from the first byte, 2465 Amazon's.
 TLS_PORTS = (465, 2465)

@@ -2,7 +2,7 @@
 
 import html
 
-from lib.redact import clean
+from lib.base.redact import clean
 
 VOID = ("meta", "link", "rect", "path", "line", "circle", "br")
 

@@ -2,14 +2,14 @@
 
 import time
 
-from lib.config import Settings
-from lib.health import Health
+from lib.backing_up.health import Health
+from lib.base.words import age, clock, plural, size
 from lib.reporting import charts
 from lib.reporting.charts import Span
 from lib.reporting.forecast import DAY, days_left, growth
 from lib.reporting.markup import Html, element, joined
-from lib.reporting.words import age, clock, plural, size
-from lib.targets import TargetSettings
+from lib.settings.config import Settings
+from lib.settings.targets import TargetSettings
 
 SHOWN_RUNS = 25
 

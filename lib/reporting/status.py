@@ -3,17 +3,18 @@
 import platform
 from pathlib import Path
 
-from lib import cli, health
-from lib.config import Settings
-from lib.health import Health
-from lib.reporting.words import age, clock, plural, seconds, size
+from lib.backing_up import health
+from lib.backing_up.health import Health
+from lib.base import script
+from lib.base.words import age, clock, plural, seconds, size
+from lib.settings.config import Settings
 
 MARKS = {"saved": "✅", "incomplete": "⚠️ ", "failed": "❌", "running": "…"}
 REMEDY = "python3 backup.py, and see why no run has got through:  python3 backup.py --status"
 NEVER = "never (python3 restore.py --drill)"
 
 
-def show(settings: Settings, sources: dict[str, Path], max_age: str | None, console: cli.Console) -> int:
+def show(settings: Settings, sources: dict[str, Path], max_age: str | None, console: script.Console) -> int:
     """Print one block per target and source; exit 1 where the last success is missing or older than `max_age`."""
     limit = seconds(max_age) if max_age else None
     found = health.of_all(settings, sources)
@@ -24,7 +25,7 @@ def show(settings: Settings, sources: dict[str, Path], max_age: str | None, cons
     console.result(outcome | ({"error": "\n".join(complaints), "try": REMEDY} if complaints else {}))
     for text in complaints:
         console.complain(text)
-    return cli.FAILED if complaints else cli.SAVED
+    return script.FAILED if complaints else script.SAVED
 
 
 def _name(block: Health, settings: Settings) -> str:

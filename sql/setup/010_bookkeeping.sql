@@ -66,7 +66,7 @@ CREATE TABLE IF NOT EXISTS {schema}.lost_history (
     PRIMARY KEY (source, table_name)
 );
 
--- What each saved run left in each table; `digest` is the sum of the rows' hashes (see lib/digest.py).
+-- What each saved run left in each table; `digest` is the sum of the rows' hashes (see lib/tables/digest.py).
 CREATE TABLE IF NOT EXISTS {schema}.run_tables (
     run             bigint NOT NULL REFERENCES {schema}.runs ON DELETE CASCADE,
     table_name      text NOT NULL,
@@ -92,7 +92,7 @@ CREATE TABLE IF NOT EXISTS {schema}.source_schemas (
 );
 
 -- Rows that a mirror's column types cannot hold exactly, and SQLite's own tables (counters, statistics): each kept whole,
--- every cell tagged with its storage class (see lib/sqlite/lines.py). Equal rows are told apart by `copy`.
+-- every cell tagged with its storage class (see lib/sqlite/lines/read_lines.py). Equal rows are told apart by `copy`.
 CREATE TABLE IF NOT EXISTS {schema}.misfit_rows (
     source          text COLLATE "C" NOT NULL,
     table_name      text COLLATE "C" NOT NULL,

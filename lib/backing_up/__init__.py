@@ -1,0 +1,1 @@
+"""A backup besides its flow, which is backup.py."""

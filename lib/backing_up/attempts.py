@@ -1,0 +1,113 @@
+"""Collect what became of every source on every target, tell the operator, and choose the exit status."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lib.base import log, script
+from lib.base.errors import Problem
+from lib.base.words import plural, size
+from lib.postgres.books.runs import Run
+from lib.settings.targets import TargetSettings
+from lib.tables.results import TableResult
+
+NOTHING_CHANGED = "Nothing was changed in Supabase"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What became of one source on one target: a saved run, or a problem."""
+
+    source: str
+    target: TargetSettings
+    run: Run | None = None
+    problem: Problem | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.source} → {self.target.label}"
+
+    @property
+    def text(self) -> str:
+        """Return the failure as it was printed; nothing where there was none."""
+        return self.problem.text if self.problem else ""
+
+
+class Report:
+    """The outcome of one call of backup.py; failures are printed as they happen."""
+
+    def __init__(self, console: script.Console):
+        self.console = console
+        self.runs: list[Run] = []
+        self.attempts: list[Attempt] = []
+        self.failures: list[Problem] = []
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+        self.console.warn(text)
+
+    def note(self, text: str) -> None:
+        log.info(text)
+        self.console.note(f"   {text}")
+
+    @contextlib.contextmanager
+    def failures_reported(self) -> Iterator[None]:
+        """One source or one target that fails does not stop the others."""
+        try:
+            yield
+        except Problem as problem:
+            problem.untouched = problem.untouched or f"{NOTHING_CHANGED}."
+            self.failures.append(problem)
+            self.console.fail(problem)
+
+    @contextlib.contextmanager
+    def attempted(self, target: TargetSettings, *sources: str) -> Iterator[None]:
+        """The same, remembering which sources on which target it was that failed."""
+        with self.failures_reported():
+            try:
+                yield
+            except Problem as problem:
+                self.attempts += [Attempt(source, target, problem=problem) for source in sources]
+                raise
+
+    def add(self, target: TargetSettings, run: Run) -> None:
+        self.runs.append(run)
+        self.attempts.append(Attempt(run.source, target, run))
+        for table in run.tables:
+            log.info(f"run {run.run}: {_line(run, table)}")
+            if not table.is_internal:
+                self.console.note(f"   {_line(run, table)}")
+
+    def judged(self) -> tuple[str, int]:
+        """Return the outcome and the exit status."""
+        return script.judged(bool(self.runs), bool(self.failures))
+
+    def close(self, seconds: float) -> int:
+        """Print the last line, and return the exit status."""
+        saved, (outcome, status) = self.runs, self.judged()
+        if status == script.SAVED:
+            log.last_sync()
+            self.console.note(f"✅ {_summary(saved)} in {seconds:.1f} s")
+        found = {"outcome": outcome, "seconds": round(seconds, 3), "runs": [run.as_json() for run in self.runs]}
+        found["warnings"] = self.warnings
+        if self.failures:
+            found["error"] = "\n".join(problem.what for problem in self.failures)
+            found["try"] = self.failures[0].remedy
+        self.console.result(found)
+        return status
+
+
+def _line(run: Run, table: TableResult) -> str:
+    changes = f"{table.inserted:,} inserted, {table.updated:,} updated, {table.deleted:,} deleted"
+    kept = f", {table.misfits:,} kept whole" if table.misfits else ""
+    rows, sent = plural(table.rows, "row"), size(table.bytes_sent)
+    return f"{run.source}.{table.table}: {rows}, {changes}{kept}, {sent}, {table.seconds:.2f} s"
+
+
+def _summary(saved: list[Run]) -> str:
+    tables = [table for run in saved for table in run.tables if not table.is_internal]
+    inserted, updated, deleted = (sum(getattr(table, what) for table in tables) for what in ("inserted", "updated", "deleted"))
+    databases = plural(len({run.source for run in saved}), "database")
+    rows = plural(sum(table.rows for table in tables), "row")
+    return f"Backed up {databases}, {rows}, all compared ({inserted:,} inserted, {updated:,} updated, {deleted:,} deleted)"

@@ -1,0 +1,83 @@
+"""Answer `backup.py --dry-run` and `--verify`: both read everything and leave everything as it is."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lib.backing_up.attempts import Report
+from lib.base import script
+from lib.postgres.books import runs
+from lib.postgres.link.connection import Target
+from lib.postgres.mirrors import altered, plan_mirrors, proof, upkeep
+from lib.settings.config import Settings
+from lib.sqlite.lines import read_lines
+from lib.sqlite.snapshots import snapshot as snapshots
+from lib.sqlite.snapshots.snapshot import Snapshot
+from lib.tables.digest import Digest
+from lib.tables.plan import Source, TablePlan
+from lib.tables.results import TableResult
+
+# A bot that has written since the last backup differs, too.
+EQUAL_AGAIN = "python3 backup.py --full && python3 backup.py --verify"
+Compare = Callable[[Target, Settings, Source, Snapshot, Report], list[dict]]
+
+
+def show(settings: Settings, sources: dict[str, Path], compare: Compare, console: script.Console) -> int:
+    """Compare every table with its mirror; exit 1 where `--verify` finds a difference."""
+    report, found = Report(console), []
+    for target_settings in settings.targets:
+        with report.failures_reported(), Target(target_settings, settings.schema) as target:
+            for name, path in sources.items():
+                with report.failures_reported():
+                    found += _of_source(target, settings, name, path, compare, report)
+    different = [table for table in found if table.get("is_equal") is False]
+    for table in found:
+        tell = console.fault if table.get("is_equal") is False else console.say
+        tell(table["text"])
+    errors = [problem.what for problem in report.failures] + [table["text"] for table in different]
+    result = {"outcome": "failed" if errors else "saved", "tables": [_without_text(table) for table in found]}
+    if errors:
+        result |= {"error": "\n".join(errors), "try": report.failures[0].remedy if report.failures else EQUAL_AGAIN}
+    console.result(result)
+    return script.FAILED if errors else script.SAVED
+
+
+def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare, report: Report) -> list[dict]:
+    (source, _), kept = runs.find_source(target, name), settings.snapshot_of(name, target.settings.number)
+    with snapshots.taken(path, settings.snapshots, settings.check, kept) as snapshot, target.rehearsal():
+        found = compare(target, settings, source, snapshot, report)
+        return [{"source": name, "target": target.host} | table for table in found]
+
+
+def changes(results: list[TableResult], source: Source) -> list[dict]:
+    """Say what a backup would do to each table."""
+    return [_change(source, done) for done in results]
+
+
+def _change(source: Source, done: TableResult) -> dict:
+    counts = {name: getattr(done, name) for name in ("inserted", "updated", "deleted")}
+    text = f"{source.name}.{done.table}: would insert {done.inserted:,}, update {done.updated:,}, delete {done.deleted:,}"
+    return {"table": done.table, "rows": done.rows, **counts, "bytes_sent": done.bytes_sent, "text": text}
+
+
+def differences(target: Target, _: Settings, source: Source, snapshot: Snapshot, _report: Report) -> list[dict]:
+    """Compare each table's content with what the target holds, by digest."""
+    present = upkeep.read(target, source)
+    present = altered.mended(target, source, snapshot, present).mirrors
+    plan = plan_mirrors.plan(snapshot, present, source)
+    upkeep.mend(target, plan, source, present)
+    held = proof.held_digests(target, source, plan.tables)
+    return [
+        _difference(target, source, table, read_lines.digest(snapshot.connection, table), held[table.label])
+        for table in plan.tables
+    ]
+
+
+def _difference(target: Target, source: Source, table: TablePlan, ours: Digest, theirs: Digest) -> dict:
+    verdict = "✅ equal" if ours == theirs else "❌ differs"
+    text = f"{verdict}  {source.name}.{table.printable}: {ours.rows:,} rows here, {theirs.rows:,} in {target.host}"
+    counts = {"rows": ours.rows, "rows_in_target": theirs.rows}
+    return {"table": table.printable, **counts, "is_equal": ours == theirs, "text": text}
+
+
+def _without_text(table: dict) -> dict:
+    return {name: value for name, value in table.items() if name != "text"}

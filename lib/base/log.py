@@ -1,0 +1,76 @@
+"""The log file: rotated, readable by its owner alone, times in UTC, no secrets."""
+
+import logging
+import logging.handlers
+import os
+import time
+from collections import deque
+from pathlib import Path
+
+from lib.base import printable
+from lib.base.errors import SettingsError
+from lib.base.redact import hide
+
+MOST_BYTES = 1_000_000
+KEPT_FILES = 5
+RECENT_LINES = 50
+FORMAT = ("%(asctime)s UTC %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
+
+_logger = logging.getLogger("hybrid-backup")
+_logger.propagate = False
+_logger.addHandler(logging.NullHandler())
+_logger.setLevel(logging.INFO)
+_recent: deque[str] = deque(maxlen=RECENT_LINES)
+
+
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    def _open(self):
+        return open(self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
+
+
+class _Clean(logging.Formatter):
+    converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable.record(hide(super().format(record)))
+
+
+class _Recent(logging.Handler):
+    """Keeps the last lines of this process, for the heartbeat."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _recent.append(self.format(record))
+
+
+def open_file(path: Path) -> None:
+    """Write to this file from now on; raise SettingsError where that is not possible."""
+    logging.raiseExceptions = False  # a full disk must not stop a backup in the middle
+    try:
+        file = _PrivateFile(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES)
+    except OSError as error:
+        raise SettingsError(f"the log {path} cannot be written: {error.strerror}.", "correct BACKUP_LOG in .env") from error
+    for handler in (file, _Recent()):
+        handler.setFormatter(_Clean(*FORMAT))
+        _logger.addHandler(handler)
+
+
+def recent() -> list[str]:
+    """Return the last lines that this process wrote."""
+    return list(_recent)
+
+
+def info(text: str) -> None:
+    _logger.info(text)
+
+
+def warning(text: str) -> None:
+    _logger.warning(text)
+
+
+def error(text: str) -> None:
+    _logger.error(text)
+
+
+def last_sync() -> None:
+    """Leave the line that `grep "Last Sync"` looks for."""
+    info(f"Last Sync: {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())}")

@@ -1,0 +1,54 @@
+"""The one place that keeps secrets out of everything that is printed, logged or sent."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from lib.base.printable import printable
+
+SHORTEST = 4  # shorter ones would blank out innocent text
+MASK = "••••"
+
+_secrets: set[str] = set()
+
+
+def remember(secret: str) -> None:
+    """Hide this secret from now on, also as URLs, JSON, Python and base64 would write it."""
+    _secrets.update(form for form in _forms(secret) if len(form) >= SHORTEST <= len(secret))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    yield from (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1])
+    for escaped in (quote(secret, safe=""), quote_plus(secret), quote(secret)):
+        yield from (escaped, escaped.lower() if "%" in escaped else escaped)
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield from (_inside(encode, secret, place) for place in range(3))
+
+
+def _inside(encode: Any, secret: str, place: int) -> str:
+    """Return the part of a base64 text that any secret at this place of a group of three leaves in it."""
+    raw = bytes(place) + secret.encode("utf-8", "surrogateescape")
+    start, end = -(-place * 8 // 6), len(raw) * 8 // 6
+    return encode(raw).decode()[start:end]
+
+
+def hide(text: str) -> str:
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def hide_all(found: Any) -> Any:
+    """Return what `--json` prints without secrets."""
+    if isinstance(found, dict):
+        return {hide(str(name)): hide_all(value) for name, value in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [hide_all(value) for value in found]
+    return hide(found) if isinstance(found, str) else found
+
+
+def clean(text: str) -> str:
+    """Return text without secrets, that a terminal may print."""
+    return printable(hide(text))

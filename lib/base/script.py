@@ -1,0 +1,141 @@
+"""What the four scripts share: their flags, their exit statuses, and how success and failure are printed."""
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from lib import __version__
+from lib.base import log, progress, stopping
+from lib.base.errors import Interrupted, Problem, SettingsError
+from lib.base.printable import record
+from lib.base.redact import clean, hide, hide_all
+
+SAVED, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose help is the script's docstring and whose errors are of the `Error:` / `Try:` form."""
+
+    def __init__(self, doc: str):
+        super().__init__(add_help=False, allow_abbrev=False)
+        self.doc = doc.strip()
+        self.add_argument("--help", "-h", action="store_true")
+        self.add_argument("--version", action="version", version=f"Hybrid backup {__version__}")
+        self.add_argument("--env-file", metavar="PATH")
+        self.add_argument("--json", action="store_true")
+        self.add_argument("--quiet", action="store_true")
+        self.add_argument("--verbose", action="store_true")
+
+    def parse_args(self, arguments: list[str] | None = None, namespace: Any = None) -> argparse.Namespace:
+        if {"--help", "-h"} & set(sys.argv[1:] if arguments is None else arguments):
+            print(self.doc)
+            sys.exit(SAVED)
+        return super().parse_args(arguments, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message}.", f"python3 {self.prog} --help")
+
+
+class Console:
+    """Where a script speaks: people on stdout, failures on stderr; `--json` keeps stdout for one object.
+
+    From cron (stdout is no terminal) a script that succeeds says nothing, unless it was asked a question.
+    """
+
+    def __init__(self, options: argparse.Namespace | None):
+        self.is_json = bool(options and options.json)
+        self.is_verbose = bool(options and options.verbose)
+        self.is_quiet = self.is_json or bool(options and options.quiet)
+        self.is_watched = self.is_verbose or sys.stdout.isatty()
+
+    def say(self, text: str = "") -> None:
+        """Print an answer."""
+        if not self.is_quiet:
+            print(clean(text), flush=True)
+
+    def note(self, text: str) -> None:
+        """Print what only somebody who watches wants to read."""
+        if self.is_watched:
+            self.say(text)
+
+    def warn(self, text: str) -> None:
+        log.warning(text)
+        if not self.is_quiet:
+            print(record(hide(f"Warning: {text}")), file=sys.stderr, flush=True)
+
+    def fault(self, text: str) -> None:
+        """Print a failure among the answers, or on stderr where only failures are wanted."""
+        print(clean(text), file=sys.stderr if self.is_quiet else sys.stdout, flush=True)
+
+    def complain(self, text: str) -> None:
+        """Print the reason of a failure that is the answer, not an accident."""
+        log.error(text)
+        print(clean(text), file=sys.stderr, flush=True)
+
+    def fail(self, problem: Problem) -> None:
+        stopping.check()
+        log.error(problem.what)
+        print(clean(problem.text), file=sys.stderr)
+
+    def result(self, found: dict) -> None:
+        if self.is_json:
+            print(json.dumps(hide_all(found)), flush=True)
+
+
+def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> NoReturn:
+    """Run a script's main function and end with its exit status; no traceback reaches the operator."""
+    _replace_closed_streams()
+    try:
+        stopping.on_signals()
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a restore
+        status = _status(main, parser)
+        stopping.check()
+    except Interrupted as interruption:
+        stopping.leave(interruption.number)
+    stopping.forget_signals()
+    stopping.end(status)
+
+
+def _replace_closed_streams() -> None:
+    """Where a script is started with `>&-`, Python has no stream at all, and everything that prints would fail."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> int:
+    console = Console(argparse.Namespace(json="--json" in sys.argv[1:], quiet=False, verbose=False))  # before they are understood
+    try:
+        options = parser.parse_args()
+        console = Console(options)
+        progress.show_to(console)
+        return main(options, console)
+    except Problem as problem:
+        console.fail(problem)
+        console.result({"outcome": "failed", "error": problem.what, "try": problem.remedy})
+        return problem.status
+    except Exception as error:
+        log.error(traceback.format_exc())
+        problem = Problem(f"an unexpected {type(error).__name__}: {error}", "report it, with the traceback in the log")
+        console.fail(problem)
+        console.result({"outcome": "failed", "error": problem.what, "try": problem.remedy})
+        return FAILED
+
+
+def judged(anything_saved: bool, anything_failed: bool) -> tuple[str, int]:
+    """Return the outcome and the exit status of a script that does several things."""
+    if not anything_failed:
+        return "saved", SAVED
+    return ("incomplete", INCOMPLETE) if anything_saved else ("failed", FAILED)
+
+
+def ask(question: str) -> bool:
+    """Ask on the terminal; anything but `yes` is no."""
+    try:
+        return input(f"{question} [yes/no] ").strip().lower() in ("yes", "y")
+    except EOFError:
+        return False

@@ -1,0 +1,94 @@
+"""Numbers and times as people read and write them."""
+
+import datetime
+import re
+import time
+
+from lib.base.errors import SettingsError
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LAST_RUN = 2**63 - 1
+# Not datetime.fromisoformat, which reads more on newer versions of Python than on older ones.
+TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ]([01]\d|2[0-4])(?::([0-5]\d)(?::([0-5]\d|60)(?:[.,](\d+))?)?)?)?"
+    r" ?(Z|UTC|[+-]\d\d(?::?[0-5]\d)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def age(seconds: float) -> str:
+    """Return `40 seconds`, `3 minutes`, `7 hours` or `2 days`."""
+    seconds = round(seconds)
+    for unit, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= unit:
+            return plural(seconds // unit, name)
+    return plural(max(seconds, 0), "second")
+
+
+def clock(at: float) -> str:
+    """Return Unix seconds as `2026-11-22 12:00:03 UTC`."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
+
+
+def plural(count: int, name: str) -> str:
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
+
+
+def size(count: int) -> str:
+    """Return bytes as `310 B`, `28.1 kB` or `1.2 GB`."""
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def moment(text: str, today: datetime.date | None = None) -> tuple[int | None, datetime.datetime | None]:
+    """Read a run number, or a time: UTC unless it has an offset, and its end, be it a day's, a minute's or a second's.
+
+    Return the run, or the moment that follows the end: what is meant has ended before it.
+    """
+    text, today = " ".join(text.split()), today or datetime.datetime.now(datetime.timezone.utc).date()
+    if text.isascii() and text.isdigit() and int(text) <= LAST_RUN:
+        return int(text), None
+    days = {"today": today, "yesterday": today - datetime.timedelta(days=1)}
+    named = TIME.fullmatch(str(days.get(text.lower(), text)))
+    try:
+        return None, _end_of(*named.groups())
+    except OverflowError:  # the last day of all
+        return None, datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
+    except (AttributeError, ValueError):
+        raise SettingsError(
+            f"{text!r} is neither a run nor a time.", 'write --at 117, --at "2026-11-20 12:00", --at 2026-11-20 or --at yesterday'
+        ) from None
+
+
+def _end_of(
+    day: str, hour: str | None, minute: str | None, second: str | None, fraction: str | None, zone: str | None
+) -> datetime.datetime:
+    """Return the moment that follows a time that is given as precisely as its parts."""
+    start = datetime.datetime.combine(datetime.date.fromisoformat(day), datetime.time.min, _zone(zone or "Z"))
+    parts = (int(hour or 0), int(minute or 0), int(second or 0))
+    if not hour or parts == (24, 0, 0):
+        return start + datetime.timedelta(days=1)
+    if parts[0] == 24:
+        raise ValueError(hour)
+    digits = (fraction or "")[:6]
+    start += datetime.timedelta(0, parts[2], int(digits.ljust(6, "0")), 0, parts[1], parts[0])
+    if second:
+        return start + datetime.timedelta(microseconds=10 ** (6 - len(digits)))
+    return start + datetime.timedelta(**{"minutes" if minute else "hours": 1})
+
+
+def _zone(text: str) -> datetime.timezone:
+    if text[0] not in "+-":
+        return datetime.timezone.utc
+    hours, minutes = int(text[1:3]), int(text[3:].lstrip(":") or 0)
+    return datetime.timezone(int(f"{text[0]}1") * datetime.timedelta(hours=hours, minutes=minutes))
+
+
+def seconds(text: str) -> int:
+    """Read `90s`, `45m`, `7h` or `2d`."""
+    match = re.fullmatch(r"(\d+)([smhd])", text.strip())
+    if not match or not int(match[1]):
+        raise SettingsError(f"{text!r} is no length of time.", "write 90s, 45m, 7h or 2d")
+    return int(match[1]) * SECONDS[match[2]]

@@ -1,0 +1,73 @@
+"""The origin: which bot a source is, so that two bots with the same names never mirror over each other."""
+
+import platform
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.base.errors import Problem
+
+ID = re.compile("[0-9a-f]{32}")
+CONTAINER = re.compile("[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The id that the bot's folder keeps beside its snapshot, with the machine and the database's path, to compare and to show.
+
+    `is_new` where the folder keeps none; `run` is the last run that this folder has noted.
+    """
+
+    id: str
+    machine: str
+    path: str
+    is_new: bool
+    run: int | None
+
+    @property
+    def as_told(self) -> dict:
+        """Return what a run or a restore stores in Postgres."""
+        return {"origin": self.id, "machine": self.machine, "path": self.path}
+
+    def is_that_of(self, last: dict) -> bool:
+        """Whether this is the bot of the last run; `last` is as sql/statements/find_source.sql describes it.
+
+        A container has another machine's name each time, a copied folder the same id, and every container the same path: none of
+        them alone proves anything. Where the machine's name is another one, the last run that this folder has noted does.
+        """
+        if last["path"] is None:
+            return True
+        is_same_machine = self.machine == last["machine"]
+        if self.is_new or not last["origin"]:
+            return is_same_machine and self.path == last["path"]
+        return (self.id, self.path) == (last["origin"], last["path"]) and (is_same_machine or self.run == last["run"])
+
+
+def other_machine(source: str, ours: Origin, last: dict) -> list[str]:
+    """Return a warning where the same folder was on another machine: that may still run. Docker gives each a new name."""
+    if last["machine"] in (None, ours.machine) or (CONTAINER.fullmatch(last["machine"]) and CONTAINER.fullmatch(ours.machine)):
+        return []
+    return [
+        f"{source}: run {last['run']} was made on {last['machine']}, this one on {ours.machine}. If both go on, give one of them "
+        "a BACKUP_SCHEMA of its own."
+    ]
+
+
+def of(path: Path, note: dict) -> Origin:
+    """Return the origin of a database, given the note beside its snapshot; where that is not of this file, it gets a new id."""
+    place = str(path.absolute())  # not where a link leads: what is moved and linked is the same bot's
+    known = str(note.get("origin")) if note.get("path") == place and ID.fullmatch(str(note.get("origin"))) else ""
+    return Origin(known or secrets.token_hex(16), platform.node(), place, not known, note.get("run"))
+
+
+def refuse_other(source: str, ours: Origin, last: dict, accept: str) -> None:
+    """Raise Problem where what is stored is another bot's; `accept` is what to type if this one has taken its place."""
+    if ours.is_that_of(last):
+        return
+    raise Problem(
+        f"the backup of {source} is that of another bot: {last['path']} on {last['machine']}, last saved by run {last['run']}, "
+        f"{last['at']} UTC. This one is {ours.path} on {ours.machine}.",
+        "give this bot a BACKUP_SCHEMA of its own in .env, then run  python3 setup_supabase.py\n"
+        f"     if it has taken the other one's place, run  {accept}",
+    )

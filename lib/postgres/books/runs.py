@@ -1,0 +1,209 @@
+"""The run log: every attempt leaves a trace, and a run counts as saved exactly if its rows do."""
+
+import contextlib
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+from psycopg2 import sql
+
+from lib import __version__
+from lib.base.errors import Interrupted, Locked, MayPass, Problem
+from lib.base.redact import clean
+from lib.postgres.books import setup_version
+from lib.postgres.link.connection import Target
+from lib.postgres.link.statements import statement
+from lib.sqlite.snapshots.snapshot import Snapshot
+from lib.tables.plan import Plan, Source
+from lib.tables.results import TableResult
+
+OUTRUN = "{} was backed up by another run in the meantime."
+
+
+@dataclass
+class Run:
+    """One attempt at one source, as `--json` shows it."""
+
+    run: int
+    source: str
+    target: str
+    database_bytes: int
+    outcome: str = "running"
+    seconds: float = 0.0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    round_trips: int = 0
+    tables: list[TableResult] = field(default_factory=list)
+    error: str = ""
+    committed: int = 0  # so many tables of a first load
+
+    @property
+    def rows(self) -> int:
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def misfits(self) -> int:
+        return sum(table.misfits for table in self.tables)
+
+    def as_json(self) -> dict:
+        shown = asdict(self)
+        del shown["database_bytes"], shown["committed"]
+        for table in shown["tables"]:
+            del table["digest"], table["label"]
+        if not self.error:
+            del shown["error"]
+        return shown
+
+
+def open_run(target: Target, source: str) -> tuple[Run, Source]:
+    """Write the run's first trace; raise Problem where setup has not been run for this source."""
+    values = {"source": source, "machine": platform.node(), "version": __version__, "schema": target.schema}
+    found = target.run("open_run", values | {"comment": setup_version.comment(target.schema)})
+    if not found:
+        setup_version.refuse_other(target)
+        raise _not_set_up(target, source)
+    number, mirror_schema, may_alter, database_bytes = found[0]
+    return Run(number, source, target.host, database_bytes), Source(source, mirror_schema, may_alter)
+
+
+def find_source(target: Target, name: str) -> tuple[Source, dict]:
+    """Return where the source's mirrors are, and whose the last saved run was: {"origin", "machine", "path", "run", "at"}."""
+    found = target.run("find_source", {"source": name})
+    if not found:
+        raise _not_set_up(target, name)
+    mirror_schema, may_alter, last = found[0]
+    return Source(name, mirror_schema, may_alter), last
+
+
+def _not_set_up(target: Target, name: str) -> Problem:
+    return Problem(f"{target.host} has no mirrors for {name}.", "python3 setup_supabase.py")
+
+
+def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], dict]:
+    """Take the source until the transaction ends; raise Problem where another run has it.
+
+    Return every way in for others, and what sql/statements/last_saved.sql tells of the last saved run.
+    """
+    values = {"source": run.source, "run": run.run, "schema": target.schema, "mirror_schema": source.mirror_schema}
+    found = target.run("lock_source", values, last=_last_saved(target))
+    ((is_ours, other, since, machine, has_ended, openings, last),) = found
+    if has_ended:
+        raise MayPass(OUTRUN.format(source.name), "wait until it has ended")
+    if not is_ours:
+        who = (
+            f"run {other} on {machine}, since {since} UTC"
+            if other
+            else "a restore, a setup, or a change by hand that has not been committed"
+        )
+        raise Locked(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
+    return openings, last | {"belongs_to": target.identity}
+
+
+def read_last(target: Target, source: Source) -> dict:
+    """Return what `lock_source` tells of the last saved run, and leave the source to others."""
+    values = {"source": source.name, "schema": target.schema, "mirror_schema": source.mirror_schema}
+    ((last,),) = target.run("read_last", values, last=_last_saved(target))
+    return last | {"belongs_to": target.identity}
+
+
+def _last_saved(target: Target) -> sql.Composed:
+    return statement("last_saved", schema=sql.Identifier(target.schema))
+
+
+def refuse_outrun(snapshot: Snapshot, source: str) -> None:
+    """Raise MayPass where the previous snapshot has changed since the copy was begun; the next attempt takes a new copy.
+
+    As a rule another run has saved this source; then that one's copy may be newer than ours.
+    """
+    if not snapshot.copy.previous.is_untouched:
+        raise MayPass(OUTRUN.format(source), "wait until it has ended")
+
+
+def definition(snapshot: Snapshot, planned: Plan) -> str:
+    """Return, as JSON, all that a restore needs to know besides the rows."""
+    found = {
+        "pragmas": snapshot.schema.pragmas | {"journal_mode": snapshot.copy.journal_mode},
+        "objects": snapshot.schema.objects,
+        "tables": planned.as_json(),
+    }
+    return json.dumps(found)
+
+
+def save(
+    target: Target, run: Run, snapshot: Snapshot, planned: Plan, keep_days: int, about: dict, known_definition: str | None
+) -> list[str]:
+    """Record what the run did, in the transaction that did it, with what there is to say `about` it. Return warnings.
+
+    `known_definition` is the hash of the definition that the last run saved, as Postgres has it: the same need not travel again.
+    """
+    found = {"snapshot_hash": snapshot.copy.hash, "snapshot_bytes": snapshot.copy.path.stat().st_size, "rows": run.rows}
+    found |= {"bytes_sent": sum(table.bytes_sent for table in run.tables), "machine_time": time.time(), **about}
+    text = definition(snapshot, planned)
+    found["definition_hash"] = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    new_text = None if found["definition_hash"] == known_definition else text
+    values = {"run": run.run, "source": run.source, "definition": new_text, "keep_days": keep_days}
+    values |= {"found": json.dumps(found), "tables": json.dumps([_to_save(table) for table in run.tables])}
+    ((clocks,),) = target.run("save_run", values)
+    run.outcome = "saved"
+    return [f"{run.source}: {clocks} (UTC). History was not pruned; set the clock that is wrong."] if clocks else []
+
+
+def _to_save(table: TableResult) -> dict:
+    """Return what is saved of a table; what is nought need not travel."""
+    return {name: value for name, value in asdict(table).items() if value and name != "table"}
+
+
+def hand_edits(target: Target, source: str) -> list[tuple[str, str, int, str]]:
+    """Return what people changed since the last saved run, as (mirror, operation, number of rows, some of their keys)."""
+    return target.run("hand_edits", {"source": source})
+
+
+def as_sentence(source: str, mirror: str, operation: str, rows: int, keys: str) -> str:
+    return (
+        f"{source}.{mirror}: somebody changed the mirror by hand ({operation} of {rows:,} row{'s' * (rows != 1)}: {keys}). "
+        "It is in the undo log, and the mirror is as the bot's database again."
+    )
+
+
+@contextlib.contextmanager
+def closed(target: Target, run: Run) -> Iterator[None]:
+    """Measure the run; where it does not get through, close it as failed and say what is still good."""
+    started, trips, (sent, received) = time.monotonic(), target.round_trips, target.wire_bytes()
+    try:
+        yield
+    except Problem as problem:
+        run.outcome, run.error = "failed", clean(problem.what)
+        problem.untouched = problem.untouched or _untouched(target, run)
+        raise
+    except Interrupted as interruption:
+        run.outcome, run.error = "failed", f"stopped by signal {interruption.number}"
+        _untouched(target, run)
+        raise
+    finally:
+        now_sent, now_received = target.wire_bytes()
+        run.seconds, run.round_trips = round(time.monotonic() - started, 3), target.round_trips - trips
+        run.bytes_sent, run.bytes_received = now_sent - sent, now_received - received
+
+
+def _untouched(target: Target, run: Run) -> str:
+    """Close the run as failed, and name the last good one; a lost connection leaves that to the next run."""
+    untouched = "Nothing was changed in Supabase"
+    if run.committed:
+        are = "table is" if run.committed == 1 else "tables are"
+        untouched = f"Of the first backup {run.committed} {are} in Supabase and need not be sent again"
+    try:
+        target.run("fail_run", {"run": run.run, "error": run.error})
+        good = last_saved(target, run.source)
+    except Problem:
+        return f"{untouched}."
+    kept = f"the last good backup is run {good[0]}, {good[1]} UTC." if good else "there is no earlier backup."
+    return f"{untouched}; {kept}"
+
+
+def last_saved(target: Target, source: str) -> tuple[int, str, int, int] | None:
+    """Return the number, the UTC time, the age in seconds and the rows of the newest saved run."""
+    found = target.run("last_success", {"source": source})
+    return found[0] if found else None

@@ -1,0 +1,102 @@
+"""Postgres' SQL lives in sql/, one statement a file; here it is loaded by name and its {names} are filled in."""
+
+import functools
+import itertools
+from pathlib import Path
+
+from psycopg2 import sql
+
+from lib.start import REPOSITORY
+from lib.tables.plan import Source, TablePlan
+
+SQL = REPOSITORY / "sql"
+
+# How Postgres writes a cell of the digest line; the counterpart of lib/sqlite/lines/expressions.py.
+DIGEST_CELL = {
+    "bigint": "coalesce({c}::text, '')",
+    "boolean": "coalesce({c}::int::text, '')",
+    "text": """coalesce('"' || replace({c}, '"', '""') || '"', '')""",
+    "bytea": r"""coalesce(E'"\\x' || upper(encode({c}, 'hex')) || '"', '')""",
+    "double precision": "coalesce(encode(float8send({c}), 'hex'), '')",
+}
+# How a cell is read back: a boolean comes back as the integer that it was.
+READ_CELL = dict.fromkeys(DIGEST_CELL, "{c}") | {"boolean": "{c}::int"}
+
+# How a cell of another type becomes an integer: 5, but also 5.00.
+CONVERTED = {"bigint": "{c}::text::numeric::bigint"}
+
+
+@functools.cache
+def text(name: str) -> str:
+    """Return a statement without the comment above it, which is for readers and need not travel."""
+    lines = (SQL / "statements" / f"{name}.sql").read_text(encoding="utf-8").splitlines(keepends=True)
+    return "".join(itertools.dropwhile(lambda line: line.startswith("--"), lines))
+
+
+def statement(name: str, **parts: sql.Composable) -> sql.Composed:
+    """Return sql/statements/NAME.sql with its {placeholders} filled in; values are bound, not filled in."""
+    return sql.SQL(text(name)).format(**parts)
+
+
+def setup_files() -> list[Path]:
+    return sorted((SQL / "setup").glob("*.sql"))
+
+
+def from_file(path: Path, **parts: sql.Composable) -> sql.Composed:
+    return sql.SQL(path.read_text(encoding="utf-8")).format(**parts)
+
+
+def names(columns: list[str], table: str | None = None) -> sql.Composed:
+    """Return `"a", "b"`, or `t."a", t."b"`."""
+    prefix = [table] if table else []
+    return sql.SQL(", ").join(sql.Identifier(*prefix, column) for column in columns)
+
+
+def equal(columns: list[str], left: str, right: str) -> sql.Composed:
+    """Return `l."a" = r."a" AND l."b" = r."b"`."""
+    pairs = [sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name)) for name in columns]
+    return sql.SQL(" AND ").join(pairs)
+
+
+def over_whole_tables(*steps: sql.Composed) -> list[sql.Composed]:
+    """Return statements that join whole tables with what keeps Postgres from comparing all pairs of their rows."""
+    return [statement("avoid_nested_loops"), *steps, statement("allow_nested_loops")]
+
+
+def mirror_of(source: Source, table: TablePlan) -> sql.Identifier:
+    return sql.Identifier(source.mirror_schema, table.mirror)
+
+
+def digest_line(table: TablePlan) -> sql.Composed:
+    return sql.SQL(" || ',' || ").join(_cells(table, DIGEST_CELL))
+
+
+def row_hash(line: sql.Composable) -> sql.Composed:
+    return statement("row_hash", line=line)
+
+
+def read_converted(table: TablePlan, present: dict[str, str]) -> sql.Composed:
+    """Return what reads the cells of a mirror whose columns may have other types by now."""
+    cells = []
+    for column in table.columns:
+        cell = converted(column.mirror_name, column.mirror_type, present[column.mirror_name])
+        cells.append(sql.SQL(READ_CELL[column.mirror_type].replace("{c}", "({c})")).format(c=cell))
+    return sql.SQL(", ").join(cells)
+
+
+def converted(column: str, wanted: str, present: str | None) -> sql.Composed:
+    """Return a column as the type that it was to be; as text it says what it was, where it still does. A missing one is NULL."""
+    if present is None:
+        return sql.SQL("NULL::" + wanted)
+    form = (
+        "{c}"
+        if wanted == present
+        else "{c}::int"
+        if present == "boolean" and wanted == "bigint"
+        else CONVERTED.get(wanted, "{c}::text::" + wanted)
+    )
+    return sql.SQL(form).format(c=sql.Identifier(column))
+
+
+def _cells(table: TablePlan, forms: dict[str, str]) -> list[sql.Composed]:
+    return [sql.SQL(forms[column.mirror_type]).format(c=sql.Identifier(column.mirror_name)) for column in table.columns]

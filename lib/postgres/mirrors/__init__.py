@@ -1,0 +1,1 @@
+"""The mirrors: planned, mended, filled, proven, read back."""

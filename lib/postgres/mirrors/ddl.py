@@ -1,0 +1,102 @@
+"""The DDL of mirrors made from a source's declaration: run by a backup, printed by `setup_supabase.py --ddl`."""
+
+from pathlib import Path
+
+from lib.base import leftovers
+from lib.sqlite.files.mirror_types import mirror_type
+from lib.sqlite.snapshots import snapshot as snapshots
+from lib.sqlite.snapshots.snapshot import Snapshot
+from lib.tables.mirror_names import mirror_name, quoted
+from lib.tables.plan import Mirror
+from lib.tables.schema import Column, Table
+
+# Percent of a page that new rows fill: in the rest updated ones find room, and no index is written for them.
+FILLFACTOR = 98
+EXACT_DECLARATIONS = {"bigint": "INTEGER", "text": "TEXT", "bytea": "BLOB", "boolean": "BOOLEAN", "double precision": "REAL"}
+
+
+def for_file(path: Path) -> str:
+    """Return the text of a sql/tables/ file for a database, with a comment where a choice was made."""
+    with leftovers.temporary("hybrid-backup", "reading") as folder, snapshots.taken(path, folder, "quick") as snapshot:
+        tables = [_commented(snapshot, table) for table in snapshot.schema.own_tables]
+    heading = f"-- The mirrors of {path.name}. Save this as sql/tables/{path.stem}.sql; it is applied with search_path set."
+    return "\n\n".join([heading, *tables])
+
+
+def _commented(snapshot: Snapshot, table: Table) -> str:
+    if not table.key:
+        return f"-- {_one_line(table.name)} has no key that can be reached: its rows are kept whole in misfit_rows."
+    types = {column.name: mirror_type(snapshot.connection, table, column) for column in table.columns}
+    comments = [_choice(column, types[column.name]) for column in table.columns]
+    return "\n".join([*filter(None, comments), create_mirror(table, types, unique=table.unique)])
+
+
+def _choice(column: Column, kind: str) -> str:
+    """Say why a column is what it is, where the declaration alone does not."""
+    if column.is_rowid:
+        return f"-- {column.name} is SQLite's hidden row number; a restore brings it back too."
+    declared = f"declared {_one_line(column.declared_type)}" if column.declared_type else "without a declared type"
+    if column.declared_type.upper() == EXACT_DECLARATIONS[kind]:
+        return ""
+    return f"-- {_one_line(column.name)} is {declared}; most of its values are {kind}, others are kept whole in misfit_rows."
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def create_mirror(table: Table, types: dict[str, str], schema: str = "", unique: tuple[tuple[str, ...], ...] = ()) -> str:
+    """Return CREATE TABLE for a source table; `types` maps its columns to mirror types."""
+    columns = [_column(table, column, types[column.name]) for column in table.columns]
+    key = _names(table.key)
+    constraints = [f"UNIQUE ({_names(names)}) DEFERRABLE INITIALLY DEFERRED" for names in unique if set(names) != set(table.key)]
+    lines = ",\n".join(f"    {line}" for line in [*columns, f"PRIMARY KEY ({key})", *constraints])
+    return f"CREATE TABLE {_qualified(table.name, schema)} (\n{lines}\n) WITH (fillfactor = {FILLFACTOR});"
+
+
+def remade_mirror(mirror: Mirror, schema: str) -> str:
+    """Return CREATE TABLE for a mirror as it was."""
+    columns = [
+        f"{quoted(name)} {found['type']}{_collation(name in mirror.key, found['type'])}{' NOT NULL' * found['not_null']}"
+        for name, found in mirror.columns.items()
+    ]
+    unique = [f"UNIQUE ({', '.join(map(quoted, names))}) DEFERRABLE INITIALLY DEFERRED" for names in mirror.unique.values()]
+    lines = ", ".join([*columns, f"PRIMARY KEY ({', '.join(map(quoted, mirror.key))})", *unique])
+    return f"CREATE TABLE {_qualified(mirror.name, schema)} ({lines}) WITH (fillfactor = {FILLFACTOR});"
+
+
+def _collation(is_key: bool, kind: str) -> str:
+    """Keys are in SQLite's order."""
+    return ' COLLATE "C"' if is_key and kind == "text" else ""
+
+
+def _names(columns: tuple[str, ...]) -> str:
+    return ", ".join(quoted(mirror_name(name)) for name in columns)
+
+
+def add_column(table: str, column: Column, kind: str, schema: str = "") -> str:
+    return f"ALTER TABLE {_qualified(table, schema)} ADD COLUMN {quoted(mirror_name(column.name))} {kind};"
+
+
+def allow_null(table: str, column: str, schema: str = "") -> str:
+    return f"ALTER TABLE {_qualified(table, schema)} ALTER COLUMN {quoted(column)} DROP NOT NULL;"
+
+
+def drop_constraint(table: str, constraint: str, schema: str = "") -> str:
+    return f"ALTER TABLE {_qualified(table, schema)} DROP CONSTRAINT {quoted(constraint)};"
+
+
+def drop_mirror(table: str, schema: str = "") -> str:
+    """Return what removes a mirror, and views on it; its rows are deleted first, so that the undo log has them."""
+    return f"DELETE FROM {_qualified(table, schema)}; DROP TABLE {_qualified(table, schema)} CASCADE;"
+
+
+def _column(table: Table, column: Column, kind: str) -> str:
+    collation = _collation(column.name in table.key, kind)
+    not_null = " NOT NULL" if column.not_null else ""
+    return f"{quoted(mirror_name(column.name))} {kind}{collation}{not_null}"
+
+
+def _qualified(table: str, schema: str) -> str:
+    name = quoted(mirror_name(table))
+    return f"{quoted(schema)}.{name}" if schema else name

@@ -1,0 +1,203 @@
+"""What a target holds of a source: the state that a restore rebuilds."""
+
+import contextlib
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from psycopg2 import sql
+
+from lib.base.errors import MayPass, Problem, SourceError
+from lib.postgres.link.connection import Target
+from lib.postgres.link.copy_files import Take
+from lib.postgres.link.statements import equal, read_converted, statement
+from lib.postgres.mirrors import upkeep
+from lib.sqlite.files.read_schema import PRAGMAS
+from lib.tables import plan as plans
+from lib.tables.digest import Digest
+from lib.tables.plan import Mirror, Source, TablePlan
+
+MISFITS = "misfit_rows"
+OTHER_TABLES = "python3 restore.py --table NAME  brings back another table; the next  python3 backup.py  mends the mirror"
+MISFIT_KEY = {"table_name": "text", "line_hash": "text", "copy": "bigint"}
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """A source as a run left it; `digests` is keyed by table, `changed` names the mirrors that were changed since, `mirrors` are
+    as they are now, `bytes` is the size of its file then."""
+
+    source: Source
+    run: int
+    finished_at: str
+    rows: int
+    mark: int
+    definition: dict
+    tables: list[TablePlan]
+    digests: dict[str, Digest]
+    misfits: dict[str, int]
+    snapshot_hash: str
+    changed: frozenset[str]
+    mirrors: dict[str, Mirror]
+    bytes: int
+
+    def only(self, name: str) -> "SavedState":
+        """Return the state of one table, with what SQLite keeps beside it: what is lost of another does not matter then."""
+        is_needed = (table.is_internal or table.name == name or table.name.startswith(f"{name}_") for table in self.tables)
+        return replace(self, tables=[table for table, needed in zip(self.tables, is_needed, strict=True) if needed])
+
+
+def run_at(target: Target, source: str, run: int | None, before: datetime | None) -> int | None:
+    """Return the newest saved run of a source up to a run, or before a moment; raise SourceError outside the retention."""
+    ((chosen, oldest, finished_at),) = target.run("run_at", {"source": source, "run": run, "before": before})
+    if oldest and chosen is None:
+        raise SourceError(
+            f"{source} cannot go back that far: its oldest restore point is run {oldest}, {finished_at} UTC.",
+            f"python3 restore.py --at {oldest}, or longer BACKUP_KEEP_DAYS from now on",
+        )
+    return chosen
+
+
+def restore_points(target: Target, source: str) -> list[dict]:
+    """Return the saved runs of a source, newest first."""
+    fields = ("run", "finished_at", "rows", "bytes", "restorable", "changes", "proven_at", "lost")
+    return [dict(zip(fields, found, strict=True)) for found in target.run("restore_points", {"source": source})]
+
+
+def read_state(target: Target, source: str, run: int | None = None) -> SavedState:
+    """Read the state that a run left, the newest if none is named; raise SourceError where there is none."""
+    found = target.run("saved_state", {"source": source, "run": run})
+    if not found:
+        raise SourceError(f"{target.host} holds no backup of {source}.", "python3 backup.py --status")
+    run, finished_at, rows, mark, mirror_schema, definition, tables, snapshot_hash, changed, bytes_then = found[0]
+    digests = {name: Digest(left["rows"], int(left["digest"])) for name, left in (tables or {}).items()}
+    misfits = {name: left["misfits"] for name, left in (tables or {}).items()}
+    definition, planned = _read_definition(definition, source)
+    if {table.label for table in planned} != digests.keys():
+        raise _tampered(source)
+    where = Source(source, mirror_schema)
+    known = (where, run, finished_at, rows, mark, definition, planned, digests, misfits, snapshot_hash)
+    return SavedState(*known, frozenset(changed or ()), upkeep.read(target, where), bytes_then or 0)
+
+
+def last_plan(target: Target, source: str) -> list[TablePlan]:
+    """Return the plan of the last saved run, as far as it can be read."""
+    found = target.run("saved_state", {"source": source, "run": None})
+    with contextlib.suppress(SourceError):
+        return _read_definition(found[0][5], source)[1] if found else []
+    return []
+
+
+def _read_definition(text: str, source: str) -> tuple[dict, list[TablePlan]]:
+    """Read the stored schema; raise SourceError where something is missing or is what no run has written."""
+    try:
+        definition = json.loads(text)
+        planned = plans.from_json(definition["tables"])
+        is_whole = _is_whole(definition, planned)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        is_whole = False
+    if not is_whole:
+        raise _tampered(source)
+    return definition, planned
+
+
+def _is_whole(definition: dict, planned: list[TablePlan]) -> bool:
+    pragmas = definition["pragmas"]
+    has_pragmas = {*PRAGMAS, "journal_mode"} <= pragmas.keys()
+    has_pragmas &= isinstance(pragmas["user_version"], int) and isinstance(pragmas["application_id"], int)
+    has_objects = all(isinstance(found[part], str) for found in definition["objects"] for part in ("type", "name", "table"))
+    has_sql = all(isinstance(found["sql"], str) or found["type"] == "index" for found in definition["objects"])
+    has_types = all(column.mirror_type in plans.MIRROR_TYPES for table in planned for column in table.columns)
+    has_columns = all(table.columns for table in planned)
+    return has_pragmas and has_objects and has_sql and has_types and has_columns
+
+
+def _tampered(source: str) -> SourceError:
+    return SourceError(
+        f"what is stored of {source} was tampered with or is damaged.",
+        "try an earlier run, see  python3 restore.py --list",
+        "The SQLite files were not touched.",
+    )
+
+
+def read_rows(target: Target, state: SavedState, table: TablePlan, rows: Take, old_rows: Take) -> None:
+    """Send a table's rows to `rows`, and those that were changed since, as JSON, to `old_rows`."""
+    mirror = state.mirrors.get(table.mirror)
+    is_changed = table.mirror in state.changed
+    if mirror and _has_columns(mirror, table):
+        unchanged = _unchanged_rows(target, state, table, mirror) if is_changed else sql.SQL("")
+        _read_mirror(target, state, table, unchanged, rows)
+    if is_changed:
+        parts = _parts(target, state, table.mirror)
+        target.copy_out(statement("read_old_rows", of_table=sql.SQL(""), **parts), old_rows)
+
+
+def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Take, old_rows: Take) -> None:
+    """Send a table's kept rows to `rows`, and those that were changed since, as JSON, to `old_rows`."""
+    label = sql.Literal(table.label)
+    ours = sql.SQL("source = {} AND table_name = {}").format(sql.Literal(state.source.name), label)
+    condition = sql.SQL("WHERE {}").format(ours)
+    if MISFITS in state.changed:
+        condition = sql.SQL("WHERE {} AND {}").format(_unchanged(target, state, MISFITS, MISFIT_KEY), ours)
+        of_table = sql.SQL("AND line::json ->> 'table_name' = {}").format(label)
+        target.copy_out(statement("read_old_rows", of_table=of_table, **_parts(target, state, MISFITS)), old_rows)
+    elif not state.misfits[table.label]:
+        return
+    read = statement("read_misfits", schema=sql.Identifier(target.schema), unchanged=condition)
+    target.copy_out(statement("avoid_nested_loops") + read, rows)
+
+
+def _read_mirror(target: Target, state: SavedState, table: TablePlan, unchanged: sql.Composable, rows: Take) -> None:
+    mirror = state.mirrors[table.mirror]
+    parts = {"mirror": sql.Identifier(state.source.mirror_schema, table.mirror), "unchanged": unchanged}
+    parts["only"] = sql.SQL("" if mirror.oddity in upkeep.NOT_TABLES else "ONLY")
+    parts["cells"] = read_converted(table, {name: found["type"] for name, found in mirror.columns.items()})
+    try:
+        target.copy_out(statement("avoid_nested_loops") + statement("read_mirror", **parts), rows)
+    except MayPass:
+        raise
+    except Problem as problem:
+        raise Problem(f"{state.source.name}.{table.printable} cannot be read: {problem.what}", OTHER_TABLES) from problem
+
+
+def why_different(state: SavedState, label: str) -> str:
+    """Say what was done to a mirror since the run, where that can be told."""
+    table = next(table for table in state.tables if table.label == label)
+    mirror = state.mirrors.get(table.mirror)
+    if not table.mirror or (mirror and _has_columns(mirror, table)):
+        return ""
+    missing = [column.mirror_name for column in table.columns if mirror and column.mirror_name not in mirror.columns]
+    return f" (its mirror has no column {', '.join(missing)})" if missing else " (its mirror is gone)"
+
+
+def _has_columns(mirror: Mirror, table: TablePlan) -> bool:
+    """Whether the mirror still has the columns that it had; if not, it was made anew and none of its rows is as old."""
+    return all(column.mirror_name in mirror.columns for column in table.columns)
+
+
+def _unchanged_rows(target: Target, state: SavedState, table: TablePlan, mirror: Mirror) -> sql.Composed:
+    """Leave out what was changed under the key that the mirror has, or that it had then: somebody may have given it another."""
+    keys = {frozenset(mirror.key): mirror.key, frozenset(table.key_names): table.key_names}
+    kinds = [{name: mirror.columns[name]["type"] for name in key} for key in keys.values() if key]
+    conditions = [_unchanged(target, state, table.mirror, types) for types in kinds]
+    return sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(conditions))
+
+
+def _unchanged(target: Target, state: SavedState, mirror: str, key_types: dict[str, str]) -> sql.Composed:
+    pairs = [sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in key_types.items()]
+    return statement(
+        "unchanged_since",
+        key_types=sql.SQL(", ").join(pairs),
+        key_columns=sql.Literal(list(key_types)),
+        same_key=equal(list(key_types), "touched", "mirror"),
+        **_parts(target, state, mirror),
+    )
+
+
+def _parts(target: Target, state: SavedState, mirror: str) -> dict[str, sql.Composable]:
+    return {
+        "schema": sql.Identifier(target.schema),
+        "source": sql.Literal(state.source.name),
+        "label": sql.Literal(mirror),
+        "mark": sql.Literal(state.mark),
+    }

@@ -1,0 +1,132 @@
+"""Create or upgrade what a deployment owns in Postgres; running it again changes nothing."""
+
+import secrets
+from pathlib import Path
+
+from psycopg2 import sql
+from psycopg2.extensions import encrypt_password
+
+from lib.base.errors import Problem
+from lib.base.words import plural
+from lib.postgres.books import origin, setup_version
+from lib.postgres.books.origin import Origin
+from lib.postgres.link.connection import Target
+from lib.postgres.link.statements import SQL, from_file, setup_files
+from lib.postgres.mirrors import altered, plan_mirrors, upkeep
+from lib.settings.config import Settings
+from lib.sqlite.snapshots.snapshot import Snapshot
+from lib.tables.mirror_names import mirror_name, writer_name
+from lib.tables.plan import Plan, Source
+
+
+def mirror_schema(schema: str, source: str) -> str:
+    return mirror_name(f"{schema}_{source}")
+
+
+def mirror_schemas(settings: Settings) -> list[str]:
+    return [mirror_schema(settings.schema, source) for source in settings.sources]
+
+
+def analytics_schema(schema: str) -> str:
+    return f"{schema}_analytics"
+
+
+def schemas(settings: Settings) -> list[str]:
+    """Return every schema that the deployment owns; there are views for some sources only."""
+    return [settings.schema, *mirror_schemas(settings), analytics_schema(settings.schema)]
+
+
+def install(target: Target) -> None:
+    """Apply sql/setup/ in order, in the caller's transaction."""
+    setup_version.refuse_newer(target)
+    if not setup_version.found(target):
+        refuse_foreign(target, {target.schema: setup_version.comment(target.schema)})
+    parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
+    for path in setup_files():
+        target.rows(from_file(path, **parts))
+    target.run("let_keep_books", {"writer": writer_name(target.schema)})
+    claim(target, target.schema, setup_version.comment(target.schema))
+
+
+def refuse_other_bot(target: Target, name: str, ours: Origin) -> None:
+    """Raise Problem where the source's mirrors are another bot's: they must not be altered for this one."""
+    found = target.run("find_source", {"source": name})
+    if found:
+        origin.refuse_other(name, ours, found[0][2], f"python3 backup.py {name} --accept-moved")
+
+
+def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
+    """Create the mirrors of one source, and say what was done.
+
+    They come from sql/tables/NAME.sql; what no file names is made from the source's own declarations.
+    """
+    source = Source(name, mirror_schema(target.schema, name))
+    refuse_foreign(target, {source.mirror_schema: _comment(target, name)})
+    target.run(
+        "create_mirror_schema",
+        source=sql.Literal(name),
+        mirror_schema=sql.Identifier(source.mirror_schema),
+        mirror_schema_text=sql.Literal(source.mirror_schema),
+    )
+    claim(target, source.mirror_schema, _comment(target, name))
+    before = upkeep.read(target, source)
+    if hand_written(name).exists():
+        target.rows(hand_written(name).read_text(encoding="utf-8"))
+    present = altered.mended(target, source, snapshot, upkeep.read(target, source)).mirrors
+    plan = plan_mirrors.plan(snapshot, present, source)
+    upkeep.secure(target, source, list(upkeep.mend(target, plan, source, present)))
+    return _described(before, upkeep.read(target, source), plan)
+
+
+def create_writer(target: Target, settings: Settings) -> str:
+    """Create the role that can back up but cannot remove history, or give it a new password, and return that."""
+    password, writer = secrets.token_urlsafe(24), writer_name(target.schema)
+    # Only its SCRAM verifier travels: Supabase's log keeps every DDL statement.
+    verifier = sql.Literal(encrypt_password(password, writer, target.connection, "scram-sha-256"))
+    target.run("create_writer", role_name=sql.Literal(writer), writer=sql.Identifier(writer), password=verifier)
+    target.run("let_keep_books", {"writer": writer})
+    for schema in mirror_schemas(settings):
+        target.run("let_write", {"mirror_schema": schema, "writer": writer})
+    return password
+
+
+def _described(before: dict, after: dict, plan: Plan) -> str:
+    created = plural(len(after) - len(before), "mirror")
+    made = f"{created} created" if len(after) > len(before) else "nothing to create"
+    changed = f", {plural(len(plan.ddl), 'change')} from the database's own declarations" if plan.ddl else ""
+    return f"{made}{changed}, {plural(len(after), 'mirror')} in all"
+
+
+def is_installed(target: Target) -> bool:
+    """Whether setup has been run for this deployment."""
+    return setup_version.found(target) is not None
+
+
+def require(target: Target) -> None:
+    """Raise Problem where setup has not been run."""
+    setup_version.refuse_newer(target)
+    if not is_installed(target):
+        raise Problem(f"{target.host}: the target has not been set up (no schema {target.schema}).", "python3 setup_supabase.py")
+
+
+def hand_written(source: str) -> Path:
+    return SQL / "tables" / f"{source}.sql"
+
+
+def _comment(target: Target, source: str) -> str:
+    return f"Hybrid backup: mirrors of the source {source}, BACKUP_SCHEMA {target.schema}"
+
+
+def refuse_foreign(target: Target, expected: dict[str, str]) -> None:
+    for name, comment, owner in target.run("schema_owner", {"schemas": list(expected)}):
+        if comment != expected[name]:
+            said = f"it says {comment!r}" if comment else f"it belongs to {owner}"
+            raise Problem(
+                f"the schema {name} exists and is not this deployment's: {said}.",
+                "choose another BACKUP_SCHEMA in .env",
+                "Nothing was changed in Supabase.",
+            )
+
+
+def claim(target: Target, name: str, comment: str) -> None:
+    target.run("claim_schema", claimed=sql.Identifier(name), comment=sql.Literal(comment))

@@ -1,0 +1,1 @@
+"""A restore besides its flow, which is restore.py."""

@@ -1,0 +1,1 @@
+"""What the operator has set: read once, every problem reported at once."""

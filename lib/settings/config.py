@@ -1,0 +1,176 @@
+"""The settings: from the environment, then from .env beside the scripts; every problem is reported at once."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib.base.errors import SettingsError
+from lib.settings import channels, dotenv, targets
+from lib.settings.channels import Channels
+from lib.settings.targets import TargetSettings
+from lib.start import REPOSITORY
+
+DEFAULTS = {
+    "SQLITE_DATABASES": "sqlite_data/premium_system.db,sqlite_data/user_requests.db",
+    "BACKUP_SCHEMA": "backup",
+    "BACKUP_KEEP_DAYS": "30",
+    "BACKUP_MAX_SHRINK": "50",
+    "BACKUP_CHECK": "full",
+    "BACKUP_MAX_DATABASE_MB": "500",
+    "BACKUP_LOG": "supabase_backup.log",
+}
+OURS = re.compile(r"BACKUP_|SUPABASE_DB_")
+KNOWN = re.compile(rf"SUPABASE_DB_URL(_\d+)?|SUPABASE_DB_({'|'.join(targets.PARTS)})|{'|'.join(DEFAULTS)}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    targets: list[TargetSettings]
+    sources: dict[str, Path]
+    schema: str
+    keep_days: int
+    max_shrink: int
+    check: str
+    log: Path
+    folder: Path
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    max_database_mb: int = 500
+    channels: Channels = field(default_factory=Channels)
+    file: str = ".env"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.folder / "snapshots"
+
+    def snapshot_of(self, source: str, target: int = 1) -> Path:
+        """Return where the previous snapshot of a source for a target is kept; several settings files may share the folder."""
+        return self.record(source, f"{'' if target == 1 else f'.target-{target}'}.db")
+
+    def record(self, name: str, suffix: str) -> Path:
+        """Return where something is noted for the next run."""
+        return self.snapshots / f"{name}{'' if self.file == '.env' else f'.{self.file}'}{suffix}"
+
+
+def is_anything_set() -> bool:
+    """Whether there is a .env, or a target in the environment."""
+    return (REPOSITORY / ".env").exists() or any(name.startswith("SUPABASE_DB_") for name in os.environ)
+
+
+def chosen(settings: Settings, names: list[str]) -> dict[str, Path]:
+    """Return the sources that the command line names, or all."""
+    for name in names:
+        if name not in settings.sources:
+            known = ", ".join(settings.sources)
+            raise SettingsError(
+                f"there is no source {name}; SQLITE_DATABASES has {known}.", f"name one of {known}, or none for all"
+            )
+    return {name: settings.sources[name] for name in names or settings.sources}
+
+
+def chosen_targets(settings: Settings, number: int | None) -> list[TargetSettings]:
+    """Return the target that the command line names, or all."""
+    found = [target for target in settings.targets if number in (None, target.number)]
+    if found:
+        return found
+    raise SettingsError(f"there is no target {number}.", f"set SUPABASE_DB_URL_{number}, or leave --target out")
+
+
+def load(env_file: str | None = None) -> Settings:
+    """Read and check every setting; raise one SettingsError that names all that is wrong."""
+    path = Path(env_file).expanduser().absolute() if env_file else REPOSITORY / ".env"
+    problems, notes = [], []
+    values = DEFAULTS | _file_values(path, problems, bool(env_file)) | dict(os.environ)
+    values = {name: value.strip() for name, value in values.items() if value.strip() or name in DEFAULTS}
+    problems += _unknown_names(values)
+    found = targets.read(values, path.parent, problems, notes)
+    settings = Settings(
+        targets=found,
+        sources=_sources(values, path.parent, problems),
+        schema=_schema(values, problems),
+        keep_days=_number(values, "BACKUP_KEEP_DAYS", range(1, 36501), problems),
+        max_shrink=_number(values, "BACKUP_MAX_SHRINK", range(101), problems),
+        check=_choice(values, "BACKUP_CHECK", ("full", "quick"), problems),
+        log=path.parent / values["BACKUP_LOG"],
+        folder=path.parent,
+        warnings=_readable_by_others(path) + targets.unverified(found),
+        max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
+        channels=channels.read(values, problems),
+        file=path.name,
+        notes=notes,
+    )
+    if problems:
+        raise SettingsError(_as_list(problems, path), _remedy(path), "Nothing was read or written.")
+    return settings
+
+
+def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str, str]:
+    if not path.exists():
+        if is_required:
+            problems.append(f"{path} does not exist.")
+        return {}
+    try:
+        values, malformed = dotenv.read(path)
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{path} cannot be read: {error}.")
+        return {}
+    problems += [f"{path.name} line {number} is not NAME=value." for number in malformed]
+    return values
+
+
+def _unknown_names(values: Iterable[str]) -> list[str]:
+    unknown = sorted(name for name in values if OURS.match(name) and not KNOWN.fullmatch(name))
+    return [f"{name} is not a setting of Hybrid backup; is it misspelt?" for name in unknown]
+
+
+def _sources(values: dict[str, str], folder: Path, problems: list[str]) -> dict[str, Path]:
+    paths = [folder / Path(part.strip()).expanduser() for part in values["SQLITE_DATABASES"].split(",") if part.strip()]
+    if not paths:
+        problems.append("SQLITE_DATABASES names no file.")
+    sources: dict[str, Path] = {}
+    for path in paths:
+        if path.stem.lower() in map(str.lower, sources):
+            problems.append(f"SQLITE_DATABASES names two sources called {path.stem}; rename one of the files.")
+        sources[path.stem] = path
+    return sources
+
+
+def _schema(values: dict[str, str], problems: list[str]) -> str:
+    schema = values["BACKUP_SCHEMA"]
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,29}", schema) or schema in ("public", "information_schema") or schema[:3] == "pg_":
+        problems.append(f"BACKUP_SCHEMA {schema!r}: use 1 to 30 of a-z, 0-9 and _, not public, nothing of Postgres' own.")
+    return schema
+
+
+def _number(values: dict[str, str], name: str, allowed: range, problems: list[str]) -> int:
+    value = values[name]
+    if value.isascii() and value.isdigit() and int(value) in allowed:
+        return int(value)
+    problems.append(f"{name} {value!r} is not a whole number from {allowed.start} to {allowed.stop - 1}.")
+    return allowed.start
+
+
+def _choice(values: dict[str, str], name: str, allowed: tuple[str, ...], problems: list[str]) -> str:
+    if values[name] not in allowed:
+        problems.append(f"{name} {values[name]!r} is none of {', '.join(allowed)}.")
+    return values[name]
+
+
+def _readable_by_others(path: Path) -> list[str]:
+    if os.name == "posix" and path.exists() and path.stat().st_mode & 0o077:
+        return [f"{path} can be read by other users of this machine: chmod 600 {path}"]
+    return []
+
+
+def _as_list(problems: list[str], path: Path) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    return f"{len(problems)} settings need attention ({path}):" + "".join(f"\n- {problem}" for problem in problems)
+
+
+def _remedy(path: Path) -> str:
+    if path.exists():
+        return f"edit {path}; every setting is explained in {REPOSITORY / '.env.example'}"
+    return f"cp {REPOSITORY / '.env.example'} {path} && chmod 600 {path}, then fill in its first lines"

@@ -1,0 +1,1 @@
+"""A file made from what is stored."""

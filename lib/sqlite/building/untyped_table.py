@@ -1,0 +1,85 @@
+"""Store cells that SQLite would not take from anybody: those that contradict their declaration, and those that it computes.
+
+SQLite converts what is inserted to the declared type, and computes generated columns itself, with functions that may be the
+bot's alone. While such a table is filled, its declaration is replaced by one of the same shape without types, checks, NOT NULL
+and expressions; the rows and indexes in the file are the same.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Collection, Iterator
+
+from lib.sqlite.files.names import quoted
+from lib.sqlite.files.read_schema import STORED, VIRTUAL
+
+
+@contextlib.contextmanager
+def declared(connection: sqlite3.Connection, table: str) -> Iterator[None]:
+    """Give an empty table a declaration without types while the caller fills it."""
+    text, has_virtual = _declaration(connection, table), bool(_generated(connection, table, VIRTUAL))
+    _replace_sql(connection, table, _untyped(connection, table))
+    try:
+        yield
+    finally:
+        _replace_sql(connection, table, text)
+        if has_virtual:
+            connection.execute(f"REINDEX {quoted(table)}")
+
+
+def is_needed(connection: sqlite3.Connection, table: str, columns: Collection[str]) -> bool:
+    """Whether one of the columns that will be filled is computed by SQLite, and would take no value."""
+    return not _generated(connection, table, STORED).isdisjoint(columns)
+
+
+def _generated(connection: sqlite3.Connection, table: str, kind: int) -> set[str]:
+    found = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
+    return {name for _, name, *_, hidden in found if hidden == kind}
+
+
+def _declaration(connection: sqlite3.Connection, table: str) -> str:
+    return connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", [table]).fetchone()[0]
+
+
+def _replace_sql(connection: sqlite3.Connection, table: str, text: str) -> None:
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", [text, table])
+    (version,) = connection.execute("PRAGMA schema_version").fetchone()
+    connection.execute(f"PRAGMA schema_version = {version + 1}")
+    connection.execute("PRAGMA writable_schema = RESET")
+    # Old releases, such as 3.35, read the schema again when a statement runs, not when it is compiled.
+    connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+
+
+def _untyped(connection: sqlite3.Connection, table: str) -> str:
+    columns = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
+    indexes = connection.execute(f"PRAGMA index_list({quoted(table)})").fetchall()
+    constraints = sorted((index for index in indexes if index[3] in ("pk", "u")), key=lambda index: _place(index[1]))
+    key = [column[1] for column in columns if column[5]]
+    is_alias = len(key) == 1 and not any(index[3] == "pk" for index in constraints)
+    # A virtual column takes no place in a row.
+    kinds = {name: " INTEGER PRIMARY KEY" for name in key if is_alias}
+    kinds |= {name: " AS (NULL)" for _, name, *_, hidden in columns if hidden == VIRTUAL}
+    parts = [quoted(name) + kinds.get(name, "") for _, name, *_ in columns]
+    parts += [_constraint(connection, name, origin) for _, name, _, origin, _ in constraints]
+    return f"CREATE TABLE {quoted(table)} ({', '.join(parts)}){_suffix(connection, constraints)}"
+
+
+def _place(index: str) -> int:
+    """SQLite numbers the indexes of constraints in their order: sqlite_autoindex_TABLE_2."""
+    return int(index.rsplit("_", 1)[1])
+
+
+def _constraint(connection: sqlite3.Connection, index: str, origin: str) -> str:
+    columns = [
+        f"{quoted(name)} COLLATE {quoted(collation)}{' DESC' if descending else ''}"
+        for _, _, name, descending, collation, is_key in connection.execute(f"PRAGMA index_xinfo({quoted(index)})")
+        if is_key
+    ]
+    return f"{'PRIMARY KEY' if origin == 'pk' else 'UNIQUE'} ({', '.join(columns)})"
+
+
+def _suffix(connection: sqlite3.Connection, constraints: list[tuple]) -> str:
+    """The key of a table WITHOUT ROWID has an index that is not in sqlite_master."""
+    key = [index[1] for index in constraints if index[3] == "pk"]
+    stored = "SELECT 1 FROM sqlite_master WHERE name = ?"
+    return " WITHOUT ROWID" if key and not connection.execute(stored, key).fetchone() else ""

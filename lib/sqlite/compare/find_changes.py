@@ -1,0 +1,187 @@
+"""Find what a run must send: every row, or those in which the snapshot differs from the previous one.
+
+The two files are attached side by side. Rows are matched by rowid, or by key where a table has none; a row that differs in
+anything, be it the class of a value, is sent again, and the digest of the rest is carried forward from the last run.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from lib.sqlite.compare.table_change import TableChange
+from lib.sqlite.files.names import quoted
+from lib.sqlite.lines import expressions, read_lines
+from lib.sqlite.lines.read_lines import Rows
+from lib.sqlite.snapshots.snapshot import Snapshot
+from lib.tables.digest import Digest
+from lib.tables.plan import PlannedColumn, TablePlan, folded
+from lib.tables.results import LastRun, TableResult
+from lib.tables.schema import Schema
+
+# Enough where only text, blobs or NULL can meet, or where SQLite turns every whole number into an integer.
+DIFFERS = "new.{c} IS NOT old.{c} COLLATE BINARY"
+# 1 and 1.0 are equal to IS, and so are 0.0 and -0.0.
+DIFFERS_EXACTLY = f"""({DIFFERS} OR typeof(new.{{c}}) <> typeof(old.{{c}})
+    OR typeof(new.{{c}}) = 'real' AND new.{{c}} = 0 AND is_negative_zero(new.{{c}}) <> is_negative_zero(old.{{c}}))"""
+
+GROUP = 100
+
+
+def every_row(snapshot: Snapshot, tables: list[TablePlan]) -> list[TableChange]:
+    return [_whole(snapshot, table) for table in tables]
+
+
+def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterator[TableChange]:
+    """Yield what to send so that mirrors that hold what the last run left hold this snapshot; of other tables every row."""
+    new = [table for table in tables if table.label not in last.left]
+    known = [table for table in tables if table.label in last.left]
+    if last.snapshot_hash == snapshot.copy.hash:
+        yield from (TableChange(table, last.left[table.label], None) for table in known)
+        yield from every_row(snapshot, new)
+        return
+    yield from every_row(snapshot, new)
+    attach(snapshot.connection, snapshot.copy.previous.place)
+    declared = declared_types(snapshot.schema)
+    # The largest first: Postgres is busy with it while SQLite looks through the others.
+    for number, table in enumerate(sorted(known, key=lambda table: -last.left[table.label].rows)):
+        yield _part(snapshot, table, number, last.left[table.label], declared)
+
+
+def attach(connection: sqlite3.Connection, previous: Path) -> None:
+    connection.execute("ATTACH ? AS previous", [f"{previous.absolute().as_uri()}?mode=ro"])
+
+
+def declared_types(schema: Schema) -> dict[tuple[str, str], str]:
+    return {(table.name, column.name): folded(column.declared_type) for table in schema.tables for column in table.columns}
+
+
+def has_same_rows(connection: sqlite3.Connection, table: TablePlan, misfits: int, declared: dict) -> bool:
+    """Whether the table has exactly the rows of the attached snapshot; never sure of one whose rows cannot be matched."""
+    address, name = _address(table), quoted(table.name)
+    if not address:
+        return False
+    counted = f"(SELECT count(*) FROM main.{name}) = (SELECT count(*) FROM previous.{name})"
+    changed = f"SELECT 1 {_replaced_rows(table, address, _differs(table, misfits, declared))}"
+    try:
+        return bool(connection.execute(f"SELECT {counted} AND NOT EXISTS ({changed})").fetchone()[0])
+    except sqlite3.OperationalError:  # the key's collation is known to the bot alone
+        return False
+
+
+def _whole(snapshot: Snapshot, table: TablePlan) -> TableChange:
+    return TableChange(table, TableResult(table.label, table.printable, snapshot.rows(table), 0))
+
+
+def _part(snapshot: Snapshot, table: TablePlan, number: int, left: TableResult, declared: dict) -> TableChange:
+    try:
+        return _changed(snapshot, table, number, left, declared) or _whole(snapshot, table)
+    except sqlite3.OperationalError:  # the key's collation is known to the bot alone
+        return _whole(snapshot, table)
+
+
+def _changed(snapshot: Snapshot, table: TablePlan, number: int, left: TableResult, declared: dict) -> TableChange | None:
+    """Return the table's part, or None where its rows cannot be matched, or are not all in its mirror."""
+    address, found = _address(table), f"temp.found_{number}"
+    if not address:
+        return None
+    connection, rows = snapshot.connection, snapshot.rows(table)
+    replaced, deleted = _find_replaced(connection, table, address, found, _differs(table, left.misfits, declared))
+    inserted = rows - (left.rows - deleted)
+    if inserted:
+        _find_inserted(connection, table, address, found, inserted)
+    elif not replaced:
+        return TableChange(table, left, None)
+    if not table.mirror or left.misfits or _has_misfits(connection, found):
+        return None
+    new = Rows("main", f"({_names(address)}) IN (SELECT {_numbered('new', address)} FROM {found} WHERE fits)")
+    was = f"({_names(address)}) IN (SELECT {_numbered('old', address)} FROM {found} WHERE old_0 NOT NULL"
+    old, vanished = Rows("previous", f"{was})"), Rows("previous", f"{was} AND NOT has_same_key)")
+    old_lines = read_lines.of_mirror(connection, table, old)
+    kept = Digest(left.rows, left.digest) - read_lines.read_through(old_lines)
+    result = TableResult(table.label, table.printable, rows, 0)
+    return TableChange(table, result, new, vanished, kept, left.rows)
+
+
+def _address(table: TablePlan) -> list[str]:
+    """Return the columns by which a row is found again: the rowid, or the key of a table that has no other name for it."""
+    return [column.name for column in table.columns if column.is_rowid] or [column.name for column in table.key]
+
+
+def _differs(table: TablePlan, misfits: int, declared: dict) -> str:
+    """Return the condition that two rows of one address are not the same."""
+    conditions = ["0"]
+    for column in table.columns:
+        if column.is_rowid:
+            continue
+        is_plain = table.mirror and not misfits and _is_plain(column, declared[table.name, column.name])
+        conditions.append((DIFFERS if is_plain else DIFFERS_EXACTLY).format(c=quoted(column.name)))
+    return any_of(conditions)
+
+
+def any_of(conditions: list[str]) -> str:
+    """Join by OR, in groups: SQLite's expressions may be 1,000 deep, its tables 2,000 wide."""
+    groups = (" OR ".join(conditions[start : start + GROUP]) for start in range(0, len(conditions), GROUP))
+    return " OR ".join(f"({group})" for group in groups)
+
+
+def _is_plain(column: PlannedColumn, declared_type: str) -> bool:
+    makes_integers = "int" in declared_type or declared_type in ("bool", "boolean")
+    return column.mirror_type in ("text", "bytea") or (column.mirror_type in ("bigint", "boolean") and makes_integers)
+
+
+def _replaced_rows(table: TablePlan, address: list[str], differs: str) -> str:
+    """Return what stands behind SELECT to get the rows of the previous snapshot that are gone or not as they were.
+
+    Both tables are walked in the order of their rows: an index would give the rows of one in another order.
+    """
+    name = quoted(table.name)
+    return f"""FROM previous.{name} AS old NOT INDEXED LEFT JOIN main.{name} AS new ON {_same(address, "new", "old")}
+        WHERE new.{quoted(address[0])} IS NULL OR {differs}"""
+
+
+def _find_replaced(
+    connection: sqlite3.Connection, table: TablePlan, address: list[str], found: str, differs: str
+) -> tuple[int, int]:
+    """Note each row that is gone or not as it was, and what it is now; count them, and those that are gone.
+
+    A temporary table's column may not be called rowid, hence the numbers. `has_same_key` as the mirror has it.
+    """
+    noted = [f"{file}.{quoted(column)} AS {file}_{place}" for file in ("new", "old") for place, column in enumerate(address)]
+    same = " AND ".join(f"new.{quoted(key.name)} IS old.{quoted(key.name)} COLLATE BINARY" for key in table.key) or "1"
+    rows = _replaced_rows(table, address, differs)
+    columns = f"{', '.join(noted)}, {_fits(table)} AS fits, {same} AS has_same_key"
+    connection.execute(f"CREATE TABLE {found} AS SELECT {columns} {rows}")
+    return connection.execute(f"SELECT count(*), count(*) - count(new_0) FROM {found}").fetchone()
+
+
+def _find_inserted(connection: sqlite3.Connection, table: TablePlan, address: list[str], found: str, inserted: int) -> None:
+    """Note the rows that are new: as a rule they follow all others; where they do not, every row is looked for."""
+    name, first = quoted(table.name), quoted(address[0])
+    rows = f"FROM main.{name} AS new WHERE new.{first} > (SELECT max({first}) FROM previous.{name})"
+    if len(address) > 1 or connection.execute(f"SELECT count(*) {rows}").fetchone()[0] != inserted:
+        rows = f"""FROM main.{name} AS new NOT INDEXED LEFT JOIN previous.{name} AS old ON {_same(address, "old", "new")}
+            WHERE old.{first} IS NULL"""
+    columns = f"{_numbered('new', address)}, fits"
+    connection.execute(f"INSERT INTO {found} ({columns}) SELECT {_names(address, 'new')}, {_fits(table)} {rows}")
+
+
+def _fits(table: TablePlan) -> str:
+    return expressions.fits(table, "new.") if table.mirror else "0"
+
+
+def _has_misfits(connection: sqlite3.Connection, found: str) -> bool:
+    """Whether a row that is there does not fit; one that was inserted may have NULL for its key."""
+    is_there = "(new_0 NOT NULL OR old_0 IS NULL)"
+    return connection.execute(f"SELECT EXISTS (SELECT 1 FROM {found} WHERE {is_there} AND fits IS NOT 1)").fetchone()[0]
+
+
+def _names(columns: list[str], file: str = "") -> str:
+    return ", ".join(f"{file}.{quoted(column)}" if file else quoted(column) for column in columns)
+
+
+def _numbered(file: str, address: list[str]) -> str:
+    return ", ".join(f"{file}_{place}" for place in range(len(address)))
+
+
+def _same(columns: list[str], left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{quoted(column)} = {right}.{quoted(column)}" for column in columns)

@@ -1,0 +1,1 @@
+"""A SQLite file: opened, read, checked, locked, explained."""

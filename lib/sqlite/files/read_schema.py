@@ -1,0 +1,91 @@
+"""Read the schema of a SQLite file: its objects word for word, its tables with their columns and keys, its pragmas."""
+
+import itertools
+import sqlite3
+
+from lib.base import printable
+from lib.sqlite.files.names import quoted
+from lib.tables.schema import Column, Schema, Table
+
+# What a file carries besides rows and objects, in the order in which a new file must be given it.
+PRAGMAS = ("page_size", "encoding", "auto_vacuum", "user_version", "application_id")
+# What table_xinfo says of generated columns: one is computed when it is read, the other when a row is written.
+VIRTUAL, STORED = 2, 3
+ROWID_NAMES = ("rowid", "_rowid_", "oid")
+
+
+class Unsayable(sqlite3.DatabaseError):
+    """A name that is no text: Python's sqlite3 cannot say it in SQL. It is no damage, SQLite allows it."""
+
+
+def read(connection: sqlite3.Connection) -> Schema:
+    """Read the whole schema; text that is not UTF-8 is kept with surrogate escapes.
+
+    Raise Unsayable for the name of a table or a column that cannot be used: those of other objects need not be.
+    """
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    objects = [
+        {"type": kind, "name": name, "table": table, "is_virtual": kind == "table" and not rootpage, "sql": sql}
+        for kind, name, table, rootpage, sql in connection.execute(
+            "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master ORDER BY rowid"
+        )
+    ]
+    names = [found["name"] for found in objects if found["type"] == "table" and not found["is_virtual"]]
+    _refuse_unsayable("table", names)
+    tables = [_table(connection, name) for name in names]
+    for table in tables:
+        _refuse_unsayable(f"column of {table.printable}", [column.name for column in table.columns])
+    return Schema(objects, tables, {pragma: connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in PRAGMAS})
+
+
+def _refuse_unsayable(what: str, names: list[str]) -> None:
+    for name in names:
+        if printable.is_no_text(name):
+            raise Unsayable(f"a {what} has a name that is not UTF-8: {printable.name(name)}")
+
+
+def _table(connection: sqlite3.Connection, name: str) -> Table:
+    found = connection.execute(f"PRAGMA table_xinfo({quoted(name)})").fetchall()
+    columns = [Column(column, kind, bool(not_null)) for _, column, kind, not_null, _, _, hidden in found if hidden != VIRTUAL]
+    by_position = sorted((position, column) for _, column, _, _, _, position, _ in found if position)
+    key = tuple(column for _, column in by_position)
+    rowid = _hidden_rowid(connection, name, bool(key), [column for _, column, *_ in found])
+    if rowid:
+        columns.append(Column(rowid, "INTEGER", True, True))
+    return Table(name, tuple(columns), key or ((rowid,) if rowid else ()), _unique(connection, name))
+
+
+def _hidden_rowid(connection: sqlite3.Connection, table: str, has_key: bool, columns: list[str]) -> str | None:
+    """Return the name by which the table's rowid can be read, or None: it is a column, there is none, or it is out of reach.
+
+    An INTEGER PRIMARY KEY is the rowid itself: such a key has no index. The key of a table WITHOUT ROWID has an index that
+    is not in sqlite_master, because the table is that index.
+    """
+    key_indexes = [index[1] for index in connection.execute(f"PRAGMA index_list({quoted(table)})") if index[3] == "pk"]
+    if has_key and not key_indexes:
+        return None
+    if key_indexes and not _is_in_schema(connection, key_indexes[0]):
+        return None
+    taken = {column.lower() for column in columns}
+    return next((name for name in ROWID_NAMES if name not in taken), None)
+
+
+def _is_in_schema(connection: sqlite3.Connection, name: str) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [name]).fetchone() is not None
+
+
+def _unique(connection: sqlite3.Connection, table: str) -> tuple[tuple[str, ...], ...]:
+    """Return the columns of every unique constraint and index that covers all rows and no expression."""
+    found = connection.execute(
+        """SELECT list.seq, info.name FROM pragma_index_list(?) AS list, pragma_index_info(list.name) AS info
+        WHERE list."unique" AND NOT list.partial ORDER BY list.seq DESC, info.seqno""",
+        [table],
+    )
+    columns = [tuple(name for _, name in part) for _, part in itertools.groupby(found, key=lambda row: row[0])]
+    return tuple(names for names in columns if None not in names)
+
+
+def sorted_objects(connection: sqlite3.Connection) -> list[tuple]:
+    """Return every object with its SQL byte for byte, in an order that does not depend on when it was created."""
+    cells = ", ".join(f"CAST({cell} AS BLOB)" for cell in ("type", "name", "tbl_name", "sql"))
+    return sorted(connection.execute(f"SELECT {cells} FROM sqlite_master").fetchall(), key=repr)

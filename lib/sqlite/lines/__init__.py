@@ -1,0 +1,1 @@
+"""Rows as CSV lines and as cells."""

@@ -1,0 +1,149 @@
+"""Copy a source, have the copy checked, and know what the last run left of it."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.base import disk, leftovers
+from lib.base.errors import SourceError
+from lib.sqlite.snapshots import live_file, previous
+from lib.sqlite.files import remedy, virtual_tables
+from lib.sqlite.files.integrity import Checking, give_way
+from lib.sqlite.snapshots.previous import Previous
+
+SUFFIX = "taking"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of a source; `hash` is the SHA-256 of the file.
+
+    `previous` is the last run's snapshot as it was when this copy was begun. `checking` is what SQLite does since the copy was
+    made, nothing where the very same bytes have been checked as thoroughly before.
+    """
+
+    source: Path
+    path: Path
+    journal_mode: str
+    hash: str
+    previous: Previous
+    check: str
+    checking: Checking | None
+
+    @property
+    def folder(self) -> Path:
+        """Return where the copy was made, and stays not."""
+        return leftovers.lasting(self.path.parent)
+
+    def finish_check(self) -> list[str]:
+        """Wait until SQLite has checked the copy; raise SourceError where it is damaged, return what may be wrong with it."""
+        if not self.checking:
+            return self.previous.note["doubts"]
+        with explained(self.source, self.previous.told, self.folder):
+            return [f"{self.source.name}: {doubt}" for doubt in self.checking.finish()]
+
+    def remove(self) -> None:
+        """Remove the file, unless it was moved away, and the folder that it was made in."""
+        if self.checking:
+            self.checking.close()
+        leftovers.clear(self.path.parent)
+
+
+def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Copy:
+    """Copy `source` into `folder`, where whoever asked removes it; raise SourceError for a file that cannot be backed up."""
+    told = previous.read(kept) if kept else {}
+    with explained(source, told, folder):
+        _refuse_unusable(source, told)
+        disk.require(folder, size_of(source), f"{source.name}: a copy")
+    leftovers.make_private(folder)
+    path = leftovers.make(folder, source.name, SUFFIX) / source.name
+    with contextlib.ExitStack() as undo:
+        undo.callback(leftovers.clear, path.parent)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        seen = previous.identity(kept)
+        with explained(source, told, folder), futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
+            looking = meanwhile.submit(previous.look, kept, seen)
+            journal_mode = live_file.copy(source, path)
+            checking = Checking(path, check, virtual_tables.doubts)
+            undo.callback(checking.close)
+            file_hash, last = previous.file_hash(path), looking.result()
+        if last.hash == file_hash and last.note["check"] in (check, "full"):
+            checking.close()
+            checking = None
+        undo.pop_all()
+        return Copy(source, path, journal_mode, file_hash, last, check, checking)
+
+
+def size_of(source: Path) -> int:
+    """Return how many bytes a copy may have: what is in the -wal replaces pages or adds some."""
+    found = (Path(f"{source.resolve()}{companion}") for companion in ("", "-wal"))
+    return sum(path.stat().st_size for path in found if path.exists())
+
+
+class Ahead:
+    """Copies that are made in a thread, one by one: while one is backed up, the next is made, where there is room for both."""
+
+    def __init__(self, copies: dict[str, Callable[[], Copy]], has_room: Callable[[str, str], bool] = lambda *_: True):
+        self._copies, self._has_room, self._begun = copies, has_room, {}
+        self._thread = futures.ThreadPoolExecutor(1)
+        for name in list(copies)[:1]:
+            self._begin_with_next(name)
+
+    def copy_of(self, name: str) -> Copy:
+        """Return a copy that nobody has had, and begin with the one behind it; whoever asks removes it."""
+        self._begin_with_next(name)
+        return self._begun.pop(name).result()
+
+    def _begin_with_next(self, name: str) -> None:
+        self._begin(name)
+        names = list(self._copies)
+        for following in names[names.index(name) + 1 :][:1]:
+            if self._has_room(name, following):
+                self._begin(following)
+
+    def _begin(self, name: str) -> None:
+        if name not in self._begun:
+            self._begun[name] = self._thread.submit(self._copies[name])
+            self._thread.submit(_write_through, self._begun[name])
+
+    def __enter__(self) -> "Ahead":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
+        for copy in self._begun.values():
+            if not copy.cancelled() and not copy.exception():
+                copy.result().remove()
+
+
+def _write_through(copying: futures.Future) -> None:
+    """Bring a copy that will be kept to the disk meanwhile: at the end of the run it would be waited for."""
+    copy = copying.result()
+    if copy.hash != copy.previous.hash:
+        with contextlib.suppress(OSError), open(copy.path, "r+b") as file:  # the next run notices what was lost
+            os.fsync(file.fileno())
+
+
+def _refuse_unusable(source: Path, told: dict) -> None:
+    """Look before SQLite does: it would create a missing file, and takes an empty one for an empty database."""
+    if not source.exists():
+        correct = "correct SQLITE_DATABASES in .env"
+        raise SourceError(f"{source} does not exist.", f"{correct}, or {remedy.restore(source, True)}" if told else correct)
+    if not source.is_file():
+        raise SourceError(f"{source} is not a file.", "correct SQLITE_DATABASES in .env")
+    if source.stat().st_size == 0:
+        new = "let the bot make its tables first"
+        raise SourceError(f"{source.name} is empty (0 bytes).", remedy.restore(source, True) if told else new)
+
+
+@contextlib.contextmanager
+def explained(source: Path, told: dict, folder: Path | None = None) -> Iterator[None]:
+    """Say what to do about a source that cannot be copied to a folder; where there is a note, a run was saved from here."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise remedy.source_error(source, error, bool(told), folder) from error

@@ -1,0 +1,87 @@
+"""A snapshot: a copy of a source that SQLite checks, and that is kept until the next run is saved."""
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib.base import private_file
+from lib.base.errors import SourceError
+from lib.tables.plan import TablePlan
+from lib.sqlite.snapshots import copying, previous
+from lib.sqlite.lines import read_lines
+from lib.sqlite.files import lock
+from lib.sqlite.files import read_schema as schemas
+from lib.sqlite.snapshots.copying import Copy, explained
+from lib.sqlite.files.opening import open_read_only
+
+
+@dataclass
+class Snapshot:
+    """A copy of a source, open read only."""
+
+    copy: Copy
+    connection: sqlite3.Connection
+    schema: schemas.Schema
+    counted: dict[str, int] = field(default_factory=dict)
+
+    def rows(self, table: TablePlan) -> int:
+        """Return how many rows a table has; SQLite walks through all of it, so it is asked once."""
+        if table.label not in self.counted:
+            self.counted[table.label] = read_lines.rows(self.connection, table)
+        return self.counted[table.label]
+
+    def keep_as(self, place: Path, **about: object) -> list[str]:
+        """Make this copy the previous snapshot, in one step; what is told about it stands beside it. Return warnings.
+
+        The note comes first: a note without its file is worth nothing, a file without its note would be taken for another one.
+        """
+        self.connection.close()
+        told = {"hash": self.copy.hash, "check": self.copy.check, "journal_mode": self.copy.journal_mode, **about}
+        try:
+            private_file.write(previous.note_of(place), json.dumps(told))
+            if self.copy.hash == self.copy.previous.hash:
+                os.utime(place)  # the same bytes need not be written again
+            else:
+                os.replace(self.copy.path, place)
+        except OSError as error:  # the run is saved all the same
+            return [f"the snapshot cannot be kept as {place}: {error.strerror}. restore.py --local will not have it."]
+        return []
+
+
+@contextlib.contextmanager
+def taken(source: Path, folder: Path, check: str, kept: Path | None = None) -> Iterator[Snapshot]:
+    """Copy `source` into `folder` and check the copy; raise SourceError for a file that cannot be backed up."""
+    with being_checked(copying.copy(source, folder, check, kept)) as snapshot:
+        snapshot.copy.finish_check()
+        yield snapshot
+
+
+@contextlib.contextmanager
+def unchanged(source: Path, folder: Path, file_hash: str) -> Iterator[Snapshot]:
+    """Copy a source once more; raise Problem where somebody has written to it since it had this hash."""
+    with taken(source, folder, "quick") as again:
+        if again.copy.hash != file_hash:
+            raise lock.in_use(source)
+        yield again
+
+
+@contextlib.contextmanager
+def being_checked(copy: Copy) -> Iterator[Snapshot]:
+    """Open a copy while SQLite checks it: `finish_check` before you rely on it.
+
+    The copy is removed at the end, unless `keep_as` has moved it.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.callback(copy.remove)
+        try:
+            with explained(copy.source, copy.previous.told, copy.folder):
+                connection = stack.enter_context(contextlib.closing(open_read_only(copy.path)))
+                snapshot = Snapshot(copy, connection, schemas.read(connection))
+            yield snapshot
+        except (sqlite3.DatabaseError, SourceError):
+            copy.finish_check()  # the check knows better what is wrong
+            raise

@@ -1,0 +1,1 @@
+"""What both databases speak about: tables, plans, digests, results."""

@@ -1,0 +1,136 @@
+"""The plan: which source table and columns go to which mirror, and how each value is written.
+
+The source leads. Where a mirror lacks a table or a column, or is stricter than the source, the plan holds the DDL that mends
+it, which the run applies in its own transaction.
+"""
+
+import string
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+
+from lib.base import printable
+from lib.tables.mirror_names import mirror_name
+from lib.tables.schema import Column, Table
+
+ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+MIRROR_TYPES = ("bigint", "text", "double precision", "boolean", "bytea")
+# A row's fixed part must fit a page of 8,192 bytes, where even a value that is stored elsewhere takes 18.
+MOST_COLUMNS = 400
+MOST_KEY_COLUMNS = 32
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one source's rows go on one target, and whether this user may make and alter mirrors there."""
+
+    name: str
+    mirror_schema: str
+    may_alter: bool = True
+
+
+@dataclass(frozen=True)
+class PlannedColumn:
+    name: str
+    mirror_name: str
+    mirror_type: str
+    not_null: bool
+    is_key: bool
+    is_indexed: bool = False
+    is_rowid: bool = False
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """Where one table's rows go; without a mirror, all of them are kept whole in misfit_rows."""
+
+    name: str
+    mirror: str | None
+    columns: tuple[PlannedColumn, ...]
+    is_internal: bool = False
+
+    @property
+    def key(self) -> list[PlannedColumn]:
+        return [column for column in self.columns if column.is_key]
+
+    @property
+    def key_names(self) -> list[str]:
+        return [column.mirror_name for column in self.key]
+
+    @property
+    def only_key(self) -> "TablePlan":
+        return replace(self, columns=tuple(self.key))
+
+    @property
+    def mirror_columns(self) -> list[str]:
+        return [column.mirror_name for column in self.columns]
+
+    @property
+    def label(self) -> str:
+        """The table's name in the bookkeeping: its own, wherever Postgres can keep it."""
+        return mirror_name(self.name)
+
+    @property
+    def printable(self) -> str:
+        return printable.name(self.name)
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A table of the mirror schema, as Postgres describes it; `is_watched` where the undo log sees all its changes.
+
+    `columns` are {name: {"type", "not_null", "number"}}; `oid` names the table and the file that it is in.
+    `oddity` says what keeps it from being a mirror, where it is not a plain table of ours.
+    """
+
+    name: str
+    columns: dict[str, dict]
+    key: tuple[str, ...]
+    unique: dict[str, tuple[str, ...]]
+    oid: str = ""
+    is_watched: bool = True
+    oddity: str = ""
+
+
+@dataclass
+class Plan:
+    """`ddl` mends the mirrors of the tables with the labels `mended`."""
+
+    tables: list[TablePlan] = field(default_factory=list)
+    ddl: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    mended: set[str] = field(default_factory=set)
+
+    def as_json(self) -> list[dict]:
+        return [asdict(table) for table in self.tables]
+
+
+def from_json(tables: list[dict]) -> list[TablePlan]:
+    return [TablePlan(**table | {"columns": tuple(PlannedColumn(**column) for column in table["columns"])}) for table in tables]
+
+
+def planned(table: Table, mirror: Mirror | None) -> TablePlan:
+    """Match a source table with a mirror that has all its columns; None keeps the table whole."""
+    if mirror is None:
+        columns = [PlannedColumn(column.name, "", "text", False, False, False, column.is_rowid) for column in table.columns]
+        return TablePlan(table.name, None, tuple(columns), table.is_internal)
+    return TablePlan(table.name, mirror.name, tuple(_matched(table, column, mirror) for column in table.columns))
+
+
+def find(name: str, names: Iterable[str]) -> str | None:
+    """Return the mirror's name for a source's: the same, or the same but for ASCII case, which is what SQLite ignores."""
+    if name in names:
+        return name
+    alike = [found for found in names if folded(found) == folded(name)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def folded(name: str) -> str:
+    """Return the name as SQLite compares it: it ignores the case of ASCII letters only."""
+    return name.translate(ASCII_LOWER)
+
+
+def _matched(table: Table, column: Column, mirror: Mirror) -> PlannedColumn:
+    name = find(mirror_name(column.name), mirror.columns)
+    found = mirror.columns[name]
+    is_indexed = name in mirror.key or any(name in unique for unique in mirror.unique.values())
+    return PlannedColumn(column.name, name, found["type"], found["not_null"], name in mirror.key, is_indexed, column.is_rowid)

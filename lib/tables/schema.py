@@ -1,0 +1,44 @@
+"""The schema of a SQLite file: its objects word for word, its tables with their columns and keys, its pragmas."""
+
+from dataclasses import dataclass
+
+from lib.base import printable
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that is stored, also where it was computed, or the hidden rowid of a table that has no other name for it."""
+
+    name: str
+    declared_type: str
+    not_null: bool = False
+    is_rowid: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    unique: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def is_internal(self) -> bool:
+        """SQLite's own tables: counters and statistics."""
+        return self.name.lower().startswith("sqlite_")
+
+    @property
+    def printable(self) -> str:
+        return printable.name(self.name)
+
+
+@dataclass(frozen=True)
+class Schema:
+    objects: list[dict]
+    tables: list[Table]
+    pragmas: dict[str, str | int]
+
+    @property
+    def own_tables(self) -> list[Table]:
+        """Return the tables that the bot made."""
+        return [table for table in self.tables if not table.is_internal]

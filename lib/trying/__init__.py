@@ -1,0 +1,1 @@
+"""Trying it: checks, the scratch round trip, the demo and what they need."""

@@ -1,0 +1,148 @@
+"""The checks that setup_supabase.py and test_backup.py share: each is one numbered line, with the remedy where it fails."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg2
+
+from lib.base import disk, log
+from lib.base.errors import Problem
+from lib.base.script import FAILED, SAVED, Console
+from lib.base.words import plural, size
+from lib.postgres.books import privacy, setup_version
+from lib.postgres.link import explain
+from lib.postgres.link.connection import Target
+from lib.postgres.setup import installation
+from lib.reporting import alerts
+from lib.settings.channels import Channels
+from lib.settings.config import Settings
+from lib.sqlite.snapshots import copying
+from lib.sqlite.snapshots import snapshot as snapshots
+
+OLDEST_SERVER = 130000
+PINGS = 3
+
+
+class Checks:
+    """Numbered checks, printed as they end; `failures` counts those that did not pass."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.passed, self.failures = [], []
+        self.number = 0
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[Callable[[str], None]]:
+        """Run one check; a Problem inside is printed with its remedy and counted, and the next check goes on."""
+        self.number += 1
+        details: list[str] = []
+        try:
+            yield details.append
+        except Problem as problem:
+            self.failures.append({"check": title, "error": problem.what, "try": problem.remedy})
+            log.error(f"{title}: {problem.what}")
+            remedy = f"\n     Try: {problem.remedy}" if problem.remedy else ""
+            self.console.fault(f"❌ {self.number}. {title}: {problem.what}{remedy}")
+        else:
+            self.passed.append(title)
+            self.console.say(f"✅ {self.number}. {title}" + (f": {'; '.join(details)}" if details else ""))
+
+    def finish(self) -> int:
+        """Tell machines what was found, and return the exit status."""
+        found = {"outcome": "failed" if self.failures else "saved", "passed": self.passed, "failed": self.failures}
+        if self.failures:
+            found |= {"error": "\n".join(failure["error"] for failure in self.failures), "try": self.failures[0]["try"]}
+        self.console.result(found)
+        return FAILED if self.failures else SAVED
+
+
+def driver(checks: Checks) -> None:
+    with checks.step("psycopg2") as tell:
+        tell(psycopg2.__version__.split(" ")[0])
+
+
+def connect(checks: Checks, target_settings, schema: str) -> Target | None:
+    """Connect, and tell version, TLS and round-trip time."""
+    target = None
+    with checks.step(f"Connection to {target_settings.host}") as tell:
+        target = Target(target_settings, schema)
+        server = privacy.describe(target)
+        if server.version_number < OLDEST_SERVER:
+            raise Problem(f"PostgreSQL {server.version} is too old.", "use PostgreSQL 13 or newer")
+        if server.encoding != "UTF8":
+            raise Problem(f"the database's encoding is {server.encoding}.", "create the database with ENCODING 'UTF8'")
+        tell(f"PostgreSQL {server.version}, {privacy.tls(target)}, round trip {round_trip(target):.0f} ms")
+        tell(f"database size {size(server.bytes)}")
+    return target
+
+
+def round_trip(target: Target) -> float:
+    """Return the median time of a statement that does nothing, in milliseconds."""
+    times = []
+    for _ in range(PINGS):
+        started = time.perf_counter()
+        target.rows("SELECT 1")
+        times.append(1000 * (time.perf_counter() - started))
+    return sorted(times)[PINGS // 2]
+
+
+def rights(checks: Checks, target: Target) -> None:
+    with checks.step("Rights on the server") as tell:
+        server = privacy.describe(target)
+        if server.is_read_only:
+            raise Problem(*explain.STATEMENTS[explain.READ_ONLY])
+        if not server.may_create or not server.may_make_temporary:
+            raise Problem(f"{server.user} may not create schemas and temporary tables.", "use the user postgres of your project")
+        tell(f"{server.user} may create schemas and temporary tables")
+
+
+def sources(checks: Checks, settings: Settings, folder: Path) -> None:
+    """Take a snapshot of every source in a folder, and throw it away."""
+    for name, path in settings.sources.items():
+        with checks.step(f"Database {name}") as tell, snapshots.taken(path, folder, settings.check) as snapshot:
+            tell(f"{path}, {size(path.stat().st_size)}, {plural(len(snapshot.schema.own_tables), 'table')}, sound")
+
+
+def room(checks: Checks, settings: Settings) -> None:
+    """Look whether every run to come has room: each target's snapshots, and two copies, one of which is made ahead."""
+    with checks.step("Disk") as tell:
+        sizes = {name: copying.size_of(path) for name, path in settings.sources.items()}
+        kept = [settings.snapshot_of(name, target.number) for name in sizes for target in settings.targets]
+        there = sum(path.stat().st_size for path in kept if path.exists())
+        needed = sum(sizes.values()) * len(settings.targets) + sum(sorted(sizes.values())[-2:])
+        disk.require(settings.snapshots, max(0, needed - there), "a run with its snapshots")
+        tell(f"room for the snapshots and a run, {size(needed)} in {settings.snapshots}")
+
+
+def installed(checks: Checks, target: Target) -> None:
+    with checks.step("Setup") as tell:
+        if not installation.is_installed(target):
+            raise Problem(f"the schema {target.schema} has not been set up.", "python3 setup_supabase.py")
+        setup_version.refuse_other(target)
+        tell(f"the schema {target.schema} is there, version {setup_version.VERSION}")
+
+
+def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:
+    with checks.step("Privacy") as tell:
+        found = privacy.openings(target, schemas)
+        if found:
+            raise Problem(privacy.as_sentence(found), privacy.CLOSE)
+        tell("closed to anon, authenticated, service_role and PUBLIC; row level security is on")
+
+
+def channels(checks: Checks, found: Channels) -> None:
+    """Send a test through each alert channel that is set."""
+    trials = alerts.trials(found)
+    for name, send in trials.items():
+        with checks.step(f"Alert by {name}") as tell:
+            error = send().error()
+            if error:
+                raise Problem(f"{error}.", "correct its settings in .env; .env.example explains them")
+            tell("sent: see whether it has arrived")
+    if not trials:
+        with checks.step("Alerts"):
+            raise Problem(
+                "no channel is set.", "set HEARTBEAT_URL, ALERT_EMAIL_TO, ALERT_WEBHOOK_URL or TELEGRAM_CHAT_ID in .env"
+            )

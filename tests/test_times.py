@@ -141,7 +141,7 @@ def test_the_oldest_point_is_shown_with_its_own_time_whatever_the_clock_did(live
     lived.rows("UPDATE backup.runs SET finished_at = finished_at - interval '2 hours' WHERE run > 3")
     with saved_state.Target(lived.settings.targets[0], "backup") as target:
         first = saved_state.restore_points(target, "source")[-1]
-        (health,) = target.run("health", {"source": "source", "most": 1})[0]
+        (health,) = target.statement("health", {"source": "source", "most": 1})[0]
         assert words.clock(health["restore_points"]["at"]) == f"{first['finished_at']} UTC"
         with pytest.raises(saved_state.SourceError, match=f"its oldest restore point is run 1, {first['finished_at']} UTC"):
             saved_state.run_at(target, "source", *words.moment("1999-01-01"))

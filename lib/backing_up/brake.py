@@ -35,7 +35,7 @@ def refuse_sudden_loss(target: Target, source: Source, snapshot: Snapshot, plan:
 
     Return how many rows each table had when the source was last known to be good, by label.
     """
-    before = dict(target.run("rows_before", {"source": source.name}))
+    before = dict(target.statement("rows_before", {"source": source.name}))
     now = {table.label: snapshot.rows(table) for table in plan.tables if not table.is_internal}
     rows = RowCounts(before, now)
     if max_shrink < 100 and (found := _gone(rows) or _emptied(rows) or _shrunk(rows, max_shrink)):

@@ -71,7 +71,7 @@ def of_target(settings: Settings, target_settings: TargetSettings, sources: dict
     try:
         with Target(target_settings, settings.schema) as target:
             installation.require(target)
-            found = {name: target.run("health", {"source": name, "most": SHOWN_RUNS})[0][0] for name in sources}
+            found = {name: target.statement("health", {"source": name, "most": SHOWN_RUNS})[0][0] for name in sources}
     except Problem as problem:
         return [_as_seen_here(settings, target_settings, name, problem) for name in sources]
     return [_with_what_is_known_here(settings, target_settings, name, found[name]) for name in sources]

@@ -46,7 +46,7 @@ def _of_target(settings: Settings, target_settings: TargetSettings, sources: dic
     if any(block.problem for block in known):
         return [(block, CALM) for block in known]
     with Target(target_settings, settings.schema) as target:
-        return [(block, target.run("chronicle", {"source": block.source})[0][0]) for block in known]
+        return [(block, target.statement("chronicle", {"source": block.source})[0][0]) for block in known]
 
 
 def _troubles(block: Health, settings: Settings) -> list[tuple[str, str]]:

@@ -58,7 +58,7 @@ def _of_source(target: Target, settings: Settings, name: str, console: script.Co
     if state:
         values = {"source": name, "run": state.run, "seconds": seconds, "rows": state.rows, "error": error}
         values["machine"] = platform.node()
-        target.run("note_drill", values)
+        target.statement("note_drill", values)
     if not error:
         where = "" if len(settings.targets) == 1 else f" → {target.settings.label}"
         console.say(f"✅ {name}{where}: run {state.run} was rebuilt in {seconds:.1f} s, {plural(state.rows, 'row')}, {said}")

@@ -178,7 +178,7 @@ class Report:
             with self.failures_reported():
                 noted = previous.read(settings.snapshot_of(found["source"], target.settings.number))
                 about = origin.of(settings.sources[found["source"]], noted).as_told
-                target.run("note_restore", {"source": found["source"], "run": found["run"], **about})
+                target.statement("note_restore", {"source": found["source"], "run": found["run"], **about})
 
     def close(self) -> int:
         if not self.restored:

@@ -72,19 +72,19 @@ def scratch_schemas(target: Target, scratch: Settings) -> Iterator[None]:
 
 def remove_scratch(target: Target, ours: list[str]) -> list[str]:
     """Remove our scratch schemas, and those that killed trials left long ago; return their names."""
-    found = [name for (name,) in target.run("scratch_schemas", {"ours": ours, "old": ABANDONED_SECONDS})]
+    found = [name for (name,) in target.statement("scratch_schemas", {"ours": ours, "old": ABANDONED_SECONDS})]
     if found:
-        target.run("drop_schemas", schemas=sql.SQL(", ").join(map(sql.Identifier, found)))
+        target.statement("drop_schemas", schemas=sql.SQL(", ").join(map(sql.Identifier, found)))
     return found
 
 
 def set_up_scratch(target: Target, scratch: Settings) -> None:
     """Make the scratch schemas, and say in each of them that it is one: nothing else allows to remove it."""
     with target.transaction():
-        if found := target.run("schema_owner", {"schemas": installation.schemas(scratch)}):
+        if found := target.statement("schema_owner", {"schemas": installation.schemas(scratch)}):
             raise Problem(f"the schema {found[0][0]} exists.", "python3 test_backup.py  chooses another name")
         _install(target, scratch)
-        target.run("mark_scratch", schemas=sql.Literal(installation.schemas(scratch)))
+        target.statement("mark_scratch", schemas=sql.Literal(installation.schemas(scratch)))
 
 
 def set_up(target: Target, settings: Settings) -> None:

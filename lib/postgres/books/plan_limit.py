@@ -10,12 +10,12 @@ MEGABYTE = 1_000_000
 WARN_PERCENT = 80
 
 
-def look(target: Target, run: Run, snapshot: Snapshot, limit_mb: int) -> list[str]:
+def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, limit_mb: int) -> list[str]:
     """Return a warning where the database is nearly full; raise Problem where this snapshot cannot fit. No limit is 0."""
     limit, file_bytes = limit_mb * MEGABYTE, snapshot.copy.path.stat().st_size
     if not limit or (run.database_bytes + file_bytes) * 100 < limit * WARN_PERCENT:
         return []
-    last_bytes, daily = target.run("growth", {"source": run.source})[0]
+    last_bytes, daily = target.statement("growth", {"source": run.source})[0]
     added = max(0, file_bytes - last_bytes)
     if run.database_bytes + added > limit:
         raise Problem(

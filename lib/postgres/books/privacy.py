@@ -27,7 +27,7 @@ class Server:
 
 
 def describe(target: Target) -> Server:
-    return Server(*target.run("describe_server")[0])
+    return Server(*target.statement("describe_server")[0])
 
 
 def refuse_exposure(openings: list[str], source: str) -> None:
@@ -46,7 +46,7 @@ def as_sentence(openings: list[str]) -> str:
 
 def openings(target: Target, schemas: list[str]) -> list[str]:
     """Return every way in for anon, authenticated, service_role or PUBLIC, each as a sentence; none is right."""
-    return [found for (found,) in target.run("exposure", {"schemas": schemas})]
+    return [found for (found,) in target.statement("exposure", {"schemas": schemas})]
 
 
 def tls(target: Target) -> str:

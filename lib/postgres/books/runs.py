@@ -61,7 +61,7 @@ class Run:
 def open_run(target: Target, source: str) -> tuple[Run, Source]:
     """Write the run's first trace; raise Problem where setup has not been run for this source."""
     values = {"source": source, "machine": platform.node(), "version": __version__, "schema": target.schema}
-    found = target.run("open_run", values | {"comment": setup_version.comment(target.schema)})
+    found = target.statement("open_run", values | {"comment": setup_version.comment(target.schema)})
     if not found:
         setup_version.refuse_other(target)
         raise _not_set_up(target, source)
@@ -71,7 +71,7 @@ def open_run(target: Target, source: str) -> tuple[Run, Source]:
 
 def find_source(target: Target, name: str) -> tuple[Source, dict]:
     """Return where the source's mirrors are, and whose the last saved run was: {"origin", "machine", "path", "run", "at"}."""
-    found = target.run("find_source", {"source": name})
+    found = target.statement("find_source", {"source": name})
     if not found:
         raise _not_set_up(target, name)
     mirror_schema, may_alter, last = found[0]
@@ -88,7 +88,7 @@ def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], di
     Return every way in for others, and what sql/statements/last_saved.sql tells of the last saved run.
     """
     values = {"source": run.source, "run": run.run, "schema": target.schema, "mirror_schema": source.mirror_schema}
-    found = target.run("lock_source", values, last=_last_saved(target))
+    found = target.statement("lock_source", values, last=_last_saved(target))
     ((is_ours, other, since, machine, has_ended, openings, last),) = found
     if has_ended:
         raise MayPass(OUTRUN.format(source.name), "wait until it has ended")
@@ -105,7 +105,7 @@ def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], di
 def read_last(target: Target, source: Source) -> dict:
     """Return what `lock_source` tells of the last saved run, and leave the source to others."""
     values = {"source": source.name, "schema": target.schema, "mirror_schema": source.mirror_schema}
-    ((last,),) = target.run("read_last", values, last=_last_saved(target))
+    ((last,),) = target.statement("read_last", values, last=_last_saved(target))
     return last | {"belongs_to": target.identity}
 
 
@@ -146,7 +146,7 @@ def save(
     new_text = None if found["definition_hash"] == known_definition else text
     values = {"run": run.run, "source": run.source, "definition": new_text, "keep_days": keep_days}
     values |= {"found": json.dumps(found), "tables": json.dumps([_to_save(table) for table in run.tables])}
-    ((clocks,),) = target.run("save_run", values)
+    ((clocks,),) = target.statement("save_run", values)
     run.outcome = "saved"
     return [f"{run.source}: {clocks} (UTC). History was not pruned; set the clock that is wrong."] if clocks else []
 
@@ -158,7 +158,7 @@ def _to_save(table: TableResult) -> dict:
 
 def hand_edits(target: Target, source: str) -> list[tuple[str, str, int, str]]:
     """Return what people changed since the last saved run, as (mirror, operation, number of rows, some of their keys)."""
-    return target.run("hand_edits", {"source": source})
+    return target.statement("hand_edits", {"source": source})
 
 
 def as_sentence(source: str, mirror: str, operation: str, rows: int, keys: str) -> str:
@@ -195,7 +195,7 @@ def _untouched(target: Target, run: Run) -> str:
         are = "table is" if run.committed == 1 else "tables are"
         untouched = f"Of the first backup {run.committed} {are} in Supabase and need not be sent again"
     try:
-        target.run("fail_run", {"run": run.run, "error": run.error})
+        target.statement("fail_run", {"run": run.run, "error": run.error})
         good = last_saved(target, run.source)
     except Problem:
         return f"{untouched}."
@@ -205,5 +205,5 @@ def _untouched(target: Target, run: Run) -> str:
 
 def last_saved(target: Target, source: str) -> tuple[int, str, int, int] | None:
     """Return the number, the UTC time, the age in seconds and the rows of the newest saved run."""
-    found = target.run("last_success", {"source": source})
+    found = target.statement("last_success", {"source": source})
     return found[0] if found else None

@@ -13,7 +13,7 @@ def comment(schema: str) -> str:
 
 def found(target: Target) -> int | None:
     """Return the version that the target has; None where the schema is missing or somebody else's."""
-    rows = target.run("schema_owner", {"schemas": [target.schema]})
+    rows = target.statement("schema_owner", {"schemas": [target.schema]})
     first = _first_comment(target.schema)
     if not rows or not rows[0][1].startswith(first):
         return None

@@ -18,7 +18,7 @@ from lib.base import stopping
 from lib.base.errors import Locked, MayPass, Problem, Unreachable
 from lib.base.words import age
 from lib.postgres.link import literal
-from lib.postgres.link.copy_files import Given, Take, Taken
+from lib.postgres.link.copy_files import CopyFrom, CopyTo, Take
 from lib.postgres.link.explain import connection_problem, statement_problem
 from lib.postgres.link.retry import Patience
 from lib.postgres.link.statements import statement
@@ -72,7 +72,7 @@ class Target:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def again(self, attempt: Callable[[], Result]) -> Result:
+    def with_reconnects(self, attempt: Callable[[], Result]) -> Result:
         """Call `attempt`; where the connection is cut, connect anew and call it again, as long as there is patience."""
 
         def connected() -> Result:
@@ -147,18 +147,18 @@ class Target:
     def row(self, query: sql.Composable | str, values: Any = None) -> tuple:
         return self.rows(query, values)[0]
 
-    def run(self, name: str, values: Any = None, **parts: sql.Composable) -> list[tuple]:
+    def statement(self, name: str, values: Any = None, **parts: sql.Composable) -> list[tuple]:
         """Run sql/statements/NAME.sql; {schema} is the deployment's."""
         return self.rows(statement(name, schema=sql.Identifier(self.schema), **parts), values)
 
     def copy_in(self, query: sql.Composable, lines: Any) -> None:
-        self._copy(query, Given(lines, self._own_work))
+        self._copy(query, CopyFrom(lines, self._own_work))
 
     def copy_out(self, query: sql.Composable, take: Take) -> None:
         """Hand on the lines of COPY's text format, many at a time."""
-        self._copy(query, Taken(take, self._own_work))
+        self._copy(query, CopyTo(take, self._own_work))
 
-    def _copy(self, query: sql.Composable, file: Given | Taken) -> None:
+    def _copy(self, query: sql.Composable, file: CopyFrom | CopyTo) -> None:
         self._has_copied = True
         try:
             with self._call() as cursor:

@@ -23,7 +23,7 @@ class _Guarded:
             raise
 
 
-class Given(_Guarded):
+class CopyFrom(_Guarded):
     """What COPY FROM reads."""
 
     def __init__(self, lines: Any, own_work: Callable[[], contextlib.AbstractContextManager]):
@@ -37,7 +37,7 @@ class Given(_Guarded):
         """Nothing is left to do: COPY has read to the end."""
 
 
-class Taken(_Guarded):
+class CopyTo(_Guarded):
     """What COPY TO writes, a line a call; they are handed on many at a time."""
 
     def __init__(self, take: Take, own_work: Callable[[], contextlib.AbstractContextManager]):

@@ -67,7 +67,7 @@ def mirror_of(source: Source, table: TablePlan) -> sql.Identifier:
     return sql.Identifier(source.mirror_schema, table.mirror)
 
 
-def digest_line(table: TablePlan) -> sql.Composed:
+def postgres_digest_line(table: TablePlan) -> sql.Composed:
     return sql.SQL(" || ',' || ").join(_cells(table, DIGEST_CELL))
 
 

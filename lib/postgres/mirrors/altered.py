@@ -141,8 +141,10 @@ def clear(
     if isinstance(problem, MayPass | SourceError) or not source.may_alter:
         raise problem
     try:
-        target.run("undo_merge")
-        blamed = {name for (name,) in target.run("obstacles", {"schema": target.schema, "mirror_schema": source.mirror_schema})}
+        target.statement("undo_merge")
+        blamed = {
+            name for (name,) in target.statement("obstacles", {"schema": target.schema, "mirror_schema": source.mirror_schema})
+        }
     except Problem:
         raise problem from None
     wanted = {table.mirror: now[table.mirror] for table in plan.tables if table.mirror in blamed}
@@ -167,7 +169,7 @@ def remake(target: Target, source: Source, wanted: dict[str, Mirror], present: d
             whole = Mirror(name, mirror.columns | extra, mirror.key, mirror.unique)
             target.rows(ddl.remade_mirror(whole, source.mirror_schema))
             if now:
-                target.run(
+                target.statement(
                     "take_over_rows", mirror=sql.Identifier(source.mirror_schema, name), columns=names(list(whole.columns))
                 )
     upkeep.secure(target, source, list(wanted))

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from psycopg2 import sql
 
 from lib.postgres.link.connection import Target
-from lib.postgres.link.statements import digest_line, equal, mirror_of, names, over_whole_tables, row_hash, statement
+from lib.postgres.link.statements import equal, mirror_of, names, over_whole_tables, postgres_digest_line, row_hash, statement
 from lib.postgres.mirrors import proof, sending
 from lib.postgres.mirrors.doubt import Doubt
-from lib.postgres.mirrors.sending import Sending
+from lib.postgres.mirrors.sending import StagedTable
 from lib.sqlite.compare.table_change import TableChange
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.plan import Source, TablePlan
@@ -44,18 +44,18 @@ def merge(
     before anything is sent, `confirm` asks it whether they are to be relied on. Where they are not enough, or `compare` finds in
     the end that they were not, raise Doubt, and everything is as it was.
     """
-    work = _Work(target, source, snapshot, tables)
+    work = _MergeQueue(target, source, snapshot, tables)
     try:
         results = _merge_all(work, parts, confirm)
         compare(results)
     except Doubt:
         if work.sent:
-            target.run("undo_merge")
+            target.statement("undo_merge")
         raise
     return results
 
 
-def _merge_all(work: "_Work", parts: Iterable[TableChange], confirm: Callable[[], None]) -> list[TableResult]:
+def _merge_all(work: "_MergeQueue", parts: Iterable[TableChange], confirm: Callable[[], None]) -> list[TableResult]:
     results = {}
     with futures.ThreadPoolExecutor(1) as beside:
         busy = beside.submit(confirm)
@@ -77,16 +77,16 @@ def _merge_all(work: "_Work", parts: Iterable[TableChange], confirm: Callable[[]
 
 
 @dataclass
-class _Work:
+class _MergeQueue:
     """What has been found but not sent, what Postgres has not merged yet, and all that it was sent."""
 
     target: Target
     source: Source
     snapshot: Snapshot
     tables: list[TablePlan]
-    found: list[Sending] = field(default_factory=list)
-    waiting: list[Sending] = field(default_factory=list)
-    sent: list[Sending] = field(default_factory=list)
+    found: list[StagedTable] = field(default_factory=list)
+    waiting: list[StagedTable] = field(default_factory=list)
+    sent: list[StagedTable] = field(default_factory=list)
     empty: set[str] = field(default_factory=set)
     ahead: int = 0
 
@@ -98,11 +98,11 @@ class _Work:
 
     def send(self) -> None:
         if self.found and not self.sent:
-            may_be_empty = self.tables if any(one.part.is_whole for one in self.found) else []
+            may_be_empty = self.tables if any(one.part.sends_every_row for one in self.found) else []
             self.empty = sending.begin(self.target, self.source, may_be_empty)
         for one in self.found:
             # COPY goes straight into a table of one's own only: for anybody else row level security forbids it.
-            one.part.is_first = one.part.is_whole and self.source.may_alter and one.part.table.label in self.empty
+            one.part.is_first = one.part.sends_every_row and self.source.may_alter and one.part.table.label in self.empty
             sending.send(self.target, self.source, self.snapshot, one)
         self.waiting += self.found
         self.sent += self.found
@@ -112,7 +112,7 @@ class _Work:
     def is_much(self) -> bool:
         """Whether it pays to merge now; whole tables wait for their misfits, which all tables send together."""
         size = sum(one.part.result.bytes_sent for one in self.waiting)
-        return size >= MERGED_BYTES and not any(one.part.is_whole for one in self.waiting)
+        return size >= MERGED_BYTES and not any(one.part.sends_every_row for one in self.waiting)
 
     def merge(self) -> None:
         _merge(self.target, self.source, self.waiting)
@@ -125,12 +125,12 @@ class _Work:
             proof.prove(self.source, self.sent, found)
 
 
-def _merge(target: Target, source: Source, waiting: list[Sending], *queries: sql.Composed) -> list[tuple]:
+def _merge(target: Target, source: Source, waiting: list[StagedTable], *queries: sql.Composed) -> list[tuple]:
     """Merge what was sent, and return what a query that travels with it finds then."""
     script = [
         step for sent in waiting if sent.part.table.mirror and not sent.part.is_first for step in _merge_table(source, sent)
     ]
-    whole = [sent.part.table.label for sent in waiting if sent.part.is_whole]
+    whole = [sent.part.table.label for sent in waiting if sent.part.sends_every_row]
     if whole:
         script += _merge_misfits(target, source, whole)
     return target.rows(sql.SQL("\n").join([*script, *queries]))
@@ -142,7 +142,7 @@ def _merge_misfits(target: Target, source: Source, labels: list[str]) -> list[sq
     return over_whole_tables(delete, statement("insert_misfits", **places))
 
 
-def _merge_table(source: Source, sent: Sending) -> list[sql.Composed]:
+def _merge_table(source: Source, sent: StagedTable) -> list[sql.Composed]:
     table = sent.part.table
     key, columns = table.key_names, table.mirror_columns
     places = {
@@ -151,7 +151,9 @@ def _merge_table(source: Source, sent: Sending) -> list[sql.Composed]:
         "staging": sent.staging,
         "label": sql.Literal(table.label),
         "same_key": equal(key, "mirror", "staging"),
-        "hash": sql.Literal(0) if sent.part.is_whole else row_hash(digest_line(table)),  # whole tables are read in the end
+        "hash": sql.Literal(0)
+        if sent.part.sends_every_row
+        else row_hash(postgres_digest_line(table)),  # whole tables are read in the end
     }
     merge_staging = statement(
         "merge_staging",
@@ -160,6 +162,6 @@ def _merge_table(source: Source, sent: Sending) -> list[sql.Composed]:
         new=names(columns, "excluded"),
         **places,
     )
-    if sent.part.is_whole:
+    if sent.part.sends_every_row:
         return [*over_whole_tables(statement("delete_vanished", **places)), merge_staging]
     return [statement("delete_gone", gone=sent.gone, is_gone=equal(key, "mirror", "gone"), **places), merge_staging]

@@ -4,9 +4,9 @@ from psycopg2 import sql
 
 from lib.base.errors import Problem
 from lib.postgres.link.connection import Target
-from lib.postgres.link.statements import digest_line, mirror_of, row_hash, statement
+from lib.postgres.link.statements import mirror_of, postgres_digest_line, row_hash, statement
 from lib.postgres.mirrors.doubt import Doubt
-from lib.postgres.mirrors.sending import Sending
+from lib.postgres.mirrors.sending import StagedTable
 from lib.sqlite.lines import read_lines
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.digest import Digest
@@ -14,17 +14,17 @@ from lib.tables.plan import Source, TablePlan
 from lib.tables.results import TableResult
 
 
-def query(target: Target, source: Source, sent: list[Sending]) -> sql.Composed:
+def query(target: Target, source: Source, sent: list[StagedTable]) -> sql.Composed:
     """Return what asks for all that was done to these tables, and for what Postgres holds of those that were sent whole.
 
     Those are read when all are merged: a trigger or a foreign key on one mirror may change another.
     """
-    whole = [one.part.table for one in sent if one.part.is_whole and one.part.table.mirror]
+    whole = [one.part.table for one in sent if one.part.sends_every_row and one.part.table.mirror]
     labels = sql.Literal([one.part.table.label for one in sent])
     return statement("prove", held=_held(target, source, whole), labels=labels)
 
 
-def prove(source: Source, sent: list[Sending], found: list[tuple]) -> None:
+def prove(source: Source, sent: list[StagedTable], found: list[tuple]) -> None:
     """Note what the merges did, and refuse a mirror that does not hold what the snapshot holds, which rolls the run back.
 
     Where only changed rows were sent, raise Doubt: the mirror did not hold what was expected.
@@ -34,15 +34,15 @@ def prove(source: Source, sent: list[Sending], found: list[tuple]) -> None:
         _prove_table(source, one, *counts.get(one.part.table.label, (0, 0, 0, 0, 0)))
 
 
-def _prove_table(source: Source, sent: Sending, rows: int, total: int, inserted: int, updated: int, deleted: int) -> None:
+def _prove_table(source: Source, sent: StagedTable, rows: int, total: int, inserted: int, updated: int, deleted: int) -> None:
     result, part, ours = sent.part.result, sent.part, sent.digest
-    theirs = Digest(rows if part.is_whole else part.before + inserted - deleted, int(total) + part.kept.total)
+    theirs = Digest(rows if part.sends_every_row else part.before + inserted - deleted, int(total) + part.unchanged.total)
     result.inserted += inserted
     result.updated += updated
     result.deleted += deleted
     result.digest = theirs.total
     if not ours.rows == theirs.rows == result.rows or ours.total != theirs.total:
-        if not part.is_whole:
+        if not part.sends_every_row:
             why = f"with the changed rows alone the mirror of {result.table} does not hold what the snapshot holds"
             raise Doubt(why, [result.label])
         raise Problem(
@@ -83,4 +83,4 @@ def _held(target: Target, source: Source, tables: list[TablePlan]) -> sql.Compos
 
 def _digest_mirror(source: Source, table: TablePlan) -> sql.Composed:
     places = {"label": sql.Literal(table.label), "mirror": mirror_of(source, table)}
-    return statement("digest_mirror", hash=row_hash(digest_line(table)), **places)
+    return statement("digest_mirror", hash=row_hash(postgres_digest_line(table)), **places)

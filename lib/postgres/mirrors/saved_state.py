@@ -49,7 +49,7 @@ class SavedState:
 
 def run_at(target: Target, source: str, run: int | None, before: datetime | None) -> int | None:
     """Return the newest saved run of a source up to a run, or before a moment; raise SourceError outside the retention."""
-    ((chosen, oldest, finished_at),) = target.run("run_at", {"source": source, "run": run, "before": before})
+    ((chosen, oldest, finished_at),) = target.statement("run_at", {"source": source, "run": run, "before": before})
     if oldest and chosen is None:
         raise SourceError(
             f"{source} cannot go back that far: its oldest restore point is run {oldest}, {finished_at} UTC.",
@@ -61,12 +61,12 @@ def run_at(target: Target, source: str, run: int | None, before: datetime | None
 def restore_points(target: Target, source: str) -> list[dict]:
     """Return the saved runs of a source, newest first."""
     fields = ("run", "finished_at", "rows", "bytes", "restorable", "changes", "proven_at", "lost")
-    return [dict(zip(fields, found, strict=True)) for found in target.run("restore_points", {"source": source})]
+    return [dict(zip(fields, found, strict=True)) for found in target.statement("restore_points", {"source": source})]
 
 
 def read_state(target: Target, source: str, run: int | None = None) -> SavedState:
     """Read the state that a run left, the newest if none is named; raise SourceError where there is none."""
-    found = target.run("saved_state", {"source": source, "run": run})
+    found = target.statement("saved_state", {"source": source, "run": run})
     if not found:
         raise SourceError(f"{target.host} holds no backup of {source}.", "python3 backup.py --status")
     run, finished_at, rows, mark, mirror_schema, definition, tables, snapshot_hash, changed, bytes_then = found[0]
@@ -82,7 +82,7 @@ def read_state(target: Target, source: str, run: int | None = None) -> SavedStat
 
 def last_plan(target: Target, source: str) -> list[TablePlan]:
     """Return the plan of the last saved run, as far as it can be read."""
-    found = target.run("saved_state", {"source": source, "run": None})
+    found = target.statement("saved_state", {"source": source, "run": None})
     with contextlib.suppress(SourceError):
         return _read_definition(found[0][5], source)[1] if found else []
     return []

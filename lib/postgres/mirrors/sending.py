@@ -16,7 +16,7 @@ from lib.tables.plan import Source, TablePlan
 
 
 @dataclass
-class Sending:
+class StagedTable:
     """A part on its way: into staging tables, or straight into the mirror; `digest` is what the table must have in the end."""
 
     part: TableChange
@@ -33,9 +33,9 @@ class Sending:
         return sql.Identifier("pg_temp", f"gone_{self.place}")
 
 
-def of_part(snapshot: Snapshot, part: TableChange, place: int) -> Sending:
+def of_part(snapshot: Snapshot, part: TableChange, place: int) -> StagedTable:
     rows = read_lines.of_mirror(snapshot.connection, part.table, part.rows) if part.table.mirror else None
-    return Sending(part, place, rows)
+    return StagedTable(part, place, rows)
 
 
 def begin(target: Target, source: Source, tables: list[TablePlan]) -> set[str]:
@@ -48,20 +48,20 @@ def begin(target: Target, source: Source, tables: list[TablePlan]) -> set[str]:
     return {label for (label,) in target.rows(sql.SQL("\n").join(script))}
 
 
-def send(target: Target, source: Source, snapshot: Snapshot, sent: Sending) -> None:
+def send(target: Target, source: Source, snapshot: Snapshot, sent: StagedTable) -> None:
     """Copy the rows, and the keys that vanished; note the digest that the table will have without its misfits."""
     part, result, found = sent.part, sent.part.result, sent.rows
     if not found:
         result.misfits = result.rows
         return
     started, mirror = time.monotonic(), mirror_of(source, part.table)
-    total = result.rows if part.is_whole else 0  # changed rows are counted while they are sent
+    total = result.rows if part.sends_every_row else 0  # changed rows are counted while they are sent
     place = mirror if part.is_first else sent.staging
     staging = [] if part.is_first else [_new_staging(sent.staging, mirror, part.table)]
     _copy(target, part.table, found, total, place, [statement("lock_mirror", mirror=mirror), *staging])
-    sent.digest = part.kept + found.digest
+    sent.digest = part.unchanged + found.digest
     result.bytes_sent = found.bytes
-    if part.is_whole:
+    if part.sends_every_row:
         result.misfits = result.rows - found.digest.rows
     if part.is_first:
         result.inserted = found.digest.rows
@@ -72,7 +72,7 @@ def send(target: Target, source: Source, snapshot: Snapshot, sent: Sending) -> N
     result.seconds = round(time.monotonic() - started, 3)
 
 
-def send_misfits(target: Target, snapshot: Snapshot, sent: list[Sending]) -> None:
+def send_misfits(target: Target, snapshot: Snapshot, sent: list[StagedTable]) -> None:
     with_misfits = {one.part.table.label: one for one in sent if one.part.result.misfits}
     if not with_misfits:
         return

@@ -9,7 +9,7 @@ NOT_TABLES = ("is a view", "is a materialized view", "is a foreign table", "is d
 
 
 def read(target: Target, source: Source) -> dict[str, Mirror]:
-    found = target.run("read_mirrors", {"mirror_schema": source.mirror_schema, "source": source.name})
+    found = target.statement("read_mirrors", {"mirror_schema": source.mirror_schema, "source": source.name})
     return {name: _mirror(name, columns, constraints or {}, *about) for name, columns, constraints, *about in found}
 
 
@@ -34,11 +34,11 @@ def mend(target: Target, planned: Plan, source: Source, present: dict[str, Mirro
 def secure(target: Target, source: Source, made: list[str]) -> None:
     """Do for mirrors that were made what setup does: close them, let the undo log see them and the writer role write."""
     watch(target, source, made)
-    target.run("make_private", {"mirror_schema": source.mirror_schema})
-    target.run("let_write", {"mirror_schema": source.mirror_schema, "writer": writer_name(target.schema)})
+    target.statement("make_private", {"mirror_schema": source.mirror_schema})
+    target.statement("let_write", {"mirror_schema": source.mirror_schema, "writer": writer_name(target.schema)})
 
 
 def watch(target: Target, source: Source, names: list[str]) -> None:
     """Let the undo log see every change of these mirrors."""
     if names:
-        target.run("watch_mirrors", {"source": source.name, "mirror_schema": source.mirror_schema, "names": names})
+        target.statement("watch_mirrors", {"source": source.name, "mirror_schema": source.mirror_schema, "names": names})

@@ -31,8 +31,8 @@ def _views(target: Target, name: str, schema: str) -> str:
     try:
         with target.transaction():
             _apply(target, name, schema, installation.mirror_schema(target.schema, name))
-            target.run("views_as_invoker", analytics_name=sql.Literal(schema))
-            target.run("make_private", {"mirror_schema": schema})
+            target.statement("views_as_invoker", analytics_name=sql.Literal(schema))
+            target.statement("make_private", {"mirror_schema": schema})
     except Problem as problem:
         return f"left out for {name}: {problem.what}"
     return f"{name}: see the schema {schema}"

@@ -44,13 +44,13 @@ def install(target: Target) -> None:
     parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
     for path in setup_files():
         target.rows(from_file(path, **parts))
-    target.run("let_keep_books", {"writer": writer_name(target.schema)})
+    target.statement("let_keep_books", {"writer": writer_name(target.schema)})
     claim(target, target.schema, setup_version.comment(target.schema))
 
 
 def refuse_other_bot(target: Target, name: str, ours: Origin) -> None:
     """Raise Problem where the source's mirrors are another bot's: they must not be altered for this one."""
-    found = target.run("find_source", {"source": name})
+    found = target.statement("find_source", {"source": name})
     if found:
         origin.refuse_other(name, ours, found[0][2], f"python3 backup.py {name} --accept-moved")
 
@@ -62,7 +62,7 @@ def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
     """
     source = Source(name, mirror_schema(target.schema, name))
     refuse_foreign(target, {source.mirror_schema: _comment(target, name)})
-    target.run(
+    target.statement(
         "create_mirror_schema",
         source=sql.Literal(name),
         mirror_schema=sql.Identifier(source.mirror_schema),
@@ -83,10 +83,10 @@ def create_writer(target: Target, settings: Settings) -> str:
     password, writer = secrets.token_urlsafe(24), writer_name(target.schema)
     # Only its SCRAM verifier travels: Supabase's log keeps every DDL statement.
     verifier = sql.Literal(encrypt_password(password, writer, target.connection, "scram-sha-256"))
-    target.run("create_writer", role_name=sql.Literal(writer), writer=sql.Identifier(writer), password=verifier)
-    target.run("let_keep_books", {"writer": writer})
+    target.statement("create_writer", role_name=sql.Literal(writer), writer=sql.Identifier(writer), password=verifier)
+    target.statement("let_keep_books", {"writer": writer})
     for schema in mirror_schemas(settings):
-        target.run("let_write", {"mirror_schema": schema, "writer": writer})
+        target.statement("let_write", {"mirror_schema": schema, "writer": writer})
     return password
 
 
@@ -118,7 +118,7 @@ def _comment(target: Target, source: str) -> str:
 
 
 def refuse_foreign(target: Target, expected: dict[str, str]) -> None:
-    for name, comment, owner in target.run("schema_owner", {"schemas": list(expected)}):
+    for name, comment, owner in target.statement("schema_owner", {"schemas": list(expected)}):
         if comment != expected[name]:
             said = f"it says {comment!r}" if comment else f"it belongs to {owner}"
             raise Problem(
@@ -129,4 +129,4 @@ def refuse_foreign(target: Target, expected: dict[str, str]) -> None:
 
 
 def claim(target: Target, name: str, comment: str) -> None:
-    target.run("claim_schema", claimed=sql.Identifier(name), comment=sql.Literal(comment))
+    target.statement("claim_schema", claimed=sql.Identifier(name), comment=sql.Literal(comment))

@@ -11,7 +11,7 @@ from pathlib import Path
 from lib.sqlite.compare.table_change import TableChange
 from lib.sqlite.files.names import quoted
 from lib.sqlite.lines import expressions, read_lines
-from lib.sqlite.lines.read_lines import Rows
+from lib.sqlite.lines.read_lines import Selection
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.digest import Digest
 from lib.tables.plan import PlannedColumn, TablePlan, folded
@@ -93,13 +93,13 @@ def _changed(snapshot: Snapshot, table: TablePlan, number: int, left: TableResul
         return TableChange(table, left, None)
     if not table.mirror or left.misfits or _has_misfits(connection, found):
         return None
-    new = Rows("main", f"({_names(address)}) IN (SELECT {_numbered('new', address)} FROM {found} WHERE fits)")
+    new = Selection("main", f"({_names(address)}) IN (SELECT {_numbered('new', address)} FROM {found} WHERE fits)")
     was = f"({_names(address)}) IN (SELECT {_numbered('old', address)} FROM {found} WHERE old_0 NOT NULL"
-    old, vanished = Rows("previous", f"{was})"), Rows("previous", f"{was} AND NOT has_same_key)")
+    old, vanished = Selection("previous", f"{was})"), Selection("previous", f"{was} AND NOT has_same_key)")
     old_lines = read_lines.of_mirror(connection, table, old)
-    kept = Digest(left.rows, left.digest) - read_lines.read_through(old_lines)
+    unchanged = Digest(left.rows, left.digest) - read_lines.read_through(old_lines)
     result = TableResult(table.label, table.printable, rows, 0)
-    return TableChange(table, result, new, vanished, kept, left.rows)
+    return TableChange(table, result, new, vanished, unchanged, left.rows)
 
 
 def _address(table: TablePlan) -> list[str]:

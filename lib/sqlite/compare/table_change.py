@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from lib.sqlite.lines.read_lines import EVERY_ROW, Rows
+from lib.sqlite.lines.read_lines import EVERY_ROW, Selection
 from lib.tables.digest import Digest
 from lib.tables.plan import TablePlan
 from lib.tables.results import TableResult
@@ -18,9 +18,9 @@ class TableChange:
 
     table: TablePlan
     result: TableResult
-    rows: Rows | None = EVERY_ROW
-    vanished: Rows | None = None
-    kept: Digest = field(default_factory=Digest)
+    rows: Selection | None = EVERY_ROW
+    vanished: Selection | None = None
+    unchanged: Digest = field(default_factory=Digest)
     before: int = 0
     is_first: bool = False
 
@@ -29,5 +29,5 @@ class TableChange:
         return self.rows is not None
 
     @property
-    def is_whole(self) -> bool:
+    def sends_every_row(self) -> bool:
         return self.rows == EVERY_ROW

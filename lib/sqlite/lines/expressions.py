@@ -60,7 +60,7 @@ def mirror_line(table: TablePlan) -> str:
     return _line(table, CELL)
 
 
-def digest_line(table: TablePlan) -> str:
+def sqlite_digest_line(table: TablePlan) -> str:
     return _line(table, CELL | HASHED)
 
 

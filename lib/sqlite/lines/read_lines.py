@@ -79,7 +79,7 @@ def _some(connection: sqlite3.Connection, rows: sqlite3.Cursor, many: int) -> li
 
 
 @dataclass(frozen=True)
-class Rows:
+class Selection:
     """Which rows of a table are read, and from which of the attached files."""
 
     file: str = "main"
@@ -90,7 +90,7 @@ class Rows:
         return f"{self.file}.{quoted(table.name)} WHERE {self.where} AND {condition}"
 
 
-EVERY_ROW = Rows()
+EVERY_ROW = Selection()
 
 
 def digest(connection: sqlite3.Connection, table: TablePlan) -> Digest:
@@ -116,14 +116,14 @@ def read_through(part: Lines) -> Digest:
     return part.digest
 
 
-def of_mirror(connection: sqlite3.Connection, table: TablePlan, rows: Rows = EVERY_ROW) -> Lines:
+def of_mirror(connection: sqlite3.Connection, table: TablePlan, rows: Selection = EVERY_ROW) -> Lines:
     """Return the lines of the rows that the mirror can hold."""
     return _mirror_lines(connection, table, rows, expressions.fits(table))
 
 
-def _mirror_lines(connection: sqlite3.Connection, table: TablePlan, rows: Rows, condition: str) -> Lines:
+def _mirror_lines(connection: sqlite3.Connection, table: TablePlan, rows: Selection, condition: str) -> Lines:
     is_small, source = expressions.is_small_line(table), rows.of(table, condition)
-    kinds = list(dict.fromkeys((expressions.mirror_line(table), expressions.digest_line(table))))
+    kinds = list(dict.fromkeys((expressions.mirror_line(table), expressions.sqlite_digest_line(table))))
     line = f"CASE WHEN {is_small} THEN {_with_nul(kinds)} ELSE {_with_nul(['char(1)'] * len(kinds))} END"
     rowid = next((quoted(column.name) for column in table.columns if column.is_rowid), None)
 

@@ -31,6 +31,7 @@ exit status:
   3  incomplete   something was saved, something needs a person: read the lines on stderr
 """
 
+import dataclasses
 import functools
 import time
 
@@ -113,8 +114,7 @@ def copied_ahead(settings, sources, target_settings) -> copying.Ahead:
     kept = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
 
     def has_room(*names):
-        found = [sources[name] for name in names if sources[name].exists()]
-        return disk.has_room(settings.snapshots, sum(map(copying.size_of, found)))
+        return disk.has_room(settings.snapshots, sum(copying.size_of(sources[name]) for name in names))
 
     return copying.Ahead(
         {
@@ -162,6 +162,7 @@ def rehearse(options, target, settings, source, snapshot, report):
     from lib.backing_up import dry_run
 
     run, last = runs.Run(0, source.name, target.host, 0), runs.read_last(target, source)
+    source = dataclasses.replace(source, is_rehearsal=True)
     edits, options.accept_shrink = runs.hand_edits(target, source.name), True
     bring(target, source, snapshot, run, last, edits, settings, options, report)
     runs.refuse_outrun(snapshot, source.name)

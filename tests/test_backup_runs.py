@@ -1,17 +1,23 @@
 """A backup mirrors the source: all of it, nothing more, and never half."""
 
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
+from argparse import Namespace
 
 import psycopg2
 import pytest
 
+import backup
+from lib.backing_up import dry_run
+from lib.base import script
 from lib.postgres.books import runs
 from lib.postgres.link.connection import Target
+from lib.postgres.mirrors import sending
 from lib.settings import config
-from lib.trying import sample_bot
+from lib.trying import sample_bot, trial
 from tests.bot import BOT_TABLES, environment
 
 
@@ -199,6 +205,28 @@ def test_dry_run_keeps_no_backup_from_its_work(saved_bot):
     with Target(settings.targets[0], settings.schema) as target, target.rehearsal():
         runs.read_last(target, runs.find_source(target, "premium_system")[0])
         saved_bot.backup()
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_dry_run_holds_nobody_off_while_it_sends(saved_bot, monkeypatch, full):
+    """Another run, and a person, get in while its rows are on their way; all of them are merged in the end."""
+    sample_bot.live(saved_bot.data, 5)
+    held, send, said = [], sending.send, []
+    locks = "SELECT relation::regclass::text FROM pg_locks WHERE mode ~ 'Exclusive' AND relation::regclass::text ~ '^backup'"
+
+    def sent_beside(*about):
+        send(*about)
+        held.append(saved_bot.query(locks))
+
+    monkeypatch.setattr(sending, "send", sent_beside)
+    monkeypatch.setattr(script.Console, "say", lambda _, text: said.append(text))
+    settings = config.load(saved_bot.folder / ".env")
+    options = Namespace(accept_shrink=False, accept_exposure=False, accept_moved=False, full=full)
+    rehearse = functools.partial(backup.rehearse, options)
+    assert dry_run.show(settings, settings.sources, rehearse, trial.silent()) == script.SAVED
+    assert len(held) > 3
+    assert held == [[]] * len(held)
+    assert "premium_system.payment_history: would insert" in "".join(said)
 
 
 def test_verify_finds_what_somebody_changed_in_the_mirror(saved_bot):

@@ -1,6 +1,8 @@
 """While one source is backed up, the next one is copied."""
 
+import contextlib
 import os
+import sqlite3
 import threading
 from argparse import Namespace
 from functools import partial
@@ -9,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from backup import back_up_all
-from lib.base.errors import SourceError
+from lib.base.errors import Interrupted, SourceError
 from lib.postgres.books import runs
 from lib.settings import config
-from lib.sqlite.snapshots import copying
+from lib.sqlite.snapshots import copying, live_file
 from lib.sqlite.snapshots.previous import Previous
 from lib.trying import sample_bot, trial
 
@@ -82,6 +84,71 @@ def test_a_source_that_cannot_be_copied_stops_no_other(sources, tmp_path):
         made = ahead.copy_of(second).path
     assert made.exists()
     assert in_folder(tmp_path) == [made.parent.name]
+
+
+def test_a_source_out_of_reach_is_no_reason_to_stop(sources, tmp_path, monkeypatch):
+    """Whether there is room for the next copy is asked before anybody tries to read it."""
+    first, second = sources
+
+    def out_of_reach(path, **_):
+        if path.name.startswith(sources[second].name):
+            raise PermissionError(13, "Permission denied")
+        return stat(path)
+
+    stat = Path.stat
+    monkeypatch.setattr(Path, "stat", out_of_reach)
+    assert copying.size_of(sources[second]) == 0
+    assert copying.size_of(sources[first]) > 0
+
+
+def test_a_wal_that_is_gone_between_two_looks_is_none(sources, monkeypatch):
+    path = next(iter(sources.values()))
+    size = path.stat().st_size
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    assert copying.size_of(path) == size
+
+
+def test_a_wal_that_once_was_large_needs_no_room(sources):
+    """It never shrinks while the bot is there, and what was checkpointed is written over."""
+    path = next(iter(sources.values()))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as bot:
+        bot.executescript("PRAGMA journal_mode = WAL; CREATE TABLE large (x)")
+        bot.execute("INSERT INTO large VALUES (zeroblob(5000000))")
+        bot.execute("DROP TABLE large")
+        bot.execute("VACUUM")
+        wal = Path(f"{path}-wal").stat().st_size
+        bot.execute("PRAGMA wal_checkpoint")
+        assert Path(f"{path}-wal").stat().st_size == wal > 5_000_000
+        assert copying.size_of(path) == path.stat().st_size < 1_000_000
+
+
+def test_a_copy_is_removed_where_a_signal_breaks_in_while_it_is_waited_for(sources, tmp_path, monkeypatch):
+    name, path = next(iter(sources.items()))
+
+    def interrupted(waited_for):
+        wait(waited_for)
+        raise Interrupted(15)
+
+    wait = copying.futures.wait
+    monkeypatch.setattr(copying.futures, "wait", interrupted)
+    one = partial(copying.copy, path, tmp_path / "snapshots", "quick")
+    with copying.Ahead({name: one}) as ahead, pytest.raises(Interrupted):
+        ahead.copy_of(name)
+    assert in_folder(tmp_path) == []
+
+
+def test_a_file_that_is_emptied_while_it_is_copied_is_no_database(sources, tmp_path, monkeypatch):
+    path = next(iter(sources.values()))
+    copy = live_file.copy
+
+    def emptied(source, place):
+        os.truncate(source, 0)
+        return copy(source, place)
+
+    monkeypatch.setattr(live_file, "copy", emptied)
+    with pytest.raises(SourceError, match="is empty"):
+        copying.copy(path, tmp_path / "snapshots", "full")
+    assert in_folder(tmp_path) == []
 
 
 def test_a_copy_that_will_be_kept_is_written_through_to_the_disk(saved_bot, monkeypatch):

@@ -5,6 +5,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -122,6 +124,43 @@ def test_a_file_whose_time_proves_nothing_yet_is_copied_again(source, copied, du
     assert len(pieces) == 2
 
 
+def test_a_copy_that_takes_long_does_not_make_a_time_older(source, copied, during, monkeypatch):
+    """What counts is how old the file's time was when the copy began, not when it ended."""
+    clock = [time.time()]
+    monkeypatch.setattr(live_file, "time", SimpleNamespace(time=lambda: clock[0], monotonic=time.monotonic, sleep=time.sleep))
+    pieces = during(lambda: clock.append(clock.pop() + 10))
+    live_file.copy(source, copied)
+    assert len(pieces) == 2
+
+
+def test_whole_seconds_prove_nothing(source, copied, during, monkeypatch):
+    """As ext3 and FAT have them: a transaction that outgrows the cache, and is taken back, leaves all as it was but the pages."""
+    quiet(source)
+    state = live_file._state
+    monkeypatch.setattr(
+        live_file, "_state", lambda file: (*(time // 10**9 * 10**9 for time in state(file)[:2]), *state(file)[2:])
+    )
+    os.utime(source, (source.stat().st_mtime // 1,) * 2)
+    pieces = during(lambda: "a piece")
+    live_file.copy(source, copied)
+    assert len(pieces) == 2
+
+
+def test_a_lock_that_is_none_is_noticed(source, copied, during, monkeypatch):
+    """As on a file system that has only the looks of locks: what is written under ours is copied once more."""
+    monkeypatch.setattr(live_file, "_read_locked", lambda source: contextlib.closing(sqlite3.connect(source)))
+    passes = iter(range(100))
+    during(lambda: next(passes) == 1 and write(source, "UPDATE accounts SET stars = stars + 1"))
+    live_file.copy(source, copied)
+    assert next(passes) > 3
+    assert copied.read_bytes() == source.read_bytes()
+
+
+def test_a_lock_is_looked_at_after_every_megabyte():
+    """A disk that reads five megabytes a second may keep the bot waiting no longer than that takes."""
+    assert live_file.PIECE_BYTES <= 1 << 20
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -200,7 +239,7 @@ def test_bytes_behind_the_last_page_do_no_harm(source, copied):
 def test_nothing_is_nice_while_the_bot_waits(source, copied):
     seen = """import os, sys
 from pathlib import Path
-from lib.sqlite import live_file
+from lib.sqlite.snapshots import live_file
 copy_piece, seen = live_file._copy_piece, []
 live_file._copy_piece = lambda *piece: (seen.append(os.getpriority(os.PRIO_PROCESS, 0)), copy_piece(*piece))[1]
 os.nice(19)

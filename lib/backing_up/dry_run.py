@@ -1,6 +1,7 @@
 """Answer `backup.py --dry-run` and `--verify`: both read everything and leave everything as it is."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from lib.backing_up.attempts import Report
@@ -28,7 +29,7 @@ def show(settings: Settings, sources: dict[str, Path], compare: Compare, console
         with report.failures_reported(), Target(target_settings, settings.schema) as target:
             for name, path in sources.items():
                 with report.failures_reported():
-                    found += _of_source(target, settings, name, path, compare, report)
+                    found += target.with_reconnects(partial(_of_source, target, settings, name, path, compare, report))
     different = [table for table in found if table.get("is_equal") is False]
     for table in found:
         tell = console.fault if table.get("is_equal") is False else console.say

@@ -21,11 +21,15 @@ MOST_KEY_COLUMNS = 32
 
 @dataclass(frozen=True)
 class Source:
-    """Where one source's rows go on one target, and whether this user may make and alter mirrors there."""
+    """Where one source's rows go on one target, and whether this user may make and alter mirrors there.
+
+    A rehearsal holds nobody off while it sends rows: it merges all of them in the end, and commits nothing.
+    """
 
     name: str
     mirror_schema: str
     may_alter: bool = True
+    is_rehearsal: bool = False
 
 
 @dataclass(frozen=True)

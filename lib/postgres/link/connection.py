@@ -25,13 +25,14 @@ from lib.postgres.link.statements import statement
 from lib.settings import limits
 from lib.settings.targets import TargetSettings
 
-# A silent network is noticed after 30 + 3 × 10 seconds without an answer, unacknowledged data after 60.
+# A silent network is noticed after 30 + 3 × 10 seconds without an answer. Data that nobody takes may wait longer: a server whose
+# disk is slow, or a pooler, stops reading for minutes.
 KEEPALIVE = {
     "keepalives": 1,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
-    "tcp_user_timeout": 60000,
+    "tcp_user_timeout": 300_000,
 }
 COPY_BYTES = 1 << 16
 OUTAGES = (MayPass, Unreachable)

@@ -22,7 +22,7 @@ from lib.tables.results import LastRun, TableResult
 
 def bring(target: Target, source: Source, snapshot: Snapshot, plan: Plan, run: Run, note: Callable[[str], None]) -> bool:
     """Send what is not there yet, or the next tables of it; say that every row was compared, in the end."""
-    some = _until_commit if run.run else iter  # a rehearsal commits nothing
+    some = iter if source.is_rehearsal else _until_commit
     work = target, source, snapshot, plan.tables
     try:
         loaded = _loaded(target, source, snapshot, plan, run)

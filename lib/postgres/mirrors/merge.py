@@ -102,7 +102,8 @@ class _MergeQueue:
             self.empty = sending.begin(self.target, self.source, may_be_empty)
         for one in self.found:
             # COPY goes straight into a table of one's own only: for anybody else row level security forbids it.
-            one.part.is_first = one.part.sends_every_row and self.source.may_alter and one.part.table.label in self.empty
+            may_be_first = self.source.may_alter and not self.source.is_rehearsal
+            one.part.is_first = one.part.sends_every_row and may_be_first and one.part.table.label in self.empty
             sending.send(self.target, self.source, self.snapshot, one)
         self.waiting += self.found
         self.sent += self.found
@@ -112,7 +113,8 @@ class _MergeQueue:
     def is_much(self) -> bool:
         """Whether it pays to merge now; whole tables wait for their misfits, which all tables send together."""
         size = sum(one.part.result.bytes_sent for one in self.waiting)
-        return size >= MERGED_BYTES and not any(one.part.sends_every_row for one in self.waiting)
+        must_wait = self.source.is_rehearsal or any(one.part.sends_every_row for one in self.waiting)
+        return size >= MERGED_BYTES and not must_wait
 
     def merge(self) -> None:
         _merge(self.target, self.source, self.waiting)

@@ -58,7 +58,8 @@ def send(target: Target, source: Source, snapshot: Snapshot, sent: StagedTable) 
     total = result.rows if part.sends_every_row else 0  # changed rows are counted while they are sent
     place = mirror if part.is_first else sent.staging
     staging = [] if part.is_first else [_new_staging(sent.staging, mirror, part.table)]
-    _copy(target, part.table, found, total, place, [statement("lock_mirror", mirror=mirror), *staging])
+    lock = [] if source.is_rehearsal else [statement("lock_mirror", mirror=mirror)]
+    _copy(target, part.table, found, total, place, [*lock, *staging])
     sent.digest = part.unchanged + found.digest
     result.bytes_sent = found.bytes
     if part.sends_every_row:

@@ -68,6 +68,7 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
         with explained(source, told, folder), futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
             looking = meanwhile.submit(previous.look, kept, seen)
             journal_mode = live_file.copy(source, path)
+            _refuse_empty(source, path.stat().st_size, told)
             checking = Checking(path, check, virtual_tables.doubts)
             undo.callback(checking.close)
             file_hash, last = previous.file_hash(path), looking.result()
@@ -79,9 +80,20 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
 
 
 def size_of(source: Path) -> int:
-    """Return how many bytes a copy may have: what is in the -wal replaces pages or adds some."""
-    found = (Path(f"{source.resolve()}{companion}") for companion in ("", "-wal"))
-    return sum(path.stat().st_size for path in found if path.exists())
+    """Return how many bytes a copy may have: what is in the -wal replaces pages or adds some; only SQLite knows which."""
+    in_wal = _bytes_of(Path(f"{source.resolve()}-wal"))
+    if in_wal:
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(live_file.open_live(source, "ro")) as live:
+            return live.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0]
+    return _bytes_of(source) + in_wal
+
+
+def _bytes_of(path: Path) -> int:
+    """Return a file's size; a -wal goes when its bot ends, and of a file out of reach the copy says what is wrong."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 class Ahead:
@@ -96,6 +108,7 @@ class Ahead:
     def copy_of(self, name: str) -> Copy:
         """Return a copy that nobody has had, and begin with the one behind it; whoever asks removes it."""
         self._begin_with_next(name)
+        futures.wait([self._begun[name]])  # a signal that breaks in here leaves it to __exit__
         return self._begun.pop(name).result()
 
     def _begin_with_next(self, name: str) -> None:
@@ -135,7 +148,11 @@ def _refuse_unusable(source: Path, told: dict) -> None:
         raise SourceError(f"{source} does not exist.", f"{correct}, or {remedy.restore(source, True)}" if told else correct)
     if not source.is_file():
         raise SourceError(f"{source} is not a file.", "correct SQLITE_DATABASES in .env")
-    if source.stat().st_size == 0:
+    _refuse_empty(source, source.stat().st_size, told)
+
+
+def _refuse_empty(source: Path, size: int, told: dict) -> None:
+    if size == 0:
         new = "let the bot make its tables first"
         raise SourceError(f"{source.name} is empty (0 bytes).", remedy.restore(source, True) if told else new)
 

@@ -24,9 +24,10 @@ TURN_SECONDS = 60
 TURN_PAUSE = 0.005
 # The lock is given back after so long, and all is tried again: Python's sqlite3 waits for it for five seconds, then it fails.
 HELD_SECONDS = (0.5, 1, 2, 3)
-PIECE_BYTES = 1 << 24
-# File times are no finer than this on any system: a file that is older has been written since if its time is another one.
-COARSE_SECONDS = 2
+PIECE_BYTES = 1 << 20
+# A file that was written longer ago than this has been written since if its time is another one; where times are whole seconds, and
+# clocks may be apart, that proves nothing.
+COARSE_SECONDS, WHOLE_SECOND = 2, 10**9
 # Of the header, see https://sqlite.org/fileformat2.html: 2 in WAL mode; what changes with every commit.
 READ_VERSION, COUNTERS = 19, slice(24, 40)
 HEADER_BYTES = 100
@@ -40,10 +41,10 @@ def copy(source: Path, path: Path) -> str:
                 if _is_in_wal_mode(file):
                     _copy_through_sqlite(live, path)
                     return "wal"
-                before = _state(file)
+                before, began = _state(file), time.time()
             _copy_bytes(file, place)
             with _read_locked(source):
-                if _is_still(source, file) and (_is_untouched(file, before) or _copy_bytes(file, place, seconds)):
+                if _is_still(source, file) and (_is_untouched(file, before, began) or _copy_locked(file, place, seconds)):
                     return "delete"
     raise SourceError(
         f"{source.name} could not be copied within {HELD_SECONDS[-1]} seconds, for which the bot's commits had to wait.",
@@ -72,7 +73,7 @@ def _read_locked(source: Path) -> Iterator[sqlite3.Connection]:
 def _begun(source: Path) -> sqlite3.Connection | None:
     """Begin to read; nothing while it is not our turn. Where a crash has left a journal, SQLite rolls it back, as for the bot."""
     for mode in ("ro", "rw"):
-        live = sqlite3.connect(f"{source.absolute().as_uri()}?mode={mode}", uri=True, timeout=0, isolation_level=None)
+        live = open_live(source, mode)
         try:
             live.execute("BEGIN")
             live.execute("PRAGMA schema_version").fetchone()  # it reads the header, and no schema
@@ -87,6 +88,11 @@ def _begun(source: Path) -> sqlite3.Connection | None:
             live.close()
             raise
     return None
+
+
+def open_live(source: Path, mode: str) -> sqlite3.Connection:
+    """Open the bot's file as SQLite's `ro` or `rw`, and wait for nobody."""
+    return sqlite3.connect(f"{source.absolute().as_uri()}?mode={mode}", uri=True, timeout=0, isolation_level=None)
 
 
 def _is_in_wal_mode(file: BinaryIO) -> bool:
@@ -116,13 +122,21 @@ def _state(file: BinaryIO) -> tuple:
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, _header(file)[COUNTERS]
 
 
-def _is_untouched(file: BinaryIO, before: tuple) -> bool:
-    return _state(file) == before and time.time() - before[0] / 1e9 > COARSE_SECONDS
+def _is_untouched(file: BinaryIO, before: tuple, began: float) -> bool:
+    """Whether nobody has written since the copy began: a transaction that was rolled back leaves the header as it was."""
+    written = before[0]
+    return _state(file) == before and written % WHOLE_SECOND > 0 and began - written / WHOLE_SECOND > COARSE_SECONDS
 
 
 def _is_still(source: Path, file: BinaryIO) -> bool:
     """Whether what we have opened is what SQLite has: another file may take its place, or WAL mode be switched on."""
     return os.path.samestat(os.fstat(file.fileno()), source.stat()) and not _is_in_wal_mode(file)
+
+
+def _copy_locked(file: BinaryIO, place: BinaryIO, seconds: float) -> bool:
+    """Copy what nobody can write now; where somebody has, the lock is none: some file systems have only the looks of it."""
+    before = _state(file)
+    return _copy_bytes(file, place, seconds) and _state(file) == before
 
 
 def _copy_bytes(file: BinaryIO, place: BinaryIO, seconds: float = float("inf")) -> bool:

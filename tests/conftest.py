@@ -11,9 +11,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from lib.trying import embedded_postgres  # noqa: E402
-from tests import relay  # noqa: E402
-from tests.bot import URL, Bot  # noqa: E402
-from tests.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database  # noqa: E402
+from tests.stand_ins import relay  # noqa: E402
+from tests.stand_ins.bot import URL, Bot  # noqa: E402
+from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database  # noqa: E402
 
 
 @pytest.fixture(scope="session")

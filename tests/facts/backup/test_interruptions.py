@@ -141,8 +141,8 @@ def test_nothing_is_printed_of_an_interruption_that_c_code_has_swallowed():
     """Where a signal's handler breaks into a call from C to Python, C prints what was raised, and goes on."""
     script = """
 import sys
-from lib import stopping
-from lib.errors import Interrupted
+from lib.base import stopping
+from lib.base.errors import Interrupted
 class Ends:
     def __del__(self):
         raise error
@@ -251,8 +251,8 @@ def test_a_bot_that_writes_all_the_time_gets_a_consistent_backup(saved_bot, mode
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a child to its parent")
 def test_an_embedded_server_dies_with_its_parent_and_its_folder_is_swept(tmp_path):
     script = f"""import sys; sys.path.insert(0, {str(REPOSITORY)!r})
-from lib.postgres import embedded
-with embedded.running() as server:
+from lib.trying import embedded_postgres
+with embedded_postgres.running() as server:
     print(server.process.pid, server.folder, flush=True); sys.stdin.read()"""
     parent = subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
@@ -305,7 +305,7 @@ def test_the_check_keeps_its_connection_wherever_a_signal_breaks_in(saved_bot, m
 
 
 def test_a_small_file_half_written_by_a_killed_script_is_swept_by_the_next_writer(tmp_path):
-    script = """import os, sys; from pathlib import Path; from lib import private_file
+    script = """import os, sys; from pathlib import Path; from lib.base import private_file
 os.replace = lambda *_: os.kill(os.getpid(), 9)
 private_file.write(Path(sys.argv[1]) / "alerts.json", "{")"""
     subprocess.run([sys.executable, "-c", script, tmp_path], cwd=REPOSITORY, env=environment())

@@ -14,7 +14,7 @@ from lib.sqlite.replacing import safety_copies
 from tests import compare
 from tests.stand_ins.bot import REPOSITORY, environment
 
-OWNER = """import sys; from pathlib import Path; from lib import leftovers
+OWNER = """import sys; from pathlib import Path; from lib.base import leftovers
 print(leftovers.make(Path(sys.argv[1]), "premium_system.db", "taking"), flush=True); sys.stdin.read()"""
 NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 

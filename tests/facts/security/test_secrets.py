@@ -177,7 +177,7 @@ def test_the_writers_password_does_not_travel(saved_bot, server):
 
 def test_an_unexpected_error_hides_it_in_the_traceback_the_log_and_json(tmp_path):
     code = (
-        "import sys; from lib import cli, log, redact; from pathlib import Path\n"
+        "import sys; from lib.base import log, redact, script; from pathlib import Path\n"
         "def main(options, console):\n"
         "    log.open_file(Path(sys.argv.pop()))\n"
         "    redact.remember(SECRET)\n"
@@ -187,7 +187,7 @@ def test_an_unexpected_error_hides_it_in_the_traceback_the_log_and_json(tmp_path
         "        raise RuntimeError({'url': 'postgresql://postgres:' + SECRET + '@host'}) from error\n"
         "SECRET = sys.stdin.read()\n"
         "sys.argv = ['backup.py', '--json', sys.argv[1]]\n"
-        "parser = cli.Parser('x'); parser.add_argument('path'); cli.run(main, parser)\n"
+        "parser = script.Parser('x'); parser.add_argument('path'); script.run(main, parser)\n"
     )
     log = tmp_path / "log"
     command = [sys.executable, "-c", code, str(log)]

@@ -201,7 +201,7 @@ def test_bytes_behind_the_last_page_do_no_harm(source, copied):
 def test_nothing_is_nice_while_the_bot_waits(source, copied):
     seen = """import os, sys
 from pathlib import Path
-from lib.sqlite import live_file
+from lib.sqlite.snapshots import live_file
 copy_piece, seen = live_file._copy_piece, []
 live_file._copy_piece = lambda *piece: (seen.append(os.getpriority(os.PRIO_PROCESS, 0)), copy_piece(*piece))[1]
 os.nice(19)

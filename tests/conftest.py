@@ -16,6 +16,20 @@ from tests.stand_ins.bot import URL, Bot  # noqa: E402
 from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "campaign: what takes long; the everyday half is -m 'not campaign'")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a fact that is tried on a server in many cases, the everyday half has the first one, the campaign all."""
+    tried = set()
+    for item in items:
+        if "server" in item.fixturenames and item.function in tried:
+            item.add_marker(pytest.mark.campaign)
+        tried.add(item.function)
+
+
 @pytest.fixture(scope="session")
 def server():
     """The server; HYBRID_BACKUP_TEST_POSTGRES names the folder of another version's binaries."""

@@ -123,6 +123,12 @@ def test_the_top_level_is_as_it_was_agreed():
     assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
 
 
+def test_the_tests_are_in_rooms_too():
+    tests = REPOSITORY / "tests"
+    assert {path.name for path in tests.glob("*.py")} == {"__init__.py", "conftest.py", "compare.py"}
+    assert {path.name for path in tests.rglob("test_*.py") if path.parent.parent != tests / "facts"} == {"test_house.py"}
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_is_the_docstring_and_names_every_flag(script):
     done = subprocess.run([sys.executable, REPOSITORY / script, "--help"], capture_output=True, text=True, env=environment())

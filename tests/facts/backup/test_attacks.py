@@ -7,6 +7,7 @@ from tests.cases import attacks
 from tests.stand_ins.bot import Bot
 from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database
 
+pytestmark = pytest.mark.campaign
 MOMENTS = 6
 
 

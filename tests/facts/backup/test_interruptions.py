@@ -32,6 +32,7 @@ def held(bot):
     return mirrors
 
 
+@pytest.mark.campaign
 def test_a_killed_backup_leaves_one_state_or_the_other(saved_bot):
     started = time.monotonic()
     saved_bot.backup()
@@ -277,6 +278,7 @@ def is_running(number):
         return False
 
 
+@pytest.mark.campaign
 def test_the_check_keeps_its_connection_wherever_a_signal_breaks_in(saved_bot, monkeypatch):
     """A signal may come when the thread is just being started; to close what the thread works on would crash Python."""
     seen, submit = [], futures.ThreadPoolExecutor.submit

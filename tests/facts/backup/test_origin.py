@@ -165,6 +165,7 @@ def test_what_was_hashed_is_what_is_compared(tmp_path, database, monkeypatch, me
     assert compare.differences(deployment.path, deployment.restored()) == []
 
 
+@pytest.mark.campaign
 def test_two_deployments_that_share_a_folder_at_once_lose_nothing(saved_bot):
     """They run at the same time, again and again, while the files change."""
     first, other = saved_bot.folder / ".env", saved_bot.folder / "other.env"

@@ -41,6 +41,7 @@ def end(running, number=signal.SIGTERM):
     return time.monotonic() - started, stdout, stderr
 
 
+@pytest.mark.campaign
 def test_the_first_run_is_at_once_and_the_others_keep_to_the_grid(saved_bot):
     saved_bot.backup()
     running = saved_bot.start("backup.py", "--every", "3s")
@@ -53,6 +54,7 @@ def test_the_first_run_is_at_once_and_the_others_keep_to_the_grid(saved_bot):
         assert abs(at - first - 3 * number) < 1.5
 
 
+@pytest.mark.campaign
 def test_after_a_long_sleep_there_is_one_run_and_no_burst(saved_bot):
     saved_bot.backup()
     running = saved_bot.start("backup.py", "--every", "2s")
@@ -69,6 +71,7 @@ def test_after_a_long_sleep_there_is_one_run_and_no_burst(saved_bot):
     assert len([at for at in woken if at < woken[0] + 1.9]) <= 2  # the one that was missed, and the next of the grid
 
 
+@pytest.mark.campaign
 def test_runs_that_take_longer_than_the_pause_do_not_meet(saved_bot):
     saved_bot.backup()
     saved_bot.query(

@@ -377,5 +377,6 @@ def test_small_sources_may_lose_three_of_five_rows(tmp_path, database):
     assert deployment.back_up(accept_shrink=False)["t"] == (0, 0, 3)
 
 
+@pytest.mark.campaign
 def test_random_histories_come_back_run_by_run(tmp_path, server):
     assert random_cases.histories(tmp_path, server, cases=15)["runs"] > 30

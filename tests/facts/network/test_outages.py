@@ -36,6 +36,7 @@ def quiet_length(bot, line):
     return dict(line.carried)
 
 
+@pytest.mark.campaign
 def test_a_server_that_accepts_and_never_answers(saved_bot):
     saved_bot.environment = QUICK
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -45,6 +46,7 @@ def test_a_server_that_accepts_and_never_answers(saved_bot):
             assert "the server did not answer in time." in done.stderr + done.stdout
 
 
+@pytest.mark.campaign
 def test_a_server_that_falls_silent_in_the_middle_is_given_up(saved_bot, line):
     length = quiet_length(saved_bot, line)
     saved_bot.environment = QUICK

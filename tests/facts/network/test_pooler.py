@@ -21,6 +21,7 @@ def pooled_bot(request, tmp_path, database):
         yield Bot.make(tmp_path / "bot", standing.url, users=120)
 
 
+@pytest.mark.campaign
 def test_setup_backup_restore_and_trial(pooled_bot):
     pooled_bot.run("setup_supabase.py").expect(0)
     for seed in range(3):
@@ -62,6 +63,7 @@ def test_a_pooler_that_is_killed_in_the_middle_is_waited_for(saved_bot, tmp_path
             saved_bot.assert_restorable()
 
 
+@pytest.mark.campaign
 def test_sixty_bots_at_once_through_a_pool_of_ten(tmp_path, database):
     with pooler.running(tmp_path / "pooler", database, "transaction", size=10) as standing:
         bots = [Bot.make(tmp_path / "first", standing.url, users=60)]

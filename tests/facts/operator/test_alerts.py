@@ -250,6 +250,7 @@ def test_a_slow_server_is_waited_for(saved_bot):
     assert inbox.paths() == ["/x/start", "/x"]
 
 
+@pytest.mark.campaign
 def test_servers_that_never_answer_hold_up_a_backup_for_a_bounded_time(saved_bot):
     inbox = Inbox("dripping")
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.stand_ins.bot import REPOSITORY, Bot, copy_checkout, environment
 from tests.stand_ins.inbox import Inbox
 
@@ -24,6 +26,7 @@ def test_ci_runs_the_two_commands_that_do_all_the_set_up():
         assert f"\n{command}\n" in ci
 
 
+@pytest.mark.campaign
 def test_every_other_command_runs_in_its_order(bot, tmp_path):
     checkout = copy_checkout(tmp_path)
     shutil.copytree(bot.data, checkout / "sqlite_data")

@@ -78,6 +78,7 @@ def test_a_file_that_cannot_be_written_is_named(saved_bot):
 
 
 @browser
+@pytest.mark.campaign
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1080])
 def test_a_browser_shows_it_without_a_complaint(saved_bot, width, scheme):

@@ -86,6 +86,7 @@ def assert_goes_back(deployment, by_hand):
     )
 
 
+@pytest.mark.campaign
 def test_our_words_as_the_bots_columns_and_keys(tmp_path, database):
     names = words(SQL + SQLITE)
     assert {"source", "record", "key_columns", "mirror", "run", "staging", "command"} <= set(names)
@@ -102,6 +103,7 @@ def test_our_words_as_the_bots_columns_and_keys(tmp_path, database):
     assert list(steps) == []
 
 
+@pytest.mark.campaign
 def test_our_words_as_the_bots_tables(tmp_path, database):
     names = words(SQL)
     deployment = Deployment(tmp_path / "bot", database)

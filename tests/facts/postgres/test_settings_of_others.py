@@ -164,6 +164,7 @@ def guilty(server, folder, settings):
     return settings, story_fails(server, folder, settings)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("turn", ROUNDS)
 def test_every_setting_of_a_role_at_its_other_values(server, tmp_path, turn):
     with contextlib.closing(psycopg2.connect(server.url)) as admin:
@@ -173,6 +174,7 @@ def test_every_setting_of_a_role_at_its_other_values(server, tmp_path, turn):
         pytest.fail(str(guilty(server, tmp_path / "bot", turns[turn])))
 
 
+@pytest.mark.campaign
 @pytest.mark.skipif(not pooler.IS_HERE, reason="pgbouncer is not installed (Debian: apt-get install pgbouncer)")
 @pytest.mark.parametrize("turn", ROUNDS)
 def test_every_setting_that_a_poolers_last_client_may_leave(server, database, tmp_path, turn):

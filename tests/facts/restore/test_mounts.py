@@ -86,6 +86,7 @@ def laid_out_mounted(tmp_path, state):
     return new, destination, destination.rename(destination.with_name("volume"))
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("state", STATES)
 def test_killed_in_the_middle_the_old_content_or_the_new_is_there(tmp_path, state):
     """Killed before any line of ours; SQLite's own steps between two lines are one transaction."""

@@ -142,6 +142,7 @@ def assert_whole(destination, folder):
     return found
 
 
+@pytest.mark.campaign
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.parametrize("state", STATES)
 def test_killed_at_any_line_the_old_content_or_the_new_is_there(tmp_path, state):
@@ -160,6 +161,7 @@ def test_killed_at_any_line_the_old_content_or_the_new_is_there(tmp_path, state)
     assert assert_whole(destination, tmp_path) == NEW
 
 
+@pytest.mark.campaign
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.parametrize("state", [left_in_wal, left_in_journal])
 def test_killed_at_any_line_an_exchange_loses_nothing(tmp_path, state):
@@ -193,6 +195,7 @@ def may_trace():
     return shutil.which("strace") and subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True).returncode == 0
 
 
+@pytest.mark.campaign
 @pytest.mark.skipif(not may_trace(), reason="strace is not installed, or may not be used here")
 @pytest.mark.parametrize("state", [left_in_wal, left_in_journal])
 @pytest.mark.parametrize("call", CALLS)
@@ -207,6 +210,7 @@ def test_killed_at_any_system_call_the_old_content_or_the_new_is_there(tmp_path,
     raise AssertionError("it was never finished")
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("state", [left_in_wal, left_in_journal])
 def test_a_file_system_without_hard_links_has_a_file_at_every_moment(tmp_path, state, monkeypatch):
     def refuse(*_arguments):

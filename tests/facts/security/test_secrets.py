@@ -124,6 +124,7 @@ def provoked(bot):
     return "".join(said)
 
 
+@pytest.mark.campaign
 def test_every_failure_with_a_marked_password_writes_it_nowhere(marked_bot):
     said = provoked(marked_bot)
     assert "Error: " in said

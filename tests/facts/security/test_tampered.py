@@ -89,6 +89,7 @@ SOURCE_NAMES = (
 )
 
 
+@pytest.mark.campaign
 def test_a_sources_name_stays_in_its_folder(bot, tmp_path):
     """The name goes into a schema's name, a snapshot's, a safety copy's and the path of a sql/tables/ file."""
     for path in bot.databases:

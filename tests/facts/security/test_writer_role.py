@@ -117,6 +117,7 @@ GUARDED = (
 )
 
 
+@pytest.mark.campaign
 def test_it_cannot_destroy_history(writer, saved_bot):
     sample_bot.live(writer.data, 2)
     last = max(run["run"] for run in writer.backup()["runs"])

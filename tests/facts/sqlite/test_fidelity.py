@@ -132,6 +132,7 @@ def test_a_symlink_is_followed(tmp_path, database):
     deployment.assert_round_trip()
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("seed", range(3))
 def test_one_value_of_64_mb_needs_only_a_few_times_its_size(seed, tmp_path, database):
     """Measured in a process of its own: the peak of its memory, above that of a run with a small value."""
@@ -163,6 +164,7 @@ def test_a_value_that_postgres_cannot_hold_is_named(tmp_path, database, monkeypa
     deployment.assert_round_trip()
 
 
+@pytest.mark.campaign
 def test_random_databases_and_changes(tmp_path, server):
     """HYBRID_BACKUP_TEST_CASES says how many; each is a random schema, rows, and a sequence of changes to both."""
     done = random_cases.campaign(tmp_path, server, cases=int(os.environ.get("HYBRID_BACKUP_TEST_CASES", "60")))

@@ -12,6 +12,7 @@ from tests.cases import hostile
 from tests.stand_ins import sqlite_versions
 from tests.stand_ins.bot import Bot, environment
 
+pytestmark = pytest.mark.campaign
 THIS = "this Python's"
 PAIRS = list(itertools.permutations([THIS, *sqlite_versions.PACKAGES], 2))
 # What every one of these versions reads.

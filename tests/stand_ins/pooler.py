@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.stand_ins.bot import URL
+from tests.stand_ins.unreachable import free_port
 
 SETTINGS = """
 [databases]
@@ -59,7 +60,7 @@ def running(folder: Path, url: str, mode: str, size: int = 2):
     for path in (folder, *folder.parents[:4]):
         path.chmod(path.stat().st_mode | 0o055)  # PgBouncer refuses root, and its user must reach the settings
     (folder / "users").write_text(f'"postgres" "{target["password"]}"\n')
-    port = _free_port()
+    port = free_port()
     settings = SETTINGS.format(port=target["port"], listen_port=port, folder=folder, mode=mode, size=size)
     (folder / "pgbouncer.ini").write_text(settings)
     pooler = Pooler(folder, port, url.replace(f":{target['port']}/", f":{port}/"))
@@ -68,9 +69,3 @@ def running(folder: Path, url: str, mode: str, size: int = 2):
         yield pooler
     finally:
         pooler.kill()
-
-
-def _free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

@@ -13,7 +13,6 @@ from lib.base.errors import Problem
 from lib.postgres.link.connection import Target
 from lib.trying import sample_bot
 from tests import compare
-from tests.facts.security.test_writer_role import writer  # noqa: F401  a fixture
 from tests.stand_ins.deployment import Deployment
 
 ROWS = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')"
@@ -201,13 +200,13 @@ def test_a_wrong_clock_is_said_where_something_would_have_been_pruned(saved_bot)
     assert saved_bot.query("SELECT count(*) FROM backup.runs WHERE run <= 4") == [(0,)]
 
 
-def test_without_a_stored_retention_thirty_days_are_kept(writer, saved_bot):  # noqa: F811
+def test_without_a_stored_retention_thirty_days_are_kept(writer, saved_bot):
     saved_bot.query("DELETE FROM backup.retention; UPDATE backup.runs SET finished_at = finished_at - interval '20 days'")
     writer.query("SELECT backup.prune('premium_system', -1000)")
     assert saved_bot.query("SELECT count(*) FROM backup.runs") == [(4,)]
 
 
-def test_nobody_prunes_by_the_servers_clock(writer, saved_bot):  # noqa: F811
+def test_nobody_prunes_by_the_servers_clock(writer, saved_bot):
     for seed in range(3):
         sample_bot.live(saved_bot.data, seed)
         writer.backup()

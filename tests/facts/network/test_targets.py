@@ -8,9 +8,9 @@ import pytest
 
 from lib.trying import sample_bot
 from tests import compare
-from tests.facts.operator.test_alerts import free_port
 from tests.stand_ins.bot import Bot
 from tests.stand_ins.supabase import make_database
+from tests.stand_ins.unreachable import down
 
 
 @pytest.fixture
@@ -26,10 +26,6 @@ def doubled(bot, second):
     bot.write_env(SUPABASE_DB_URL_2=second)
     bot.run("setup_supabase.py").expect(0)
     return bot
-
-
-def down(url):
-    return url.replace(f":{url.rsplit(':', 1)[1].split('/')[0]}/", f":{free_port()}/")
 
 
 def outcomes(result):

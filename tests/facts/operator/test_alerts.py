@@ -16,6 +16,7 @@ from aiosmtpd.smtp import AuthResult
 from lib.settings import channels
 from tests.stand_ins.bot import environment
 from tests.stand_ins.inbox import Inbox
+from tests.stand_ins.unreachable import free_port
 
 PASSWORD = "smtp-secret-4711"
 TOKEN = "123456:AbC-secret_4711"
@@ -64,12 +65,6 @@ def mail_server(authority, from_the_first_byte=False):
     server.start()
     yield server
     server.stop()
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def mail_settings(server, **changed):

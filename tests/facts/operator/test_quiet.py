@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.facts.network.test_targets import down
+from tests.stand_ins.unreachable import down
 
 
 def empty_source(bot):

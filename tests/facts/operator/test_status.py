@@ -2,7 +2,7 @@
 
 import json
 
-from tests.facts.operator.test_alerts import free_port
+from tests.stand_ins.unreachable import free_port
 
 
 def unreachable(bot):

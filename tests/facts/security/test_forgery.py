@@ -8,7 +8,6 @@ import pytest
 
 from lib.trying import sample_bot
 from tests import compare
-from tests.facts.security.test_writer_role import writer  # noqa: F401  a fixture
 
 EVIL = """
     CREATE FUNCTION pg_temp.evil(given text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN {does}; RETURN true; END $$;
@@ -50,7 +49,7 @@ USES = (
 
 
 @pytest.mark.parametrize("trap", TRAPS)
-def test_nothing_of_a_callers_runs_with_the_owners_rights(writer, saved_bot, trap):  # noqa: F811
+def test_nothing_of_a_callers_runs_with_the_owners_rights(writer, saved_bot, trap):
     """`evil` writes down as whom it runs; only what the owner may write is worth anything."""
     saved_bot.query(
         "CREATE TABLE public.ran_as (who text); GRANT ALL ON public.ran_as TO backup_writer; GRANT USAGE ON SCHEMA public TO PUBLIC"
@@ -111,7 +110,7 @@ def test_what_others_put_into_public_is_not_taken_for_postgres_own(saved_bot, se
     assert saved_bot.query("SELECT count(*) FROM public.ran") == [(0,)]
 
 
-def forged_run(writer, **also):  # noqa: F811
+def forged_run(writer, **also):
     """With the writer's password: a run that says it has read the true snapshot, and left other digests."""
     tables = [
         {
@@ -155,7 +154,7 @@ def forged_run(writer, **also):  # noqa: F811
     return run
 
 
-def test_a_forged_run_poisons_no_honest_one(writer, saved_bot):  # noqa: F811
+def test_a_forged_run_poisons_no_honest_one(writer, saved_bot):
     forged_run(writer)
     sample_bot.live(saved_bot.data, 1)
     writer.backup()
@@ -166,7 +165,7 @@ def test_a_forged_run_poisons_no_honest_one(writer, saved_bot):  # noqa: F811
     writer.run("restore.py", "--drill").expect(0)
 
 
-def test_what_a_forged_run_calls_lost_comes_back_all_the_same(writer, saved_bot):  # noqa: F811
+def test_what_a_forged_run_calls_lost_comes_back_all_the_same(writer, saved_bot):
     first, was = (
         saved_bot.query("SELECT last_run FROM backup.sources WHERE source = 'premium_system'")[0][0],
         saved_bot.premium.read_bytes(),
@@ -182,7 +181,7 @@ def test_what_a_forged_run_calls_lost_comes_back_all_the_same(writer, saved_bot)
     assert compare.differences(saved_bot.folder / "was.db", out / sample_bot.PREMIUM) == []
 
 
-def test_a_run_is_saved_and_logged_only_in_the_transaction_that_has_the_source(writer, saved_bot):  # noqa: F811
+def test_a_run_is_saved_and_logged_only_in_the_transaction_that_has_the_source(writer, saved_bot):
     ((run,),) = writer.query("SELECT run FROM backup.open_run('premium_system', 'elsewhere', '0')")
     for attempt in (
         f"SELECT backup.save_run({run}, '{{}}', '{{}}', '[]')",
@@ -217,7 +216,7 @@ def test_a_digest_that_somebody_has_rewritten_is_not_carried_forward(saved_bot, 
     assert saved_bot.log.count("what this machine has noted") == 1
 
 
-def test_a_drill_is_noted_with_who_says_so(writer, saved_bot):  # noqa: F811
+def test_a_drill_is_noted_with_who_says_so(writer, saved_bot):
     writer.query(
         "SELECT backup.note_drill('premium_system', 999, 1, 1, NULL, 'm'), backup.note_drill('user_requests', 1, 1, 1, NULL, 'm')"
     )
@@ -228,7 +227,7 @@ def test_a_drill_is_noted_with_who_says_so(writer, saved_bot):  # noqa: F811
     assert "as backup_writer on elsewhere says" in said
 
 
-def test_rows_of_a_run_that_was_never_saved_are_a_change_by_hand(writer, saved_bot):  # noqa: F811
+def test_rows_of_a_run_that_was_never_saved_are_a_change_by_hand(writer, saved_bot):
     """Somebody takes the source as a run does, changes rows and commits, and saves nothing."""
     ((run,),) = writer.query("SELECT run FROM backup.open_run('premium_system', 'elsewhere', '0')")
     writer.query(
@@ -267,7 +266,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("what", UNREADABLE)
-def test_a_run_that_nobody_could_read_is_not_saved(writer, what):  # noqa: F811
+def test_a_run_that_nobody_could_read_is_not_saved(writer, what):
     about, definition, tables = UNREADABLE[what]
     ((run,),) = writer.query("SELECT run FROM backup.open_run('premium_system', 'elsewhere', '0')")
     with contextlib.closing(psycopg2.connect(writer.url)) as connection, connection.cursor() as cursor:

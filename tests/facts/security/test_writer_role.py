@@ -63,17 +63,6 @@ ATTEMPTS = """
 """
 
 
-@pytest.fixture
-def writer(saved_bot):
-    """The same bot with the writer role in its .env; `saved_bot` stays the owner."""
-    said = saved_bot.run("setup_supabase.py", "--writer-role").expect(0).stdout
-    role, password = said.split("they are not shown again:\n")[1].split("\n")[0].strip().split(":")
-    assert password not in (saved_bot.folder / "supabase_backup.log").read_text()
-    bot = Bot(saved_bot.folder, saved_bot.url.replace(f"postgres:{saved_bot.password}", f"{role}:{password}"))
-    saved_bot.write_env(SUPABASE_DB_URL=bot.url)
-    return bot
-
-
 def test_it_can_back_up_and_restore(writer):
     sample_bot.live(writer.data, 1)
     assert writer.changes()

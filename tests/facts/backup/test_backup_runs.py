@@ -95,6 +95,7 @@ def test_a_day_of_the_bot_comes_back_identical(saved_bot):
     assert saved_bot.changes() == {}
 
 
+@pytest.mark.campaign
 def test_a_new_table_and_a_new_column_are_mirrored_and_announced(saved_bot):
     saved_bot.sqlite(
         saved_bot.premium,
@@ -112,6 +113,7 @@ def test_a_new_table_and_a_new_column_are_mirrored_and_announced(saved_bot):
     assert saved_bot.run("backup.py").expect(0).stderr == ""
 
 
+@pytest.mark.campaign
 def test_a_dropped_column_and_table_stay_in_the_mirror(saved_bot):
     saved_bot.sqlite(saved_bot.premium, "DROP TABLE refunded_groups; ALTER TABLE payment_history DROP COLUMN status")
     saved_bot.backup("--accept-shrink")
@@ -201,6 +203,7 @@ def test_dry_run_keeps_no_backup_from_its_work(saved_bot):
         saved_bot.backup()
 
 
+@pytest.mark.campaign
 def test_verify_finds_what_somebody_changed_in_the_mirror(saved_bot):
     saved_bot.run("backup.py", "--verify").expect(0)
     saved_bot.query("UPDATE backup_premium_system.payment_history SET stars_amount = stars_amount + 1 WHERE id = 3")
@@ -233,6 +236,7 @@ def test_two_runs_of_one_source_do_not_meet(saved_bot):
     assert closed == [("failed", "killed or cut off before it ended")]
 
 
+@pytest.mark.campaign
 def test_an_unchanged_file_sends_no_row(saved_bot):
     found = saved_bot.backup()
     assert [table["bytes_sent"] for run in found["runs"] for table in run["tables"]] == [0] * 10

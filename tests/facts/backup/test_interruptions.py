@@ -111,6 +111,7 @@ SLOW = """CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEG
 CREATE TRIGGER slow AFTER {event} ON backup_premium_system.{table} FOR EACH STATEMENT EXECUTE FUNCTION public.slow()"""
 
 
+@pytest.mark.campaign
 def test_a_signal_stops_a_statement_that_runs_on_the_server(saved_bot):
     changed(saved_bot)
     ((table,),) = saved_bot.query("SELECT min(tablename) FROM pg_tables WHERE schemaname = 'backup_premium_system'")
@@ -212,6 +213,7 @@ def test_a_signal_stops_the_waiting_for_a_silent_server(saved_bot, line, script)
     stopped(running)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 def test_a_bot_that_writes_all_the_time_gets_a_consistent_backup(saved_bot, mode):
     """Every commit moves one star between two tables, so that any consistent state has the same sum."""

@@ -149,6 +149,7 @@ def test_what_is_not_ours_stays_whatever_it_is_called(tmp_path, precious):
     assert tree(tmp_path) == before
 
 
+@pytest.mark.campaign
 def test_backups_and_restores_pass_by_what_is_not_theirs(saved_bot, tmp_path, precious):
     for place in (saved_bot.data, saved_bot.folder / "snapshots"):
         foreign(place, precious)

@@ -50,6 +50,7 @@ def test_an_idle_run_sends_of_each_table_little_more_than_its_name(deployment, d
     assert deployment.round_trips == few.round_trips
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("change", "label"),
     [
@@ -74,6 +75,7 @@ def test_of_a_changed_schema_only_what_is_new_is_sent(deployment, change, label)
     assert compare.differences(kept, deployment.restored(first)) == []
 
 
+@pytest.mark.campaign
 def test_a_mirror_that_was_mended_gets_every_row_beside_a_new_table(deployment):
     deployment.rows("ALTER TABLE backup_source.t3 DROP COLUMN name")
     deployment.script(NEW_TABLE)

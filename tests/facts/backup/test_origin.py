@@ -33,6 +33,7 @@ def assert_refused(done, second, accept):
     assert accept in said
 
 
+@pytest.mark.campaign
 def test_a_second_bot_is_refused_by_every_script(saved_bot, second):
     kept = saved_bot.keep_copies()
     theirs = second.keep_copies()
@@ -48,6 +49,7 @@ def test_a_second_bot_is_refused_by_every_script(saved_bot, second):
     assert compare.differences(kept["premium_system"], second.folder / "look" / sample_bot.PREMIUM) == []
 
 
+@pytest.mark.campaign
 def test_who_has_taken_the_others_place_says_so_once(saved_bot, second):
     second.backup("--accept-moved", "--accept-shrink")
     assert second.changes() == {}
@@ -63,6 +65,7 @@ def test_a_copied_folder_is_another_bot(saved_bot, tmp_path):
     assert saved_bot.changes("--full") == {}
 
 
+@pytest.mark.campaign
 def test_a_restore_on_a_new_server_is_no_meeting(saved_bot, tmp_path):
     """There is no database yet: it is restored, and this is the bot from now on."""
     kept = saved_bot.keep_copies()
@@ -105,6 +108,7 @@ def test_what_makes_it_the_same_bot(ours, is_same):
     assert origin.Origin(*ours).is_that_of(dict.fromkeys(LAST)) is True
 
 
+@pytest.mark.campaign
 def test_two_settings_files_in_one_folder_keep_two_snapshots(saved_bot):
     """Two deployments of one folder, each told of the other's changes by nothing but its own run."""
     first, other = saved_bot.folder / ".env", saved_bot.folder / "other.env"

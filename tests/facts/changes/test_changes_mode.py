@@ -271,6 +271,7 @@ def spoil_the_note(bot):
     (bot.folder / "snapshots" / "user_requests.db.json").write_text("[]")
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("what", "reason"),
     [

@@ -400,6 +400,7 @@ def test_a_writer_keeps_the_rows_whole_until_the_owner_has_mended_it(lived, how,
     assert_mended(lived, before)
 
 
+@pytest.mark.campaign
 def test_one_table_comes_back_while_another_cannot_be_read(saved_bot):
     saved_bot.query("ALTER TABLE backup_premium_system.refunds RENAME status TO state")
     saved_bot.run("restore.py", "--yes", "--to", str(saved_bot.folder / "out")).expect(1)
@@ -418,6 +419,7 @@ def test_one_table_comes_back_while_another_cannot_be_read(saved_bot):
     saved_bot.assert_restorable()
 
 
+@pytest.mark.campaign
 def test_verify_and_dry_run_change_nothing(saved_bot):
     saved_bot.query("ALTER TABLE backup_premium_system.refunds ALTER COLUMN owner_id TYPE numeric")
     saved_bot.run("backup.py", "--verify").expect(0)

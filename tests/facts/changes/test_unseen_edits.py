@@ -70,12 +70,14 @@ def kept(saved_bot):
     return copies
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("how", AS_OWNER)
 def test_a_switched_off_trigger_is_noticed_and_put_back(saved_bot, kept, how):
     saved_bot.query(AS_OWNER[how])
     assert_noticed(saved_bot, kept)
 
 
+@pytest.mark.campaign
 def test_a_lost_state_is_marked_and_the_other_tables_of_it_come_back(saved_bot, kept):
     saved_bot.query(AS_OWNER["disabled"])
     warnings = "\n".join(saved_bot.backup()["warnings"])
@@ -93,6 +95,7 @@ def test_a_lost_state_is_marked_and_the_other_tables_of_it_come_back(saved_bot, 
         assert compare.differences(kept[run], saved_bot.folder / "out" / sample_bot.PREMIUM) == []
 
 
+@pytest.mark.campaign
 def test_what_did_not_change_is_not_lost(saved_bot, kept):
     """The triggers were off, and nobody did anything."""
     saved_bot.query(f"ALTER TABLE {REFUNDS} DISABLE TRIGGER USER")
@@ -101,6 +104,7 @@ def test_what_did_not_change_is_not_lost(saved_bot, kept):
     assert all(point["restorable"] for point in assert_listed_come_back(saved_bot, kept))
 
 
+@pytest.mark.campaign
 def test_a_mirror_that_was_only_written_anew_is_compared_and_nothing_is_lost(saved_bot, kept):
     saved_bot.query(f"VACUUM FULL {REFUNDS}")
     (warning,) = saved_bot.backup()["warnings"]
@@ -109,6 +113,7 @@ def test_a_mirror_that_was_only_written_anew_is_compared_and_nothing_is_lost(sav
     assert all(point["restorable"] for point in assert_listed_come_back(saved_bot, kept))
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("edit", [EDIT, f"DELETE FROM {REFUNDS} WHERE id < 3", "TRUNCATE backup.misfit_rows"])
 def test_a_session_that_plays_a_replica_is_seen_all_the_same(saved_bot, server, kept, edit):
     with contextlib.closing(psycopg2.connect(saved_bot.url.replace("//postgres:", f"//{server.user}:"))) as admin:
@@ -120,6 +125,7 @@ def test_a_session_that_plays_a_replica_is_seen_all_the_same(saved_bot, server, 
     saved_bot.assert_restorable()
 
 
+@pytest.mark.campaign
 def test_what_no_cheap_look_can_see_is_found_within_a_day(saved_bot, kept, monkeypatch):
     """Switched off and on again as it was: the next run cannot know, the comparison of every row does."""
     saved_bot.query(
@@ -143,6 +149,7 @@ def a_day_later(bot):
         note.write_text(text.replace(at, str(float(at) - last_run.COMPARE_SECONDS)))
 
 
+@pytest.mark.campaign
 def test_every_row_is_compared_once_a_day_and_the_status_says_when(saved_bot, kept):
     query = "SELECT run, compared_all FROM backup.runs WHERE source = 'premium_system' ORDER BY run DESC LIMIT 1"
     assert saved_bot.query(query)[0][1] is False
@@ -156,6 +163,7 @@ def test_every_row_is_compared_once_a_day_and_the_status_says_when(saved_bot, ke
     assert saved_bot.query(query)[0][1] is False
 
 
+@pytest.mark.campaign
 def test_a_writer_says_what_only_the_owner_can_mend(saved_bot, kept):
     said = saved_bot.run("setup_supabase.py", "--writer-role").expect(0).stdout
     role, password = said.split("they are not shown again:\n")[1].split("\n")[0].strip().split(":")

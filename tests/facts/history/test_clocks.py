@@ -24,6 +24,7 @@ def test_a_machine_s_time_zone_changes_nothing(saved_bot, zone):
     assert f"Last Sync: {finished}" in (saved_bot.folder / "supabase_backup.log").read_text()
 
 
+@pytest.mark.campaign
 def test_the_clock_of_the_database_was_set_back(saved_bot):
     """The first runs seem to lie in the future; the newest run is still the one with the highest number."""
     hours = "interval '2 hours'"

@@ -33,6 +33,7 @@ def live_and_keep(bot, seeds):
     return kept
 
 
+@pytest.mark.campaign
 def test_every_earlier_run_comes_back(saved_bot):
     kept = live_and_keep(saved_bot, range(5))
     for run, folder in kept.items():
@@ -132,6 +133,7 @@ def test_what_people_change_by_hand_is_reported_kept_and_undone(saved_bot):
     saved_bot.assert_restorable("--at", "2")
 
 
+@pytest.mark.campaign
 def test_a_change_by_hand_counts_from_its_commit(saved_bot):
     """Its transaction is open while a run sends nothing to that mirror, and is saved."""
     with contextlib.closing(psycopg2.connect(saved_bot.url)) as somebody:
@@ -178,6 +180,7 @@ def age(bot, days):
     )
 
 
+@pytest.mark.campaign
 def test_retention_prunes_and_never_breaks_a_remaining_point(saved_bot):
     kept = live_and_keep(saved_bot, range(4))
     runs = sorted(kept)
@@ -194,6 +197,7 @@ def test_retention_prunes_and_never_breaks_a_remaining_point(saved_bot):
     assert f"Try: python3 restore.py --at {runs[1] - 1}" in said
 
 
+@pytest.mark.campaign
 def test_a_time_may_be_named(saved_bot):
     kept = saved_bot.keep_copies()
     saved_bot.query("UPDATE backup.runs SET finished_at = '2026-11-01 12:00+00'")
@@ -208,6 +212,7 @@ def test_a_time_may_be_named(saved_bot):
     assert "is neither a run nor a time" in saved_bot.run("restore.py", "--yes", "--at", "soon").expect(2).stderr
 
 
+@pytest.mark.campaign
 def test_after_an_older_state_the_next_backup_works_and_newer_states_stay(saved_bot):
     first = saved_bot.keep_copies()
     saved_bot.sqlite(
@@ -357,6 +362,7 @@ def test_the_brake_refuses_a_sudden_loss(saved_bot, what):
     saved_bot.assert_restorable()
 
 
+@pytest.mark.campaign
 def test_ordinary_cleaning_is_no_alarm(saved_bot):
     """The bot forgets old messages and confirms payments all the time."""
     for seed in range(3):

@@ -182,6 +182,7 @@ def turn_clock(deployment, to):
     return lambda: [deployment.rows(text) for text in texts]
 
 
+@pytest.mark.campaign
 def test_a_wrong_clock_is_said_where_something_would_have_been_pruned(saved_bot):
     sample_bot.live(saved_bot.data, 1)
     saved_bot.backup()
@@ -206,6 +207,7 @@ def test_without_a_stored_retention_thirty_days_are_kept(writer, saved_bot):
     assert saved_bot.query("SELECT count(*) FROM backup.runs") == [(4,)]
 
 
+@pytest.mark.campaign
 def test_nobody_prunes_by_the_servers_clock(writer, saved_bot):
     for seed in range(3):
         sample_bot.live(saved_bot.data, seed)

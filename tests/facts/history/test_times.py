@@ -115,6 +115,7 @@ def test_every_listed_time_names_its_run_or_a_later_one_of_that_second(lived, in
 SHOWN = re.compile(r"run (\d+),? .*?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC)")
 
 
+@pytest.mark.campaign
 def test_the_times_that_the_scripts_print_name_their_runs(saved_bot):
     for seed in (1, 2):
         sample_bot.live(saved_bot.data, seed)

@@ -72,6 +72,7 @@ def test_a_restore_from_a_server_that_falls_silent_changes_nothing(saved_bot, li
     assert not list(saved_bot.data.glob("*.restoring*"))
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("way", ["up", "down"])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
 def test_a_connection_that_is_cut_in_the_middle_is_tried_again(saved_bot, line, way, share):
@@ -107,6 +108,7 @@ def test_the_patience_ends(saved_bot, line):
     assert 1 <= log_of(saved_bot).count("Trying again") <= 6
 
 
+@pytest.mark.campaign
 def test_a_second_source_does_not_wait_again(saved_bot, line):
     length = quiet_length(saved_bot, line)
     saved_bot.environment = QUICK
@@ -175,6 +177,7 @@ def refusing_server(said):
         listener.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_commit_in_doubt_is_found_out_by_the_next_run(saved_bot, line, moment):
     """The line is cut before COMMIT reaches the server, or before its answer comes back."""

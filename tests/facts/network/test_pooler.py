@@ -45,6 +45,7 @@ def test_nothing_of_a_run_stays_with_the_next_client(pooled_bot):
     assert pooled_bot.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
 
 
+@pytest.mark.campaign
 def test_a_pooler_that_is_killed_in_the_middle_is_waited_for(saved_bot, tmp_path):
     with pooler.running(tmp_path / "pooler", saved_bot.url, "transaction") as standing:
         saved_bot.write_env(SUPABASE_DB_URL=standing.url)

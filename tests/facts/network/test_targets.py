@@ -50,6 +50,7 @@ def test_one_that_fails_does_not_stop_the_other(doubled, broken):
     assert good.query("SELECT count(*) FROM backup.runs WHERE outcome = 'saved'") == [(4,)]
 
 
+@pytest.mark.campaign
 def test_a_target_that_was_away_catches_up_by_itself(doubled):
     doubled.write_env(SUPABASE_DB_URL_2=down(doubled.second.url))
     for seed in (3, 4):
@@ -122,6 +123,7 @@ def test_a_local_restore_takes_the_newest_snapshot_of_any_target(doubled):
     doubled.run("restore.py", "--local", "--yes").expect(1)
 
 
+@pytest.mark.campaign
 def test_a_local_restore_goes_by_the_order_of_the_runs_not_by_a_clock(doubled):
     doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=doubled.second.url)
     sample_bot.live(doubled.data, 3)

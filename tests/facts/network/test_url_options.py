@@ -114,6 +114,7 @@ def test_where_the_host_could_be_in_two_places_nothing_is_sent_anywhere(tmp_path
     assert SECRET not in redact.hide(f"password {SECRET}")
 
 
+@pytest.mark.campaign
 def test_backups_run_with_it_and_setup_says_once_what_is_ignored(bot):
     bot.write_env(
         SUPABASE_DB_URL=f"{bot.url.replace('postgresql', 'postgresql+psycopg2')}?pgbouncer=true&connection_limit=1&sslmode=prefer"

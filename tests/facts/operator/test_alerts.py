@@ -93,6 +93,7 @@ def test_a_heartbeat_tells_start_success_and_failure_with_the_log(saved_bot):
     assert "premium_system.db does not exist." in inbox.got[3][1]
 
 
+@pytest.mark.campaign
 def test_a_failure_is_told_once_and_so_is_the_recovery(saved_bot):
     inbox = Inbox()
     saved_bot.write_env(ALERT_WEBHOOK_URL=f"{inbox.url}/hook")
@@ -117,6 +118,7 @@ def test_a_failure_is_told_once_and_so_is_the_recovery(saved_bot):
     assert "Works again: premium_system → 127.0.0.1." in inbox.texts()[1]
 
 
+@pytest.mark.campaign
 def test_another_failure_is_news_and_the_same_one_is_told_again_after_a_day(saved_bot):
     inbox = Inbox()
     saved_bot.write_env(ALERT_WEBHOOK_URL=f"{inbox.url}/hook")

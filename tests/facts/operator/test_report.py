@@ -45,6 +45,7 @@ def test_it_loads_nothing_and_allows_nothing(saved_bot):
     assert re.findall(r"<script|url\(|@import|style=|\son\w+=", page) == []
 
 
+@pytest.mark.campaign
 def test_it_says_whether_all_is_well(saved_bot):
     assert "Backed up, with something to mind" in text_of(report(saved_bot))
     saved_bot.run("restore.py", "--drill").expect(0)

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.stand_ins.unreachable import free_port
 
 
@@ -16,6 +18,7 @@ def aged(bot, hours):
     record.write_text("".join(json.dumps(run | {"at": run["at"] - hours * 3600}) + "\n" for run in runs))
 
 
+@pytest.mark.campaign
 def test_it_fits_a_screen_and_says_all_that_is_asked(saved_bot):
     saved_bot.sqlite(saved_bot.premium, "UPDATE refunds SET status = 'x' WHERE id = 1")
     for _ in range(3):
@@ -29,6 +32,7 @@ def test_it_fits_a_screen_and_says_all_that_is_asked(saved_bot):
         assert part in said, part
 
 
+@pytest.mark.campaign
 def test_the_last_failure_and_why_and_whether_it_is_over(saved_bot):
     content = saved_bot.premium.read_bytes()
     saved_bot.premium.write_bytes(b"")
@@ -51,6 +55,7 @@ def test_json_has_numbers(saved_bot):
     assert first["restore_points"]["count"] == 1
 
 
+@pytest.mark.campaign
 def test_with_the_network_down_it_tells_what_this_machine_knows_and_says_so(saved_bot):
     saved_bot.backup()
     saved_bot.write_env(SUPABASE_DB_URL=unreachable(saved_bot))

@@ -120,6 +120,7 @@ def test_our_words_as_the_bots_tables(tmp_path, database):
     assert list(steps) == []
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("table", ["feed", "source", "undo_log", "row__"])
 def test_one_table_with_our_words_is_put_back_from_an_earlier_run(saved_bot, table):
     path = saved_bot.data / "shop.db"

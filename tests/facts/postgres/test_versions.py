@@ -16,6 +16,7 @@ def as_first_release(bot):
         bot.query(statement)
 
 
+@pytest.mark.campaign
 def test_setup_upgrades_what_an_older_release_made(saved_bot):
     as_first_release(saved_bot)
     said = saved_bot.run("backup.py").expect(1).stderr

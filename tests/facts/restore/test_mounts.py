@@ -48,6 +48,7 @@ def mounted(saved_bot):
     return saved_bot
 
 
+@pytest.mark.campaign
 def test_a_mounted_database_is_written_in_place_and_undone(mounted):
     expected = shutil.copy(mounted.real, mounted.folder / "expected.db")
     mounted.sqlite(mounted.real, "DELETE FROM refunds")

@@ -154,6 +154,7 @@ def test_a_name_that_somebody_has_given_is_a_question(place):
         safety_copies.replaced_last(place)
 
 
+@pytest.mark.campaign
 def test_the_operator_is_asked_and_chooses(saved_bot):
     """The clock was ahead when the first restore was made, and an older version has left no note."""
     saved_bot.sqlite(saved_bot.premium, "DELETE FROM refunds")

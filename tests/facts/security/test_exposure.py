@@ -182,6 +182,7 @@ OPENED = {
 }
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("opening", OPENED)
 def test_a_run_refuses_when_somebody_opened_it_and_setup_closes_it_again(saved_bot, opening):
     saved_bot.query(opening)

@@ -154,6 +154,7 @@ def forged_run(writer, **also):
     return run
 
 
+@pytest.mark.campaign
 def test_a_forged_run_poisons_no_honest_one(writer, saved_bot):
     forged_run(writer)
     sample_bot.live(saved_bot.data, 1)
@@ -165,6 +166,7 @@ def test_a_forged_run_poisons_no_honest_one(writer, saved_bot):
     writer.run("restore.py", "--drill").expect(0)
 
 
+@pytest.mark.campaign
 def test_what_a_forged_run_calls_lost_comes_back_all_the_same(writer, saved_bot):
     first, was = (
         saved_bot.query("SELECT last_run FROM backup.sources WHERE source = 'premium_system'")[0][0],
@@ -227,6 +229,7 @@ def test_a_drill_is_noted_with_who_says_so(writer, saved_bot):
     assert "as backup_writer on elsewhere says" in said
 
 
+@pytest.mark.campaign
 def test_rows_of_a_run_that_was_never_saved_are_a_change_by_hand(writer, saved_bot):
     """Somebody takes the source as a run does, changes rows and commits, and saves nothing."""
     ((run,),) = writer.query("SELECT run FROM backup.open_run('premium_system', 'elsewhere', '0')")

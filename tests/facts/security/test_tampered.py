@@ -47,6 +47,7 @@ def everything_said(bot, *scripts):
     return "".join(done.stdout + done.stderr for done in said) + (bot.folder / "supabase_backup.log").read_text()
 
 
+@pytest.mark.campaign
 def test_names_and_values_of_the_source_are_data(saved_bot):
     with contextlib.closing(sqlite3.connect(saved_bot.premium)) as database, database:
         for name in NAMES:

@@ -74,6 +74,7 @@ def test_it_can_back_up_and_restore(writer):
     writer.run("backup.py", "--verify").expect(0)
 
 
+@pytest.mark.campaign
 def test_what_it_may_not_mirror_is_kept_whole(writer, saved_bot):
     writer.sqlite(writer.premium, "CREATE TABLE gifts (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO gifts VALUES (1, 'Cap')")
     writer.sqlite(writer.premium, "ALTER TABLE refunds ADD COLUMN note TEXT")

@@ -25,6 +25,7 @@ def test_a_hostile_database_comes_back_identical(family, tmp_path, database):
     deployment.assert_round_trip()
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("sequence", sequences.SEQUENCES)
 def test_the_new_state_comes_back_after_a_change(sequence, tmp_path, database):
     before, after = sequences.SEQUENCES[sequence]
@@ -46,6 +47,7 @@ def test_misfits_are_counted_and_shown(tmp_path, database):
     assert deployment.misfits == 2
 
 
+@pytest.mark.campaign
 def test_the_bots_typed_tables_keep_odd_values(saved_bot):
     saved_bot.sqlite(
         saved_bot.premium,

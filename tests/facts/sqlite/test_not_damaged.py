@@ -92,6 +92,7 @@ def test_a_newer_sqlite_that_checked_the_same_bytes_before_changes_nothing(saved
     assert "restore it" not in said
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     "made", ["CREATE TABLE nXX (a)", "CREATE TABLE n (a, bXX)", "CREATE TABLE nXX (bXX PRIMARY KEY) WITHOUT ROWID"]
 )
@@ -304,6 +305,7 @@ def test_beside_what_only_the_bot_knows_the_indexes_of_the_other_tables_are_chec
         assert doubts(path) == []
 
 
+@pytest.mark.campaign
 @pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 44), reason="this SQLite's check asks no virtual tables")
 def test_a_search_index_that_disagrees_is_a_warning(saved_bot):
     saved_bot.sqlite(

@@ -172,6 +172,7 @@ def test_runs_after_the_first_are_all_or_nothing(monkeypatch, source):
     assert source.rows(f"SELECT count(*) FROM ({transactions}) AS t") == [(1,)]
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("flags", [(), ("--full",)])
 def test_a_link_that_breaks_again_and_again_gets_there(tmp_path, database, flags):
     """No try gets all of it through, 1.7 MB, but the largest table."""

@@ -209,6 +209,7 @@ def test_a_table_that_is_rewritten_is_no_alarm(saved_bot):
     saved_bot.backup()
 
 
+@pytest.mark.campaign
 def test_after_a_restore_of_an_older_state_every_row_may_be_another(saved_bot):
     rewrite(saved_bot)
     saved_bot.backup("--accept-shrink")

@@ -377,6 +377,7 @@ def test_what_passes_is_no_reason_to_lose_the_rows_of_a_mirror(lived):
     assert_mended(lived, before)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("how", ["bigint to numeric", "bigint to text", "key dropped", "a view in its place", "column renamed"])
 def test_a_writer_keeps_the_rows_whole_until_the_owner_has_mended_it(lived, how, server):
     owner, lived.settings.targets[0] = lived.settings.targets[0], as_writer(lived)

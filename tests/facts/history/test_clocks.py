@@ -8,6 +8,7 @@ from tests import compare
 ZONES = ["UTC", "Pacific/Kiritimati", "America/New_York", "Australia/Lord_Howe"]
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("zone", ZONES)
 def test_a_machine_s_time_zone_changes_nothing(saved_bot, zone):
     saved_bot.environment = {"TZ": zone}

@@ -51,6 +51,7 @@ def test_run_numbers_rise_over_all_sources(saved_bot):
     assert compare.differences(before["user_requests"], out / sample_bot.REQUESTS) == []
 
 
+@pytest.mark.campaign
 def test_a_history_of_schema_and_rows_comes_back_run_by_run(tmp_path, database):
     """Thirty runs of random changes to rows and schema, each restored and compared."""
     chance = random.Random(7)

@@ -56,6 +56,7 @@ def keep(deployment, copies):
     copies[deployment.run].write_bytes(deployment.path.read_bytes())
 
 
+@pytest.mark.campaign
 def test_after_two_retentions_without_a_change_every_run_is_still_a_restore_point(deployment):
     copies = {}
     deployment.script("UPDATE t SET v = 'x' WHERE id = 1")
@@ -220,6 +221,7 @@ def test_nobody_prunes_by_the_servers_clock(writer, saved_bot):
     assert saved_bot.query("SELECT count(*) FROM backup.runs") == before
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(("keep_days", "ahead"), [(30, 13.5), (30, 29), (7, 6.5), (1, 6), (30, 45)])
 def test_clocks_that_are_a_little_ahead_for_one_run_cost_no_history(deployment, monkeypatch, keep_days, ahead):
     copies = {}
@@ -415,6 +417,7 @@ def test_what_a_statement_within_a_statement_changes_is_undone_or_refused(deploy
     assert deployment.rows("SELECT count(*) FROM backup.open_statements") == [(0,)]
 
 
+@pytest.mark.campaign
 def test_every_mix_of_what_one_transaction_may_do_by_hand_is_undone(tmp_path, database):
     deployment = Deployment(tmp_path / "bot", database)
     deployment.script(ROWS)

@@ -98,6 +98,7 @@ def lived(tmp_path, database):
 INSTANTS = st.integers(0, 5_000_000)  # microseconds: several runs in one second
 
 
+@pytest.mark.campaign
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(st.lists(INSTANTS, min_size=6, max_size=6).map(sorted))
 def test_every_listed_time_names_its_run_or_a_later_one_of_that_second(lived, instants):

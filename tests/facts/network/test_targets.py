@@ -153,6 +153,7 @@ def test_a_target_whose_clock_was_set_back_is_a_question(doubled):
     doubled.run("restore.py", "--yes", "--target", "1").expect(0)
 
 
+@pytest.mark.campaign
 def test_a_drill_and_the_status_tell_of_each(doubled):
     found = doubled.run("restore.py", "--drill", "--json").expect(0).json["drills"]
     assert [(drill["source"], drill["error"]) for drill in found] == [("premium_system", None), ("user_requests", None)] * 2

@@ -228,6 +228,7 @@ def test_weaker_than_require_is_refused_outside_loopback(secure_bot, mode):
         assert said in secure_bot.run("backup.py").expect(2).stderr
 
 
+@pytest.mark.campaign
 def test_outside_loopback_the_server_is_verified_with_a_certificate_and_else_there_is_a_warning(secure_bot):
     outside = from_outside(secure_bot.url)
     trust(secure_bot, SUPABASE_DB_URL=outside)

@@ -269,6 +269,7 @@ def test_servers_that_never_answer_hold_up_a_backup_for_a_bounded_time(saved_bot
     assert saved_bot.query("SELECT count(*) FROM backup.runs WHERE outcome = 'saved' AND source = 'user_requests'") == [(2,)]
 
 
+@pytest.mark.campaign
 def test_an_alert_that_was_not_delivered_is_told_by_the_next_run(saved_bot):
     inbox = Inbox("refusing")
     saved_bot.write_env(ALERT_WEBHOOK_URL=f"{inbox.url}/x")

@@ -59,6 +59,7 @@ def screen(written):
     return lines
 
 
+@pytest.mark.campaign
 def test_the_first_backup_and_a_restore_show_rows_and_erase_them(big_bot):
     for command in (["setup_supabase.py"], ["restore.py", "--yes"]):
         written = on_a_terminal(big_bot, 100, *command)
@@ -79,6 +80,7 @@ def test_forty_columns_and_no_colour(big_bot):
     assert COLOUR.search(written) is None
 
 
+@pytest.mark.campaign
 def test_a_dumb_terminal_a_pipe_and_quiet_have_no_line_that_moves(big_bot):
     assert "\x1b" not in on_a_terminal(big_bot, 80, "setup_supabase.py", TERM="dumb")
     assert "\x1b" not in on_a_terminal(big_bot, 80, "backup.py", "--full", "--quiet")

@@ -106,6 +106,7 @@ def test_a_browser_shows_it_without_a_complaint(saved_bot, width, scheme):
 
 
 @browser
+@pytest.mark.campaign
 def test_hostile_names_are_inert(saved_bot):
     for name in HOSTILE:
         quoted = name.replace('"', '""')

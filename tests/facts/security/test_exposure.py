@@ -166,6 +166,7 @@ ADVISOR = {
 }
 
 
+@pytest.mark.campaign
 def test_supabases_advisor_finds_nothing_of_ours(full_bot):
     assert {rule: found for rule, query in ADVISOR.items() if (found := full_bot.query(query))} == {}
 

@@ -76,6 +76,7 @@ def test_every_function_of_ours_looks_for_nothing_in_a_callers_hands(saved_bot):
     assert [name for name, settings in found if "search_path=pg_catalog, pg_temp" not in (settings or [])] == []
 
 
+@pytest.mark.campaign
 def test_what_others_put_into_public_is_not_taken_for_postgres_own(saved_bot, server):
     """Until PostgreSQL 14 anybody may create in public: a function that fits better than Postgres' own would be called instead."""
     saved_bot.query("CREATE TABLE public.ran (who text)")

@@ -150,6 +150,7 @@ def watched(running, server, user):
     return seen
 
 
+@pytest.mark.campaign
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="this system has no /proc")
 def test_neither_the_process_list_nor_the_servers_shows_it(marked_bot, server):
     sample_bot.live(marked_bot.data, 1)
@@ -216,6 +217,7 @@ def test_the_one_redaction_knows_every_form(secret, monkeypatch):
     }
 
 
+@pytest.mark.campaign
 def test_what_is_made_on_this_machine_is_its_owners_alone(saved_bot):
     """Also under a careless umask, and whatever the mode of the bot's files."""
     for path in saved_bot.databases:

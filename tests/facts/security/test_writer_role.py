@@ -153,6 +153,7 @@ def test_a_role_of_somebody_else_is_refused_with_a_remedy(saved_bot, server):
         as_superuser.query("DROP OWNED BY taken_writer; DROP ROLE taken_writer")
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("where", ["", "IN DATABASE {database}"])
 def test_what_it_sets_for_itself_is_told_and_undone(writer, saved_bot, where):
     ((database, role),) = writer.query("SELECT current_database(), current_user")

@@ -57,6 +57,7 @@ def test_it_says_whether_all_is_well(saved_bot):
     assert "the last run failed: premium_system.db is empty (0 bytes)." in said
 
 
+@pytest.mark.campaign
 def test_every_fact_is_in_it(saved_bot):
     make_history(saved_bot, runs=8, outage=3)
     saved_bot.query("UPDATE backup_premium_system.refunds SET status = 'by hand' WHERE id = 1")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 PRAGMAS = ("encoding", "user_version", "application_id", "page_size", "auto_vacuum", "journal_mode")
 SHOWN = 5
-# Functions of the bots in tests/hostile.py without which SQLite does not read their schemas.
+# Functions of the bots in tests/cases/hostile.py without which SQLite does not read their schemas.
 BOTS_OWN = ("lower", "match")
 
 

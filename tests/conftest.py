@@ -11,9 +11,23 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from lib.trying import embedded_postgres  # noqa: E402
-from tests import relay  # noqa: E402
-from tests.bot import URL, Bot  # noqa: E402
-from tests.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database  # noqa: E402
+from tests.stand_ins import relay  # noqa: E402
+from tests.stand_ins.bot import URL, Bot  # noqa: E402
+from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "campaign: what takes long; the everyday half is -m 'not campaign'")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a fact that is tried on a server in many cases, the everyday half has the first one, the campaign all."""
+    tried = set()
+    for item in items:
+        if "server" in item.fixturenames and item.function in tried:
+            item.add_marker(pytest.mark.campaign)
+        tried.add(item.function)
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +56,17 @@ def bot(tmp_path, database):
 def saved_bot(bot):
     """The same after setup and the first backup."""
     bot.run("setup_supabase.py").expect(0)
+    return bot
+
+
+@pytest.fixture
+def writer(saved_bot):
+    """The same bot with the writer role in its .env; `saved_bot` stays the owner."""
+    said = saved_bot.run("setup_supabase.py", "--writer-role").expect(0).stdout
+    role, password = said.split("they are not shown again:\n")[1].split("\n")[0].strip().split(":")
+    assert password not in (saved_bot.folder / "supabase_backup.log").read_text()
+    bot = Bot(saved_bot.folder, saved_bot.url.replace(f"postgres:{saved_bot.password}", f"{role}:{password}"))
+    saved_bot.write_env(SUPABASE_DB_URL=bot.url)
     return bot
 
 

@@ -1,0 +1,222 @@
+"""Full: the plan's limit, the target's disk, this machine's disk. What cannot be done is refused with the numbers, and undone."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from lib.trying import embedded_postgres, sample_bot
+from tests import compare
+from tests.stand_ins.bot import Bot
+from tests.stand_ins.supabase import as_admin, make_database
+
+MB = 1_000_000
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str):
+    """A file system of its own, in memory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (
+        os.geteuid()
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True).returncode
+    ):
+        pytest.skip("only root can mount a small file system, and not everywhere")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_database_that_is_nearly_full_is_a_warning_with_the_days_that_are_left(saved_bot):
+    ((used,),) = saved_bot.query("SELECT pg_database_size(current_database())")
+    limit = used * 11 // 10 // MB + 1
+    saved_bot.write_env(BACKUP_MAX_DATABASE_MB=str(limit))
+    saved_bot.query(
+        "UPDATE backup.runs SET database_bytes = database_bytes - 1000000, finished_at = finished_at - interval '10 days'"
+    )
+    sample_bot.live(saved_bot.data, seed=1)
+    said = saved_bot.run("backup.py").expect(0).stderr
+    ((used_then,),) = saved_bot.query("SELECT pg_database_size(current_database())")
+    told = [float(size) for size in re.findall(rf"Warning: the database has ([\d.]+) MB of {limit:.1f} MB \(", said)]
+    assert told
+    assert used / MB - 0.05 <= min(told) <= max(told) <= used_then / MB + 0.05
+    assert "; at the present growth it is full in " in said
+
+
+def test_what_cannot_fit_is_refused_with_the_numbers(saved_bot):
+    saved_bot.write_env(BACKUP_MAX_DATABASE_MB="1")
+    before = saved_bot.query("SELECT last_run FROM backup.sources ORDER BY source")
+    said = saved_bot.run("backup.py").expect(1).stderr
+    assert "premium_system does not fit: the database has " in said
+    assert " of 1.0 MB, and 0 B are to be added (the file has " in said
+    assert "the last good backup is run 1, " in said
+    assert saved_bot.query("SELECT last_run FROM backup.sources ORDER BY source") == before
+    saved_bot.write_env(BACKUP_MAX_DATABASE_MB="0")
+    assert saved_bot.run("backup.py").expect(0).stderr == ""
+
+
+@pytest.mark.campaign
+def test_the_target_s_disk_is_full(server, tmp_path):
+    """The database lies in a tablespace on a small disk of its own."""
+    with (
+        reachable_folder() as folder,
+        small_disk(folder / "disk", "24m") as disk,
+        room_on(server, disk),
+        make_database(server, "crowded") as url,
+    ):
+        as_admin(server, "ALTER DATABASE crowded SET TABLESPACE small")
+        bot = Bot.make(tmp_path / "bot", url, users=120)
+        bot.run("setup_supabase.py").expect(0)
+        before, filler = bot.keep_copies(), "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)"
+        many = "INSERT INTO notes (text) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
+        bot.sqlite(bot.premium, f"{filler}; {many} SELECT hex(randomblob(200)) FROM n")
+        said = bot.run("backup.py", "premium_system").expect(1).stderr
+        assert "the target's disk is full." in said
+        assert "the last good backup is run 1, " in said
+        out = bot.folder / "out"
+        bot.run("restore.py", "--yes", "--to", str(out)).expect(0)
+        for name, path in before.items():
+            assert compare.differences(path, out / path.name) == [], name
+        bot.sqlite(bot.premium, "DROP TABLE notes")
+        bot.run("backup.py").expect(0)
+
+
+@contextlib.contextmanager
+def reachable_folder():
+    """A folder that the server's user can reach, as it cannot reach pytest's."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def room_on(server, disk):
+    shutil.chown(disk, embedded_postgres._unprivileged_user())
+    as_admin(server, f"CREATE TABLESPACE small LOCATION '{disk}'")
+    try:
+        yield
+    finally:
+        as_admin(server, "DROP TABLESPACE small")
+
+
+def test_this_disk_is_full_while_the_snapshot_is_copied(saved_bot):
+    with small_disk(saved_bot.folder / "snapshots-small", "12k") as disk:
+        (saved_bot.folder / "snapshots").rename(saved_bot.folder / "snapshots-before")
+        (saved_bot.folder / "snapshots").symlink_to(disk)
+        said = saved_bot.run("backup.py").expect(1).stderr
+        assert "premium_system.db: a copy needs " in said
+        assert f" in {saved_bot.folder / 'snapshots'}, where 12.3 kB are free: " in said
+        assert f"Try: free some space:  df -h {saved_bot.folder / 'snapshots'}" in said
+        assert {path.name for path in disk.iterdir()} <= {"runs.jsonl"}  # this machine's record of the failure
+        (saved_bot.folder / "snapshots").unlink()
+    saved_bot.run("backup.py").expect(0)
+
+
+def test_this_disk_is_full_while_restoring(saved_bot):
+    before = saved_bot.keep_copies()
+    with small_disk(saved_bot.folder / "small", "100k") as disk:
+        said = saved_bot.run("restore.py", "--yes", "--to", str(disk)).expect(1).stderr
+        assert re.search(rf"Error: the restore needs \d+\.\d kB in {disk}, where 102\.4 kB are free: .* are missing\.", said)
+        assert f"Try: free some space:  df -h {disk}" in said
+        assert list(disk.iterdir()) == []
+    for name, path in before.items():
+        assert compare.differences(path, saved_bot.data / path.name) == [], name
+
+
+@contextlib.contextmanager
+def snapshots_on(bot, size):
+    """The snapshots lie on a small disk of their own."""
+    with small_disk(bot.folder / "snapshots-small", size) as disk:
+        for path in (bot.folder / "snapshots").glob("*"):
+            shutil.move(path, disk)
+        (bot.folder / "snapshots").rmdir()
+        (bot.folder / "snapshots").symlink_to(disk)
+        yield disk
+
+
+def total(bot):
+    return sum(path.stat().st_size for path in bot.databases)
+
+
+@pytest.fixture
+def crowded(saved_bot):
+    """Two databases of about one size; beside their snapshots there is room for one copy, not for two."""
+    filler = "INSERT INTO refunded_groups (group_id, owner_id, refunded_at, reason)"
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4500)"
+    saved_bot.sqlite(saved_bot.premium, f"{many} {filler} SELECT -i, 1, 1, hex(zeroblob(30)) FROM n")
+    saved_bot.backup()
+    sample_bot.live(saved_bot.data, 1)
+    largest = max(path.stat().st_size for path in saved_bot.databases)
+    assert largest < 0.6 * total(saved_bot)
+    with snapshots_on(saved_bot, str(total(saved_bot) + largest * 13 // 10)):
+        yield saved_bot
+
+
+def test_setup_says_what_the_runs_to_come_will_lack(crowded):
+    lacks = r"❌ \d+. Disk: a run with its snapshots needs .* are missing\.\n     Try: free some space:  df -h "
+    for flags in ((), ("--check",)):
+        assert re.search(lacks, crowded.run("setup_supabase.py", *flags).expect(1).stdout)
+
+
+@pytest.mark.campaign
+def test_without_room_for_two_copies_one_is_made_after_the_other(crowded):
+    crowded.run("backup.py").expect(0)
+    crowded.assert_restorable()
+
+
+@pytest.mark.campaign
+def test_a_run_has_room_for_as_much_as_setup_asks_for(saved_bot):
+    with snapshots_on(saved_bot, str(2 * total(saved_bot) + 100_000)):
+        saved_bot.run("setup_supabase.py").expect(0)
+        for seed in range(2):
+            sample_bot.live(saved_bot.data, seed)
+            saved_bot.run("backup.py").expect(0)
+        saved_bot.run("restore.py", "--drill").expect(0)
+        saved_bot.run("backup.py", "--verify").expect(0)
+
+
+def test_a_drill_without_room_says_so_and_leaves_nothing(saved_bot):
+    with snapshots_on(saved_bot, str(total(saved_bot) + 60_000)) as disk:
+        there = sorted(disk.iterdir())
+        said = saved_bot.run("restore.py", "--drill").expect(1).stderr
+        assert "user_requests: the drill needs " in said
+        assert f"Try: free some space:  df -h {saved_bot.folder / 'snapshots'}\n" in said
+        assert sorted(disk.iterdir()) == there
+
+
+def test_a_trial_without_room_says_so_and_leaves_nothing(saved_bot):
+    with snapshots_on(saved_bot, str(3 * total(saved_bot))) as disk:
+        there = sorted(disk.iterdir())
+        said = saved_bot.run("test_backup.py").expect(1).stdout
+        assert "Scratch copy: the scratch copy needs " in said
+        assert f"Try: free some space:  df -h {disk}\n" in said or f"Try: free some space:  df -h {saved_bot.folder}" in said
+        assert sorted(disk.iterdir()) == there
+
+
+def test_one_table_needs_room_for_two_copies_of_the_database(saved_bot):
+    """Besides the file itself: the present one in the making, and what the table is taken from or compared with."""
+    saved_bot.sqlite(saved_bot.requests, "UPDATE user_requests SET minute = 0")
+    present = saved_bot.requests
+    with small_disk(saved_bot.folder / "small", str(4 * present.stat().st_size)) as disk:
+        moved = shutil.move(present, disk / present.name)
+        present.symlink_to(moved)
+        saved_bot.run("restore.py", "--table", "user_requests", "--yes").expect(0)
+        assert saved_bot.sqlite_rows(present, "SELECT count(*) FROM user_requests WHERE minute = 0") == [(0,)]
+
+
+@pytest.mark.campaign
+def test_a_full_disk_under_the_log_does_not_stop_a_backup(saved_bot):
+    with small_disk(saved_bot.folder / "logs", "16k") as disk:
+        saved_bot.write_env(BACKUP_LOG="logs/backup.log")
+        (disk / "filler").write_bytes(b"x" * 12_000)
+        for seed in range(3):
+            sample_bot.live(saved_bot.data, seed)
+            saved_bot.run("backup.py").expect(0)
+    saved_bot.write_env()
+    saved_bot.assert_restorable()

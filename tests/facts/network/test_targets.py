@@ -1,0 +1,166 @@
+"""Several targets are several backups: each on its own, and a restore takes the best."""
+
+import os
+import secrets
+import shutil
+
+import pytest
+
+from lib.trying import sample_bot
+from tests import compare
+from tests.stand_ins.bot import Bot
+from tests.stand_ins.supabase import make_database
+from tests.stand_ins.unreachable import down
+
+
+@pytest.fixture
+def second(server):
+    with make_database(server, f"test_{secrets.token_hex(6)}") as url:
+        yield url
+
+
+@pytest.fixture
+def doubled(bot, second):
+    """A bot with two targets, set up and backed up."""
+    bot.second = Bot(bot.folder, second)
+    bot.write_env(SUPABASE_DB_URL_2=second)
+    bot.run("setup_supabase.py").expect(0)
+    return bot
+
+
+def outcomes(result):
+    return [(run["source"], run["run"]) for run in result.json["runs"]]
+
+
+def test_each_target_gets_everything(doubled):
+    assert doubled.mirror_counts() == doubled.second.mirror_counts()
+    found = doubled.run("backup.py", "--json").expect(0)
+    assert outcomes(found) == [("premium_system", 3), ("user_requests", 4)] * 2
+
+
+@pytest.mark.parametrize("broken", ["SUPABASE_DB_URL", "SUPABASE_DB_URL_2"])
+def test_one_that_fails_does_not_stop_the_other(doubled, broken):
+    urls = {"SUPABASE_DB_URL": doubled.url, "SUPABASE_DB_URL_2": doubled.second.url}
+    doubled.write_env(**urls | {broken: down(urls[broken])})
+    sample_bot.live(doubled.data, 3)
+    done = doubled.run("backup.py", "--json").expect(3)
+    assert done.json["outcome"] == "incomplete"
+    assert len(done.json["runs"]) == 2
+    good = doubled if broken == "SUPABASE_DB_URL_2" else doubled.second
+    assert good.query("SELECT count(*) FROM backup.runs WHERE outcome = 'saved'") == [(4,)]
+
+
+@pytest.mark.campaign
+def test_a_target_that_was_away_catches_up_by_itself(doubled):
+    doubled.write_env(SUPABASE_DB_URL_2=down(doubled.second.url))
+    for seed in (3, 4):
+        sample_bot.live(doubled.data, seed)
+        doubled.run("backup.py").expect(3)
+    doubled.write_env(SUPABASE_DB_URL_2=doubled.second.url)
+    sample_bot.live(doubled.data, 5)
+    doubled.backup()
+    doubled.run("backup.py", "--verify").expect(0)
+    for number in ("1", "2"):
+        doubled.assert_restorable("--target", number)
+
+
+def test_each_target_has_its_own_previous_snapshot(doubled):
+    kept = doubled.folder / "snapshots"
+    doubled.write_env(SUPABASE_DB_URL_2=down(doubled.second.url))
+    before = (kept / "premium_system.target-2.db").read_bytes()
+    sample_bot.live(doubled.data, 3)
+    doubled.run("backup.py").expect(3)
+    assert (kept / "premium_system.target-2.db").read_bytes() == before
+    assert compare.differences(kept / "premium_system.db", doubled.premium) == []
+
+
+def test_a_restore_takes_the_newest_and_says_so(doubled):
+    doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=doubled.second.url)
+    sample_bot.live(doubled.data, 3)
+    doubled.run("backup.py").expect(3)
+    newest = doubled.keep_copies()
+    doubled.write_env(SUPABASE_DB_URL_2=doubled.second.url)
+    sample_bot.live(doubled.data, 4)
+    done = doubled.run("restore.py", "--yes").expect(0)
+    assert "Target 2 has the newest backup, and is used (--target N to choose another).\n" in done.stdout
+    assert "✅ target 2, 127.0.0.1: complete as of " in done.stdout
+    for path in doubled.databases:
+        assert compare.differences(path, newest[path.stem]) == []
+    done = doubled.run("restore.py", "--yes", "--target", "1").expect(0)
+    assert "Restore from 127.0.0.1:\n" in done.stdout
+    assert compare.differences(doubled.premium, newest["premium_system"]) != []
+    assert "there is no target 7" in doubled.run("restore.py", "--yes", "--target", "7").expect(2).stderr
+
+
+def test_a_restore_takes_the_one_that_answers(doubled):
+    doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=doubled.second.url)
+    done = doubled.run("restore.py", "--yes").expect(0)
+    assert "   target 1, 127.0.0.1: cannot connect to 127.0.0.1:" in done.stdout
+    assert "✅ target 2, 127.0.0.1: complete as of " in done.stdout
+
+
+def test_a_target_that_lacks_a_database_is_not_the_best(doubled):
+    doubled.backup("user_requests")
+    doubled.query("UPDATE backup.sources SET last_run = NULL WHERE source = 'premium_system'")
+    assert "Target 2 has the newest backup" in doubled.run("restore.py", "--yes").expect(0).stdout
+
+
+def test_when_none_answers_it_says_why(doubled):
+    doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=down(doubled.second.url))
+    assert "nothing listens at that address." in doubled.run("restore.py", "--yes").expect(1).stderr
+
+
+def test_a_local_restore_takes_the_newest_snapshot_of_any_target(doubled):
+    doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=doubled.second.url)
+    sample_bot.live(doubled.data, 3)
+    doubled.run("backup.py").expect(3)
+    newest = doubled.keep_copies()
+    for path in doubled.databases:
+        path.unlink()
+    doubled.run("restore.py", "--local", "--yes").expect(0)
+    assert compare.differences(doubled.premium, newest["premium_system"]) == []
+    shutil.rmtree(doubled.folder / "snapshots")
+    doubled.run("restore.py", "--local", "--yes").expect(1)
+
+
+@pytest.mark.campaign
+def test_a_local_restore_goes_by_the_order_of_the_runs_not_by_a_clock(doubled):
+    doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=doubled.second.url)
+    sample_bot.live(doubled.data, 3)
+    doubled.run("backup.py").expect(3)
+    newest = doubled.keep_copies()
+    for path in (doubled.folder / "snapshots").glob("*.db"):
+        is_second = "target-2" in path.name
+        os.utime(path, (1, 1) if is_second else (4e9, 4e9))
+    doubled.run("restore.py", "--local", "--yes").expect(0)
+    assert compare.differences(doubled.premium, newest["premium_system"]) == []
+    doubled.run("restore.py", "--local", "--target", "1", "--yes").expect(0)
+    assert compare.differences(doubled.premium, newest["premium_system"]) != []
+    before = doubled.premium.read_bytes()
+    (doubled.folder / "snapshots" / "runs.jsonl").unlink()
+    asked = doubled.run("restore.py", "--local", "--yes", "--database", "premium_system").expect(1).stderr
+    assert "it is not clear which snapshot of premium_system is the newest:\n  target 1: run " in asked
+    assert "Try: choose one:  python3 restore.py --local --database premium_system --target 1" in asked
+    assert doubled.premium.read_bytes() == before
+    doubled.run("restore.py", "--local", "--yes", "--target", "2").expect(0)
+    assert compare.differences(doubled.premium, newest["premium_system"]) == []
+
+
+def test_a_target_whose_clock_was_set_back_is_a_question(doubled):
+    doubled.second.query("UPDATE backup.runs SET finished_at = finished_at + interval '3 years'")
+    asked = doubled.run("restore.py", "--yes").expect(2).stderr
+    assert "the clock of target 2 was set back: its newest backup is from the future." in asked
+    doubled.run("restore.py", "--yes", "--target", "1").expect(0)
+
+
+@pytest.mark.campaign
+def test_a_drill_and_the_status_tell_of_each(doubled):
+    found = doubled.run("restore.py", "--drill", "--json").expect(0).json["drills"]
+    assert [(drill["source"], drill["error"]) for drill in found] == [("premium_system", None), ("user_requests", None)] * 2
+    doubled.write_env(SUPABASE_DB_URL_2=down(doubled.second.url))
+    doubled.run("restore.py", "--drill").expect(1)
+    said = doubled.run("backup.py", "--status", "--max-age", "7h").expect(0).stdout
+    assert "premium_system → 127.0.0.1 (target 2)\n  the target cannot be asked: " in said
+    doubled.query("UPDATE backup.runs SET finished_at = finished_at - interval '8 hours'")
+    late = doubled.run("backup.py", "--status", "--max-age", "7h").expect(1).stderr
+    assert late.count("premium_system → 127.0.0.1: the last success is 8 hours old") == 1

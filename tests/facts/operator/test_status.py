@@ -1,0 +1,96 @@
+"""The status says in one screen how each database is doing, also when the network is down."""
+
+import json
+
+import pytest
+
+from tests.stand_ins.unreachable import free_port
+
+
+def unreachable(bot):
+    return f"postgresql://postgres:secret-4711@127.0.0.1:{free_port()}/postgres"
+
+
+def aged(bot, hours):
+    """Let this machine's record be some hours older."""
+    record = bot.folder / "snapshots" / "runs.jsonl"
+    runs = [json.loads(line) for line in record.read_text().splitlines()]
+    record.write_text("".join(json.dumps(run | {"at": run["at"] - hours * 3600}) + "\n" for run in runs))
+
+
+@pytest.mark.campaign
+def test_it_fits_a_screen_and_says_all_that_is_asked(saved_bot):
+    saved_bot.sqlite(saved_bot.premium, "UPDATE refunds SET status = 'x' WHERE id = 1")
+    for _ in range(3):
+        saved_bot.backup()
+    saved_bot.run("restore.py", "--drill").expect(0)
+    said = saved_bot.run("backup.py", "--status").expect(0).stdout
+    assert len(said.splitlines()) <= 24
+    assert "premium_system → 127.0.0.1\n  last success: run 7, " in said
+    for part in (" ago: ", " rows, 0 changes, ", " B of rows sent, ", "next run expected: ", "restore points: 4, back to run 1, ",
+                 "last proven restorable: run 7, ", " of 500.0 MB (", "last runs, newest first: ✅ ✅ ✅ ✅"):  # fmt: skip
+        assert part in said, part
+
+
+@pytest.mark.campaign
+def test_the_last_failure_and_why_and_whether_it_is_over(saved_bot):
+    content = saved_bot.premium.read_bytes()
+    saved_bot.premium.write_bytes(b"")
+    saved_bot.run("backup.py").expect(3)
+    said = saved_bot.run("backup.py", "--status").expect(0).stdout
+    assert "(❌ nothing has got through since): premium_system.db is empty (0 bytes)." in said
+    assert said.count("last failure") == 1
+    saved_bot.premium.write_bytes(content)
+    saved_bot.backup()
+    assert "(got through since): premium_system.db is empty (0 bytes)." in saved_bot.run("backup.py", "--status").stdout
+
+
+def test_json_has_numbers(saved_bot):
+    found = saved_bot.run("backup.py", "--status", "--json").expect(0).json
+    first = found["sources"][0]
+    assert (first["source"], first["asked"], first["is_late"]) == ("premium_system", "the target", False)
+    assert first["last_success"]["run"] == 1
+    assert 0 <= first["last_success"]["age"] < 600
+    assert first["database_bytes"] > 1_000_000
+    assert first["restore_points"]["count"] == 1
+
+
+@pytest.mark.campaign
+def test_with_the_network_down_it_tells_what_this_machine_knows_and_says_so(saved_bot):
+    saved_bot.backup()
+    saved_bot.write_env(SUPABASE_DB_URL=unreachable(saved_bot))
+    said = saved_bot.run("backup.py", "--status", "--max-age", "7h").expect(0).stdout
+    assert "the target cannot be asked: cannot connect to 127.0.0.1:" in said
+    assert "what follows is this machine's own record\n  last success: run 3, " in said
+    aged(saved_bot, 8)
+    late = saved_bot.run("backup.py", "--status", "--max-age", "7h").expect(1)
+    assert "premium_system: the last success is 8 hours old, more than 7h." in late.stderr
+    assert saved_bot.run("backup.py", "--status", "--json").json["sources"][0]["asked"] == "this machine's record"
+
+
+def test_a_run_that_did_not_reach_the_target_is_known_when_the_network_is_back(saved_bot):
+    aged(saved_bot, 1)
+    saved_bot.query(
+        "UPDATE backup.runs SET started_at = started_at - interval '1 hour', finished_at = finished_at - interval '1 hour'"
+    )
+    saved_bot.write_env(SUPABASE_DB_URL=unreachable(saved_bot))
+    saved_bot.run("backup.py").expect(1)
+    saved_bot.write_env()
+    said = saved_bot.run("backup.py", "--status").expect(0).stdout
+    assert said.count("(❌ nothing has got through since): cannot connect to 127.0.0.1:") == 2
+
+
+def test_a_target_without_setup_is_a_failure(bot):
+    done = bot.run("backup.py", "--status").expect(1)
+    assert "premium_system: 127.0.0.1: the target has not been set up (no schema backup)." in done.stderr
+
+
+def test_a_record_that_was_cut_off_or_cannot_be_written_harms_nothing(saved_bot):
+    record = saved_bot.folder / "snapshots" / "runs.jsonl"
+    assert record.stat().st_mode & 0o077 == 0
+    record.write_text(record.read_text() + '{"source": "premium_sy')
+    saved_bot.backup()
+    saved_bot.run("backup.py", "--status").expect(0)
+    record.unlink()
+    record.mkdir()
+    assert "runs.jsonl cannot be written" in saved_bot.backup()["warnings"][0]

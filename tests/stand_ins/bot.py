@@ -1,0 +1,165 @@
+"""A bot's folder, and the scripts run in it as the operator would: as subprocesses, with nothing but their settings."""
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+
+from lib.settings import channels
+from lib.settings.targets import URL
+from lib.trying import sample_bot
+from tests import compare
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+OURS = ("SUPABASE_", "BACKUP_", "SQLITE_", "PG", "HYBRID_BACKUP_VENV", *channels.NAMES)
+BOT_TABLES = (*sample_bot.PAID, *sample_bot.ASKED)
+
+
+@dataclass
+class Result:
+    """What a script printed and how it ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    def expect(self, status: int) -> "Result":
+        assert self.status == status, f"exit status {self.status}\n{self.stdout}\n{self.stderr}"
+        assert "Traceback" not in self.stderr + self.stdout, self.stderr
+        return self
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.stdout)
+
+
+class Bot:
+    def __init__(self, folder: Path, url: str):
+        self.folder, self.url = folder, url
+        self.data = folder / "sqlite_data"
+        self.environment: dict[str, str] = {}
+        self.premium, self.requests = self.data / sample_bot.PREMIUM, self.data / sample_bot.REQUESTS
+
+    @classmethod
+    def make(cls, folder: Path, url: str, users: int) -> "Bot":
+        bot = cls(folder, url)
+        sample_bot.make(bot.data, users)
+        bot.write_env()
+        return bot
+
+    def clone(self, folder: Path) -> "Bot":
+        """Another bot with the same databases, and no .env yet."""
+        shutil.copytree(self.data, folder / self.data.name)
+        return Bot(folder, self.url)
+
+    @property
+    def databases(self) -> list[Path]:
+        return sorted(self.data.glob("*.db"))
+
+    def write_env(self, **settings: str) -> None:
+        """Write .env: the target, and what the test wants besides (None leaves a setting out)."""
+        lines = {"SUPABASE_DB_URL": self.url} | settings
+        path = self.folder / ".env"
+        path.touch(mode=0o600)
+        path.write_text("".join(f"{name}='{value}'\n" for name, value in lines.items() if value is not None))
+
+    def command(self, script: str, *flags: str) -> list[str]:
+        return [sys.executable, str(REPOSITORY / script), "--env-file", str(self.folder / ".env"), *flags]
+
+    def start(self, script: str, *flags: str) -> subprocess.Popen:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        return subprocess.Popen(
+            self.command(script, *flags), text=True, env=environment() | self.environment, cwd=self.folder, **pipes
+        )
+
+    def run(self, script: str, *flags: str) -> Result:
+        running = self.start(script, *flags)
+        stdout, stderr = running.communicate(timeout=120)
+        assert self.password not in stdout + stderr + self.log  # whatever any test makes fail
+        return Result(running.returncode, stdout, stderr)
+
+    def peak_memory(self, script: str, *flags: str) -> int:
+        """Run a script, expect success, and return the largest resident size of its process, in bytes."""
+        code = "import resource, subprocess, sys; status = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL);"
+        code += "print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        command = [sys.executable, "-c", code, *self.command(script, *flags)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment())
+        status, kilobytes = done.stdout.split()
+        assert status == "0", done.stderr
+        return int(kilobytes) * 1024
+
+    def backup(self, *flags: str) -> dict:
+        """Back up, expect success, and return what --json says."""
+        return self.run("backup.py", "--json", *flags).expect(0).json
+
+    def changes(self, *flags: str) -> dict[str, tuple[int, int, int]]:
+        """Back up, and return inserted, updated and deleted rows of each table that changed."""
+        tables = [table for run in self.backup(*flags)["runs"] for table in run["tables"]]
+        counted = {table["table"]: (table["inserted"], table["updated"], table["deleted"]) for table in tables}
+        return {name: counts for name, counts in counted.items() if any(counts)}
+
+    def sqlite(self, path: Path, script: str) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.executescript(script)
+
+    def sqlite_rows(self, path: Path, query: str) -> list[tuple]:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            return database.execute(query).fetchall()
+
+    def query(self, statement: str, values=None) -> list[tuple]:
+        """Ask the target, as the customer's user."""
+        with contextlib.closing(psycopg2.connect(self.url)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement, values)
+                return cursor.fetchall() if cursor.description else []
+
+    def mirror_counts(self) -> dict[str, int]:
+        schemas = {sample_bot.PREMIUM: "backup_premium_system", sample_bot.REQUESTS: "backup_user_requests"}
+        counts = {}
+        for path in (self.premium, self.requests):
+            for (table,) in self.sqlite_rows(
+                path, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            ):
+                counts[table] = self.query(f'SELECT count(*) FROM {schemas[path.name]}."{table}"')[0][0]
+        return counts
+
+    def keep_copies(self) -> dict[str, Path]:
+        """Copy the databases as they are now, to compare with later."""
+        kept = self.folder / "kept"
+        kept.mkdir(exist_ok=True)
+        return {path.stem: Path(shutil.copy(path, kept / path.name)) for path in self.databases}
+
+    def assert_restorable(self, *flags: str) -> None:
+        """Restore into an empty folder, and compare with the databases that are there."""
+        out = self.folder / "restored"
+        shutil.rmtree(out, ignore_errors=True)
+        self.run("restore.py", "--yes", "--to", str(out), *flags).expect(0)
+        for path in self.databases:
+            assert compare.differences(path, out / path.name) == []
+
+    @property
+    def log(self) -> str:
+        path = self.folder / "supabase_backup.log"
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def password(self) -> str:
+        return URL.fullmatch(self.url)["password"]
+
+
+def copy_checkout(folder: Path) -> Path:
+    """Copy the repository as a fresh clone has it: no .venv, no .env, nothing that a run has made."""
+    ignored = shutil.ignore_patterns(".git", ".venv", ".env", "__pycache__", ".*_cache", "sqlite_data", "snapshots", "*.log")
+    return Path(shutil.copytree(REPOSITORY, folder / "checkout", ignore=ignored))
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}

@@ -76,7 +76,7 @@ def test_a_bot_that_runs_is_an_error_there_too(mounted):
     assert list(mounted.data.glob("*restor*")) == []
 
 
-SWAP = "import sys, pathlib; from lib.sqlite import swap; swap.into_place(*map(pathlib.Path, sys.argv[1:3]))"
+SWAP = "import sys, pathlib; from lib.sqlite.replacing import swap; swap.into_place(*map(pathlib.Path, sys.argv[1:3]))"
 STATES = [left_in_wal, left_in_journal, left_persistent, left_clean]
 
 
@@ -115,7 +115,7 @@ def count(frame, event, _argument):
         if not left[0]:
             os.kill(os.getpid(), 9)
     return count
-from lib.sqlite import swap
+from lib.sqlite.replacing import swap
 sys.settrace(count)
 """
 

@@ -176,9 +176,10 @@ def test_a_rebuilt_file_that_differs_is_never_put_in_place(damage, has_snapshot,
     build = rebuild._build
 
     def damaged(*arguments):
-        build(*arguments)
-        with contextlib.closing(sqlite3.connect(arguments[2].path)) as file, file:
+        missing = build(*arguments)
+        with contextlib.closing(sqlite3.connect(arguments[2])) as file, file:
             file.execute(DAMAGES[damage])
+        return missing
 
     monkeypatch.setattr(rebuild, "_build", damaged)
     with pytest.raises(Problem, match="the rebuilt table differs from what run 1 saved"):
@@ -188,7 +189,7 @@ def test_a_rebuilt_file_that_differs_is_never_put_in_place(damage, has_snapshot,
 def test_where_the_runs_own_snapshot_is_here_no_row_is_hashed(tmp_path, database, monkeypatch):
     deployment = made(tmp_path, database)
     hashed = []
-    monkeypatch.setattr(rebuild.lines, "read_through", hashed.append)
+    monkeypatch.setattr(rebuild.read_lines, "read_through", hashed.append)
     deployment.restored(kept=deployment.kept)
     assert hashed == []
 

@@ -186,7 +186,7 @@ def test_killed_at_any_line_an_exchange_loses_nothing(tmp_path, state):
 
 
 CALLS = ("rename", "link", "unlink", "ftruncate", "pwrite64", "fdatasync", "fsync", "write")
-SWAP = "import sys, pathlib; from lib.sqlite import swap; swap.into_place(*map(pathlib.Path, sys.argv[1:]))"
+SWAP = "import sys, pathlib; from lib.sqlite.replacing import swap; swap.into_place(*map(pathlib.Path, sys.argv[1:]))"
 
 
 def may_trace():

@@ -45,6 +45,7 @@ import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib.base import log, script
 from lib.base.errors import SettingsError, SourceError
 from lib.base.script import Console
+from lib.base.words import moment
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.postgres.setup import installation
@@ -94,29 +95,38 @@ def chosen_target(settings: Settings, targets: list[TargetSettings], sources: di
 
 def restore(target: Target, settings: Settings, sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:
     """Rebuild every file beside its destination, and swap them only when all of them have been checked."""
-    places = destinations(sources, options.to, report)
-    replaces_whole_files = not (options.dry_run or options.table)
+    places, at = destinations(sources, options.to, report), moment(options.at) if options.at else None
+    replaced: list[str] = []
     with target.transaction("REPEATABLE READ READ ONLY"):
-        states = of_each(places, lambda name: steps.saved(target, name, options.at), report)
+        states = of_each(places, lambda name: steps.saved(target, name, at), report)
         if options.table:
             states = one_table.of_one_source(states, options.table)
-        if not (options.to or options.dry_run or options.accept_moved):
+        if options.replaces_the_bots_files and not options.accept_moved:
             steps.refuse_other_bots(target, settings, states, places)
         report.plan(target.settings, states, places)
-        if replaces_whole_files and not (states and agreed(options)):
+        if options.replaces_whole_files and not (states and agreed(options)):
             return report.close()
         with rebuild.all_rebuilt(target, states, places, settings, report.rebuilding) as files:
-            if not replaces_whole_files:
-                compare(files, states, sources, places, options, report)
-                return report.close()
-            replaced = put_in_place(files, states, places, report)
+            if options.replaces_whole_files:
+                replaced = put_in_place(files, states, places, report)
+            else:
+                compare(files, sources, options.table, report)
+            if options.table and (options.dry_run or agreed(options)):
+                put_table_back(files, states, sources, places, options, report)
     for name in [] if options.to else replaced:
         with report.attempted():
             steps.note(target, settings, name, states[name].run)
     return report.close()
 
 
-def compare(
+def compare(files: dict[str, Rebuilt], present: dict[str, Path], table: str, report: Report) -> None:
+    """Say what would change, table by table, or in the one that was named."""
+    for name, built in files.items():
+        differences = steps.differences(built, present[name])
+        report.differences(name, [found for found in differences if table in ("", found.table)])
+
+
+def put_table_back(
     files: dict[str, Rebuilt],
     states: dict[str, SavedState],
     present: dict[str, Path],
@@ -124,15 +134,11 @@ def compare(
     options: RestoreOptions,
     report: Report,
 ) -> None:
-    """Say what would change, table by table; where one table was named, put its rows back into the present database."""
-    for name, built in files.items():
-        differences = steps.differences(built, present[name])
-        report.differences(name, [table for table in differences if options.table in ("", table.table)])
-    if options.table and (options.dry_run or agreed(options)):
-        patched = {name: one_table.put_back(built, present[name], options.table) for name, built in files.items()}
-        report.warnings(patched)
-        if not options.dry_run:
-            put_in_place(patched, states, places, report)
+    """Put one table's rows back into a copy of the present database, and that in place; a dry run stops before."""
+    patched = {name: one_table.put_back(built, present[name], options.table) for name, built in files.items()}
+    report.warnings(patched)
+    if not options.dry_run:
+        put_in_place(patched, states, places, report)
 
 
 def restore_local(settings: Settings, sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:

@@ -33,6 +33,9 @@ class RestoreOptions:
         return cls(**given | {"undo": flags.undo is not None, "undo_file": flags.undo or ""})
 
     @property
-    def replaces_files(self) -> bool:
-        """Whether the bot's own files are to be replaced."""
-        return not self.to and not self.dry_run
+    def replaces_the_bots_files(self) -> bool:
+        return not (self.to or self.dry_run)
+
+    @property
+    def replaces_whole_files(self) -> bool:
+        return not (self.table or self.dry_run)

@@ -1,12 +1,12 @@
 """The steps of a restore: each gives back what it found or did. restore.py has their order, report.py says what they gave."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from lib.backing_up import local_runs
 from lib.base.errors import SourceError
-from lib.base.words import moment
 from lib.postgres.books import origin, runs
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
@@ -37,10 +37,9 @@ def all_safety_copies(places: dict[str, Path]) -> list[Path]:
     return [copy for place in places.values() for copy in safety_copies.of(place)]
 
 
-def saved(target: Target, name: str, at: str) -> SavedState:
-    """Return the state of a source that was saved last, or `at` a run or a time; raise SourceError where there is none."""
-    run, before = moment(at) if at else (None, None)
-    chosen = saved_state.run_at(target, name, run, before) if at else None
+def saved(target: Target, name: str, at: tuple[int | None, datetime | None] | None) -> SavedState:
+    """Return the newest saved state of a source, up to a run or before a moment; raise SourceError where there is none."""
+    chosen = saved_state.run_at(target, name, *at) if at else None
     return saved_state.read_state(target, name, chosen)
 
 

@@ -37,7 +37,7 @@ exit status:
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,19 +47,17 @@ from lib.base.errors import SettingsError, SourceError
 from lib.base.script import Console
 from lib.base.words import moment
 from lib.postgres.link.connection import Target
-from lib.postgres.mirrors.saved_state import SavedState
 from lib.postgres.setup import installation
 from lib.restoring import best_target, drill, local_state, one_table, rebuild, steps
 from lib.restoring.options import RestoreOptions
 from lib.restoring.rebuild import Rebuilt
 from lib.restoring.report import Report
-from lib.restoring.steps import State
 from lib.settings import config
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.sqlite.replacing import real_files
 
-Found = TypeVar("Found")
+Given = TypeVar("Given")
 
 
 def main(options: RestoreOptions, console: Console) -> int:
@@ -96,7 +94,7 @@ def chosen_target(settings: Settings, targets: list[TargetSettings], sources: di
 def restore(target: Target, settings: Settings, sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:
     """Rebuild every file beside its destination, and swap them only when all of them have been checked."""
     places, at = destinations(sources, options.to, report), moment(options.at) if options.at else None
-    replaced: list[str] = []
+    replaced: list[Rebuilt] = []
     with target.transaction("REPEATABLE READ READ ONLY"):
         states = of_each(places, lambda name: steps.saved(target, name, at), report)
         if options.table:
@@ -108,55 +106,48 @@ def restore(target: Target, settings: Settings, sources: dict[str, Path], option
             return report.close()
         with rebuild.all_rebuilt(target, states, places, settings, report.rebuilding) as files:
             if options.replaces_whole_files:
-                replaced = put_in_place(files, states, places, report)
+                replaced = put_in_place(files, report)
             else:
                 compare(files, sources, options.table, report)
             if options.table and (options.dry_run or agreed(options)):
-                put_table_back(files, states, sources, places, options, report)
-    for name in [] if options.to else replaced:
+                put_table_back(files, sources, options, report)
+    for built in replaced if options.replaces_the_bots_files else []:
         with report.attempted():
-            steps.note(target, settings, name, states[name].run)
+            steps.note(target, settings, built)
     return report.close()
 
 
-def compare(files: dict[str, Rebuilt], present: dict[str, Path], table: str, report: Report) -> None:
+def compare(files: list[Rebuilt], present: dict[str, Path], table: str, report: Report) -> None:
     """Say what would change, table by table, or in the one that was named."""
-    for name, built in files.items():
-        differences = steps.differences(built, present[name])
-        report.differences(name, [found for found in differences if table in ("", found.table)])
+    for built in files:
+        differences = steps.differences(built, present[built.source])
+        report.differences(built.source, [change for change in differences if table in ("", change.table)])
 
 
-def put_table_back(
-    files: dict[str, Rebuilt],
-    states: dict[str, SavedState],
-    present: dict[str, Path],
-    places: dict[str, Path],
-    options: RestoreOptions,
-    report: Report,
-) -> None:
+def put_table_back(files: list[Rebuilt], present: dict[str, Path], options: RestoreOptions, report: Report) -> None:
     """Put one table's rows back into a copy of the present database, and that in place; a dry run stops before."""
-    patched = {name: one_table.put_back(built, present[name], options.table) for name, built in files.items()}
+    patched = [one_table.put_back(built, present[built.source], options.table) for built in files]
     report.warnings(patched)
     if not options.dry_run:
-        put_in_place(patched, states, places, report)
+        put_in_place(patched, report)
 
 
 def restore_local(settings: Settings, sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:
     """Put the previous snapshots in place: they are on this machine, and need no network."""
     places, targets = destinations(sources, options.to, report), config.chosen_targets(settings, options.target)
-    states = of_each(places, lambda name: steps.kept_here(settings, name, targets), report)
+    states = of_each(places, lambda name: steps.snapshot_here(settings, name, targets), report)
     report.snapshots(states, places)
     if states and not options.dry_run and agreed(options):
         with local_state.all_copied(states, places) as files:
-            put_in_place(files, states, places, report)
+            put_in_place(files, report)
     return report.close()
 
 
 def put_back_replaced(sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:
     """Exchange each file with the one that the last restore replaced."""
     places = destinations(sources, "", report)
-    found = of_each(places, lambda name: steps.safety_copy(places[name], options.undo_file), report)
-    copies = {name: copy for name, copy in found.items() if copy}
+    looked_for = of_each(places, lambda name: steps.safety_copy(places[name], options.undo_file), report)
+    copies = {name: copy for name, copy in looked_for.items() if copy}
     report.safety_copies(copies, places)
     if not report.failures:
         with report.attempted(SourceError):
@@ -168,23 +159,23 @@ def put_back_replaced(sources: dict[str, Path], options: RestoreOptions, report:
     return report.close()
 
 
-def put_in_place(files: Mapping[str, Rebuilt], states: Mapping[str, State], places: dict[str, Path], report: Report) -> list[str]:
-    """Swap the files in; one that cannot be replaced does not stop the others. Return the names of those that were."""
+def put_in_place(files: Sequence[Rebuilt], report: Report) -> list[Rebuilt]:
+    """Swap the files in, and return those that were; one that cannot be does not stop the others."""
     replaced = []
-    for name, built in files.items():
+    for built in files:
         with report.attempted():
-            report.put_in_place(states[name], built, places[name], steps.put_in_place(built, places[name]))
-            replaced.append(name)
+            report.put_in_place(built, steps.put_in_place(built))
+            replaced.append(built)
     return replaced
 
 
-def of_each(names: Iterable[str], step: Callable[[str], Found], report: Report) -> dict[str, Found]:
+def of_each(names: Iterable[str], step: Callable[[str], Given], report: Report) -> dict[str, Given]:
     """Take a step for each source; one that cannot be restored does not stop the others."""
-    found = {}
+    gave = {}
     for name in names:
         with report.attempted(SourceError):
-            found[name] = step(name)
-    return found
+            gave[name] = step(name)
+    return gave
 
 
 def destinations(sources: dict[str, Path], folder: str, report: Report) -> dict[str, Path]:
@@ -199,6 +190,7 @@ def destinations(sources: dict[str, Path], folder: str, report: Report) -> dict[
 
 
 def agreed(options: RestoreOptions) -> bool:
+    """Ask, unless that was forbidden; raise SettingsError where nobody can answer."""
     if options.yes:
         return True
     if not sys.stdin.isatty():

@@ -239,10 +239,11 @@ def test_what_the_bot_wrote_meanwhile_is_not_lost(tmp_path, database, monkeypatc
     deployment.script(T + ROWS + OTHER)
     deployment.set_up()
     deployment.back_up()
-    patched = one_table.put_back(rebuild.Rebuilt(deployment.restored(), []), deployment.path, "t")
+    built = rebuild.Rebuilt("source", 1, 7, deployment.path, deployment.restored(), [])
+    patched = one_table.put_back(built, deployment.path, "t")
     deployment.script("INSERT INTO other VALUES (2, 'meanwhile')")
     with pytest.raises(Problem, match="is in use by another program"):
-        steps.put_in_place(patched, deployment.path)
+        steps.put_in_place(patched)
     assert rows(deployment.path, "SELECT b FROM other WHERE a = 2") == [("meanwhile",)]
 
 

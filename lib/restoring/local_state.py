@@ -1,4 +1,4 @@
-"""What this machine has of a source without the network: the newest of the snapshots that its runs have kept."""
+"""What this machine has of a source without the network: the newest of the previous snapshots."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ class LocalState:
 
 
 def newest(paths: dict[int, Path], name: str, saved: list[tuple[int, int]]) -> LocalState:
-    """Describe the newest of the snapshots kept for several targets; raise SourceError where none has a note that fits.
+    """Describe the newest of the previous snapshots for several targets; raise SourceError where none has a note that fits.
 
     `paths` are keyed by the target's number. `saved` are the targets and runs that this machine has saved, newest first: unlike
     a file's time it knows no clock.
@@ -62,11 +62,11 @@ def _saved_last(runs: dict[int, int], rows: dict[int, int], name: str, saved: li
 
 
 @contextlib.contextmanager
-def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterator[dict[str, Rebuilt]]:
+def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterator[list[Rebuilt]]:
     """Copy and check the snapshots; the copies are removed at the end, unless they were put in place."""
     beside.require_room({name: state.path.stat().st_size for name, state in states.items()}, places)
     with contextlib.ExitStack() as stack:
-        yield {name: stack.enter_context(_copied(state, places[name])) for name, state in states.items()}
+        yield [stack.enter_context(_copied(state, places[name])) for name, state in states.items()]
 
 
 @contextlib.contextmanager
@@ -79,4 +79,4 @@ def _copied(state: LocalState, destination: Path) -> Iterator[Rebuilt]:
                 raise Problem(f"{state.path} was replaced in the meantime.", "run it again")
             integrity.of_file(path)
             new_file.set_journal_mode(path, state.journal_mode)
-        yield Rebuilt(path, [])
+        yield Rebuilt(state.source.name, state.run, state.rows, destination, path, [])

@@ -19,7 +19,7 @@ UNTOUCHED = "The SQLite files were not touched."
 
 @dataclass(frozen=True)
 class Patched(Rebuilt):
-    """A copy of the database `present`, which had the hash `present_hash`, with one `table` put back."""
+    """A copy of the database `present`, which had the hash `present_hash`, with the rows of one `table` put back."""
 
     table: ReplacedTable
     present: Path
@@ -51,11 +51,12 @@ def put_back(built: Rebuilt, present: Path, table: str) -> Patched:
         replace_table.refuse_others_changed(before.copy.path, built.path, table)
     integrity.of_file(built.path)
     new_file.set_journal_mode(built.path, now.copy.journal_mode)
-    return Patched(built.path, missing, replaced, present, now.copy.hash)
+    whose = (built.source, built.run, replaced.rows, built.place)
+    return Patched(*whose, built.path, missing, replaced, present, now.copy.hash)
 
 
-def refuse_written(patched: Patched, destination: Path) -> None:
+def refuse_written(patched: Patched) -> None:
     """Refuse to swap away what a bot has written since; one that is idle in rollback mode holds no lock."""
-    if destination.exists() and destination.samefile(patched.present):
-        with snapshot.unchanged(patched.present, destination.parent, patched.present_hash):
+    if patched.place.exists() and patched.place.samefile(patched.present):
+        with snapshot.unchanged(patched.present, patched.place.parent, patched.present_hash):
             pass

@@ -30,8 +30,15 @@ UNREADABLE = (ValueError, KeyError, IndexError, TypeError, OverflowError, struct
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """A file that was built and checked; `missing` names the collations and functions that only the bot knows."""
+    """The file `path`, which was built and checked for its `place`: the `rows` that a run left of a source.
 
+    `missing` names the collations and functions that only the bot knows.
+    """
+
+    source: str
+    run: int
+    rows: int
+    place: Path
     path: Path
     missing: list[str]
 
@@ -39,18 +46,18 @@ class Rebuilt:
 @contextlib.contextmanager
 def all_rebuilt(
     target: Target, states: dict[str, SavedState], places: dict[str, Path], settings: Settings, announce: Callable[[str], None]
-) -> Iterator[dict[str, Rebuilt]]:
+) -> Iterator[list[Rebuilt]]:
     """Build and check the files of all sources; they are removed at the end, unless they were put in place.
 
     Each source's name is announced before it is rebuilt.
     """
     beside.require_room({name: state.bytes for name, state in states.items()}, places)
     with contextlib.ExitStack() as stack:
-        files = {}
+        files = []
         for name, state in states.items():
             announce(name)
             previous = settings.snapshot_of(name, target.settings.number)
-            files[name] = stack.enter_context(rebuilt(target, state, places[name], previous))
+            files.append(stack.enter_context(rebuilt(target, state, places[name], previous)))
         yield files
 
 
@@ -64,7 +71,7 @@ def rebuilt(target: Target, state: SavedState, destination: Path, previous: Path
         with beside.explained(destination):
             missing = _built(target, state, path, previous)
             new_file.set_journal_mode(path, str(state.definition["pragmas"]["journal_mode"]))
-        yield Rebuilt(path, missing)
+        yield Rebuilt(state.source.name, state.run, state.rows, destination, path, missing)
 
 
 def refuse_difference(built: Path, original: Path, state: SavedState) -> None:

@@ -16,7 +16,6 @@ from lib.restoring.best_target import Candidate
 from lib.restoring.local_state import LocalState
 from lib.restoring.one_table import Patched
 from lib.restoring.rebuild import Rebuilt
-from lib.restoring.steps import State
 from lib.settings.targets import TargetSettings
 from lib.sqlite.compare.count_differences import Difference
 from lib.sqlite.replacing import in_place, safety_copies
@@ -108,20 +107,20 @@ class Report:
                 f"{table.added:,} added, {table.changed:,} changed, {table.removed:,} removed"
             )
 
-    def warnings(self, patched: dict[str, Patched]) -> None:
+    def warnings(self, patched: list[Patched]) -> None:
         """Say what of a table cannot be put back, before it is."""
-        for file in patched.values():
+        for file in patched:
             for warning in file.table.warnings:
                 self._warn(warning)
 
-    def put_in_place(self, state: State, built: Rebuilt, place: Path, safety_copy: Path | None) -> None:
-        name = state.source.name
-        told: dict[str, Any] = {"source": name, "run": state.run, "rows": state.rows, **_where(place, safety_copy)}
-        said = f"{plural(state.rows, 'row')} of run {state.run}, every row compared"
+    def put_in_place(self, built: Rebuilt, safety_copy: Path | None) -> None:
+        """Say what was restored, where what it has replaced is, and what is left for the bot to do."""
+        name, place, rows = built.source, built.place, plural(built.rows, "row")
+        told: dict[str, Any] = {"source": name, "run": built.run, "rows": built.rows, **_where(place, safety_copy)}
+        said = f"{rows} of run {built.run}, every row compared"
         if isinstance(built, Patched):
-            told |= {"rows": built.table.rows, "table": built.table.name, "warnings": built.table.warnings}
-            said = f"{plural(built.table.rows, 'row')} of {built.table.name} from run {state.run}, every row compared; "
-            said += "the other tables as they were"
+            told |= {"table": built.table.name, "warnings": built.table.warnings}
+            said = f"{rows} of {built.table.name} from run {built.run}, every row compared; the other tables as they were"
         self.restored.append(told)
         log.info(f"restored {place}: {said}" + (f"; the old file is {safety_copy}" if safety_copy else ""))
         self._say(f"✅ {place}: {said}")

@@ -23,8 +23,6 @@ from lib.sqlite.replacing import safety_copies, swap
 from lib.sqlite.snapshots import previous, snapshot
 
 LISTED_RUNS = 200
-# What is rebuilt: what a target holds, or what this machine has.
-State = SavedState | LocalState
 
 
 def restore_points(target: Target, names: Iterable[str]) -> list[dict[str, Any]]:
@@ -43,7 +41,7 @@ def saved(target: Target, name: str, at: tuple[int | None, datetime | None] | No
     return saved_state.read_state(target, name, chosen)
 
 
-def kept_here(settings: Settings, name: str, targets: list[TargetSettings]) -> LocalState:
+def snapshot_here(settings: Settings, name: str, targets: list[TargetSettings]) -> LocalState:
     """Return the newest snapshot that this machine has of a source; raise SourceError where it has none."""
     paths = {target.number: settings.snapshot_of(name, target.number) for target in targets}
     return local_state.newest(paths, name, local_runs.saved(settings, name))
@@ -55,6 +53,7 @@ def safety_copy(place: Path, wanted: str) -> Path | None:
 
 
 def refuse_none(copies: dict[str, Path], wanted: str) -> None:
+    """Raise SourceError where there is no safety copy, or not the one that is `wanted` by name."""
     if not copies:
         what = f"no restore has kept a file {wanted} here." if wanted else "no restore has replaced a file here."
         raise SourceError(what, "python3 restore.py --list")
@@ -76,13 +75,13 @@ def differences(built: Rebuilt, present: Path) -> list[Difference]:
         return count_differences.between(now.copy.path, built.path)
 
 
-def put_in_place(built: Rebuilt, place: Path) -> Path | None:
+def put_in_place(built: Rebuilt) -> Path | None:
     """Swap the rebuilt file in; return the safety copy of what was there, None where nothing was."""
-    with beside.explained(place):
+    with beside.explained(built.place):
         if isinstance(built, Patched):
-            one_table.refuse_written(built, place)
-        safety_copies.take_over_owner(built.path, place)
-        return swap.into_place(built.path, place)
+            one_table.refuse_written(built)
+        safety_copies.take_over_owner(built.path, built.place)
+        return swap.into_place(built.path, built.place)
 
 
 def put_back(copy: Path, place: Path) -> Path | None:
@@ -91,10 +90,10 @@ def put_back(copy: Path, place: Path) -> Path | None:
         return swap.into_place(copy, place)
 
 
-def note(target: Target, settings: Settings, name: str, run: int) -> None:
+def note(target: Target, settings: Settings, restored: Rebuilt) -> None:
     """Tell the target what was restored and where: then the next backup knows why the size has changed, and whose it is."""
-    about = _origin(target, settings, name).as_told
-    target.statement("note_restore", {"source": name, "run": run, **about})
+    about = _origin(target, settings, restored.source).as_told
+    target.statement("note_restore", {"source": restored.source, "run": restored.run, **about})
 
 
 def _origin(target: Target, settings: Settings, name: str) -> origin.Origin:

@@ -35,6 +35,7 @@ class Rehearsal:
 
     @property
     def as_json(self) -> dict[str, Any]:
+        """Return what `--json` shows; what is not known is None."""
         return {
             "source": self.source,
             "target": self.target.host,

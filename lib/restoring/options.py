@@ -34,8 +34,10 @@ class RestoreOptions:
 
     @property
     def replaces_the_bots_files(self) -> bool:
+        """Whether the files that the bot uses are replaced, not written elsewhere or not at all."""
         return not (self.to or self.dry_run)
 
     @property
     def replaces_whole_files(self) -> bool:
+        """Whether databases are put in place as they were, not one table, and not none."""
         return not (self.table or self.dry_run)

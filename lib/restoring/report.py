@@ -43,15 +43,18 @@ class Report:
             self._console.fail(problem)
 
     def link(self, path: Path, real: Path) -> None:
+        """Say where a database really is, if that is elsewhere."""
         if os.path.abspath(path) != str(real):
             self._say(f"  {path} is a link to {real}")
 
     def candidates(self, candidates: list[Candidate], best: Candidate) -> None:
+        """Say of every target how its backup is, and mark the best one."""
         for candidate in candidates:
             mark = "✅" if candidate is best else "  "
             self._say(f"{mark} target {candidate.target.number}, {candidate.target.host}: {candidate.described}")
 
     def chosen(self, target: TargetSettings) -> None:
+        """Say which of several targets is used."""
         self._say(f"Target {target.number} has the newest backup, and is used (--target N to choose another).")
 
     def points(self, target: TargetSettings, points: list[dict[str, Any]], copies: list[Path]) -> int:
@@ -77,6 +80,7 @@ class Report:
         )
 
     def plan(self, target: TargetSettings, states: dict[str, SavedState], places: dict[str, Path]) -> None:
+        """Say what is rebuilt from a target, and what becomes of the files that are there."""
         if states:
             self._say(f"Restore from {target.label}:")
         for name, state in states.items():
@@ -88,14 +92,17 @@ class Report:
                 self._say("    that file is a mount: it is written in place, and what is kept beside it is outside the mount")
 
     def snapshots(self, states: dict[str, LocalState], places: dict[str, Path]) -> None:
+        """Say what is put in place without the network."""
         for name, state in states.items():
             self._say(f"  {name}: the snapshot of run {state.run}, {state.finished_at} UTC → {places[name]}")
 
     def safety_copies(self, copies: dict[str, Path], places: dict[str, Path]) -> None:
+        """Say what is put back."""
         for name, copy in copies.items():
             self._say(f"  {name}: {copy.name} → {places[name]}")
 
     def rebuilding(self, name: str) -> None:
+        """Say, to whoever watches, which source it is the turn of."""
         self._console.note(f"rebuilding {name} …")
 
     def differences(self, source: str, differences: list[Difference]) -> None:
@@ -133,6 +140,7 @@ class Report:
             )
 
     def put_back(self, name: str, place: Path, safety_copy: Path | None) -> None:
+        """Say what was put back, and where what it has replaced is."""
         self.restored.append({"source": name, **_where(place, safety_copy)})
         self._say(f"✅ {place} is again as it was before the last restore")
         if safety_copy:

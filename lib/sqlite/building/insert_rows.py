@@ -25,7 +25,7 @@ def _read_bytea(cell: str) -> bytes:
 
 
 # By the mirror's type; other cells are text.
-READ_CELL: dict[str, Callable[[str], object]] = {"double precision": float, "bytea": _read_bytea}
+READ_CELL: dict[str, Callable[..., object]] = {"double precision": float, "bytea": _read_bytea}
 # The same of what is JSON in the undo log: there, numbers and booleans are no text.
 READ_JSON: dict[str, Callable[..., object]] = {"bigint": int, "boolean": int, "text": str, **READ_CELL}
 # SQLite turns text into a number only where the column's declared type says so.
@@ -57,13 +57,12 @@ class MirrorRows:
         """Return the values of all these rows in one list."""
         text = b"".join(lines).decode()[:-1]
         texts = text.replace("\n", "\t").split("\t")
-        cells: list[str | None] = [*texts]
+        values: list[object] = [*texts]
         if "\\" in text:
-            cells = [_cell(cell) if "\\" in cell else cell for cell in texts]
-        values: list[object] = [*cells]
+            values = [_cell(cell) if "\\" in cell else cell for cell in texts]
         for place, read in self._readers:
             column = slice(place, None, len(self._kinds))
-            values[column] = [None if cell is None else read(cell) for cell in cells[column]]
+            values[column] = [None if cell is None else read(cell) for cell in values[column]]
         return values
 
     def _take_large(self, lines: list[bytes]) -> None:
@@ -114,7 +113,7 @@ def _parts(values: list[object], start: int, end: int, size: int) -> Iterator[li
 
 
 def _cell(cell: str) -> str | None:
-    return None if cell == "\\N" else _unescaped(cell)
+    return None if cell == "\\N" else ESCAPE.sub(_character, cell)
 
 
 def _large_cell(kind: str, cell: bytes) -> object:
@@ -126,4 +125,8 @@ def _large_cell(kind: str, cell: bytes) -> object:
 
 
 def _unescaped(text: str) -> str:
-    return ESCAPE.sub(lambda escape: ESCAPES.get(escape[1], escape[1]), text) if "\\" in text else text
+    return ESCAPE.sub(_character, text) if "\\" in text else text
+
+
+def _character(escape: re.Match[str]) -> str:
+    return ESCAPES.get(escape[1], escape[1])

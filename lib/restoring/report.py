@@ -1,4 +1,4 @@
-"""What restore.py tells: the only place where a restore speaks. It does nothing else, but for remembering the outcome."""
+"""What restore.py tells: nothing else in a restore speaks, but for the drill, and this does nothing but remember the outcome."""
 
 import contextlib
 import os

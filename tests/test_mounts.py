@@ -186,8 +186,8 @@ def test_a_rollback_database_needs_nothing(saved_bot):
 
 AS_NOBODY = """import os, sys, encodings.idna
 from pathlib import Path
-from lib.errors import SourceError
-from lib.sqlite import snapshot
+from lib.base.errors import SourceError
+from lib.sqlite.snapshots import snapshot
 os.setuid(65534)
 try:
     with snapshot.taken(Path(sys.argv[1]), Path(sys.argv[2]), "full") as taken:

@@ -37,102 +37,160 @@ exit status:
 """
 
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib.base import log, script
-from lib.base.errors import SettingsError
-from lib.postgres.books import origin, runs
+from lib.base.errors import SettingsError, SourceError
+from lib.base.script import Console
+from lib.base.words import moment
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
-from lib.restoring import best_target, drill, rebuild, steps
+from lib.restoring import best_target, drill, local_state, one_table, rebuild, steps
+from lib.restoring.options import RestoreOptions
+from lib.restoring.rebuild import Rebuilt
+from lib.restoring.report import Report
 from lib.settings import config
+from lib.settings.config import Settings
+from lib.settings.targets import TargetSettings
 from lib.sqlite.replacing import real_files
-from lib.sqlite.snapshots import previous
+
+Given = TypeVar("Given")
 
 
-def main(options, console) -> int:
-    settings = config.load(options.env_file)
+def main(options: RestoreOptions, console: Console) -> int:
+    settings, report = config.load(options.env_file), Report(console)
     sources = config.chosen(settings, [options.database] if options.database else [])
     log.open_file(settings.log)
-    report = steps.Report(console)
-    if options.undo is not None:
-        return put_back_replaced(sources, report, options, console)
+    if options.undo:
+        return put_back_replaced(sources, options, report)
     if options.local:
-        return restore_local(settings, sources, report, options, console)
+        return restore_local(settings, sources, options, report)
+    targets = config.chosen_targets(settings, options.target)
     if options.drill:
-        return drill.rehearse_all(settings, config.chosen_targets(settings, options.target), sources, console)
-    with Target(best_target.of_target(settings, sources, options.target, console), settings.schema) as target:
+        return drill.rehearse_all(settings, targets, sources, console)
+    with Target(chosen_target(settings, targets, sources, report), settings.schema) as target:
         installation.require(target)
         if options.list:
-            return steps.list_points(target, real_files.behind(sources, console), console)
-        return restore(target, settings, sources, report, options, console)
+            places = destinations(sources, "", report)
+            return report.points(target.settings, steps.restore_points(target, places), steps.all_safety_copies(places))
+        return restore(target, settings, sources, options, report)
 
 
-def restore(target, settings, sources, report, options, console) -> int:
+def chosen_target(settings: Settings, targets: list[TargetSettings], sources: dict[str, Path], report: Report) -> TargetSettings:
+    """Return the only target, or the best of several, and say why it is that one."""
+    if len(targets) == 1:
+        return targets[0]
+    candidates = best_target.ask(settings, targets, sources)
+    best = best_target.newest(candidates)
+    report.candidates(candidates, best)
+    best_target.refuse_future(best)
+    report.chosen(best.target)
+    return best.target
+
+
+def restore(target: Target, settings: Settings, sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:
     """Rebuild every file beside its destination, and swap them only when all of them have been checked."""
-    places = destinations(sources, options.to, console)
+    places, at = destinations(sources, options.to, report), moment(options.at) if options.at else None
+    replaced: list[Rebuilt] = []
     with target.transaction("REPEATABLE READ READ ONLY"):
-        states = report.available_states(target, places, options.at)
+        states = of_each(places, lambda name: steps.saved(target, name, at), report)
         if options.table:
-            states = report.with_table(states, options.table)
-        if not options.to and not options.dry_run and not options.accept_moved:
-            refuse_other_bots(target, settings, states, places)
-        report.plan(target, states, places)
-        if options.dry_run or options.table:
-            with rebuild.all_rebuilt(target, states, places, settings, console) as files:
-                report.differences(files, sources, options.table)
-                if options.table and (options.dry_run or agreed(options, console)):
-                    report.brought(rebuild.with_table(files, sources, options.table))
-                    if not options.dry_run:
-                        report.put_in_place(files, states, places)
+            states = one_table.of_one_source(states, options.table)
+        if options.replaces_the_bots_files and not options.accept_moved:
+            steps.refuse_other_bots(target, settings, states, places)
+        report.plan(target.settings, states, places)
+        if options.replaces_whole_files and not (states and agreed(options)):
             return report.close()
-        if not states or not agreed(options, console):
-            return report.close()
-        with rebuild.all_rebuilt(target, states, places, settings, console) as files:
-            report.put_in_place(files, states, places)
-    if not options.to:
-        report.note(target, settings)
+        with rebuild.all_rebuilt(target, states, places, settings, report.rebuilding) as files:
+            if options.replaces_whole_files:
+                replaced = put_in_place(files, report)
+            else:
+                compare(files, sources, options.table, report)
+            if options.table and (options.dry_run or agreed(options)):
+                put_table_back(files, sources, options, report)
+    for built in replaced if options.replaces_the_bots_files else []:
+        with report.attempted():
+            steps.note(target, settings, built)
     return report.close()
 
 
-def refuse_other_bots(target, settings, states, places) -> None:
-    """A bot whose database is here must not get another one's; a new machine, where there is none, is given what there is."""
-    for name in states:
-        if places[name].exists():
-            ours = origin.of(settings.sources[name], previous.read(settings.snapshot_of(name, target.settings.number)))
-            _, last = runs.find_source(target, name)
-            origin.refuse_other(name, ours, last, "python3 restore.py --accept-moved")
+def compare(files: list[Rebuilt], present: dict[str, Path], table: str, report: Report) -> None:
+    """Say what would change, table by table, or in the one that was named."""
+    for built in files:
+        differences = steps.differences(built, present[built.source])
+        report.differences(built.source, [change for change in differences if table in ("", change.table)])
 
 
-def restore_local(settings, sources, report, options, console) -> int:
+def put_table_back(files: list[Rebuilt], present: dict[str, Path], options: RestoreOptions, report: Report) -> None:
+    """Put one table's rows back into a copy of the present database, and that in place; a dry run stops before."""
+    patched = [one_table.put_back(built, present[built.source], options.table) for built in files]
+    report.warnings(patched)
+    if not options.dry_run:
+        put_in_place(patched, report)
+
+
+def restore_local(settings: Settings, sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:
     """Put the previous snapshots in place: they are on this machine, and need no network."""
-    places = destinations(sources, options.to, console)
-    found = report.available_snapshots(settings, places, options.target)
-    if not found or options.dry_run or not agreed(options, console):
-        return report.close()
-    with rebuild.all_copied(found, places) as files:
-        report.put_in_place(files, found, places)
+    places, targets = destinations(sources, options.to, report), config.chosen_targets(settings, options.target)
+    states = of_each(places, lambda name: steps.snapshot_here(settings, name, targets), report)
+    report.snapshots(states, places)
+    if states and not options.dry_run and agreed(options):
+        with local_state.all_copied(states, places) as files:
+            put_in_place(files, report)
     return report.close()
 
 
-def put_back_replaced(sources, report, options, console) -> int:
+def put_back_replaced(sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:
     """Exchange each file with the one that the last restore replaced."""
-    places = destinations(sources, None, console)
-    found = report.available_copies(places, options.undo)
-    if not found or options.dry_run or not agreed(options, console):
-        return report.close()
-    report.exchange(found, places)
+    places = destinations(sources, "", report)
+    looked_for = of_each(places, lambda name: steps.safety_copy(places[name], options.undo_file), report)
+    copies = {name: copy for name, copy in looked_for.items() if copy}
+    report.safety_copies(copies, places)
+    if not report.failures:
+        with report.attempted(SourceError):
+            steps.refuse_none(copies, options.undo_file)
+    if copies and not options.dry_run and agreed(options):
+        for name, copy in copies.items():
+            with report.attempted():
+                report.put_back(name, places[name], steps.put_back(copy, places[name]))
     return report.close()
 
 
-def destinations(sources, folder, console) -> dict[str, Path]:
-    if folder:
-        sources = {name: Path(folder).expanduser() / path.name for name, path in sources.items()}
-    return real_files.behind(sources, console)
+def put_in_place(files: Sequence[Rebuilt], report: Report) -> list[Rebuilt]:
+    """Swap the files in, and return those that were; one that cannot be does not stop the others."""
+    replaced = []
+    for built in files:
+        with report.attempted():
+            report.put_in_place(built, steps.put_in_place(built))
+            replaced.append(built)
+    return replaced
 
 
-def agreed(options, console) -> bool:
+def of_each(names: Iterable[str], step: Callable[[str], Given], report: Report) -> dict[str, Given]:
+    """Take a step for each source; one that cannot be restored does not stop the others."""
+    gave = {}
+    for name in names:
+        with report.attempted(SourceError):
+            gave[name] = step(name)
+    return gave
+
+
+def destinations(sources: dict[str, Path], folder: str, report: Report) -> dict[str, Path]:
+    """Return the files to replace: where the sources really are, or their names in another folder."""
+    places = {}
+    for name, source in sources.items():
+        path = Path(folder).expanduser() / source.name if folder else source
+        places[name] = real_files.behind(path)
+        report.link(path, places[name])
+    real_files.refuse_shared(places)
+    return places
+
+
+def agreed(options: RestoreOptions) -> bool:
+    """Ask, unless that was forbidden; raise SettingsError where nobody can answer."""
     if options.yes:
         return True
     if not sys.stdin.isatty():
@@ -145,11 +203,11 @@ def flags() -> script.Parser:
     for flag in ("--yes", "--list", "--dry-run", "--local", "--drill", "--accept-moved"):
         parser.add_argument(flag, action="store_true")
     for flag in ("--database", "--to", "--at", "--table"):
-        parser.add_argument(flag)
+        parser.add_argument(flag, default="")
     parser.add_argument("--undo", nargs="?", const="")
     parser.add_argument("--target", type=int)
     return parser
 
 
 if __name__ == "__main__":
-    script.run(main, flags())
+    script.run(lambda written, console: main(RestoreOptions.of(written), console), flags())

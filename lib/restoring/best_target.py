@@ -1,58 +1,61 @@
 """Choose the target to restore from: the one whose newest backup is newest, by its own clock."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lib.backing_up import health
 from lib.backing_up.health import Health
 from lib.base.errors import Problem, SettingsError
-from lib.base.script import Console
 from lib.base.words import clock
-from lib.settings import config
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 
 
-def of_target(settings: Settings, sources: dict[str, Path], number: int | None, console: Console) -> TargetSettings:
-    """Return the target that was named, the only one, or the best of several, and say why it is that one."""
-    targets = config.chosen_targets(settings, number)
-    if len(targets) == 1:
-        return targets[0]
-    known = {target.number: health.of_target(settings, target, sources) for target in targets}
-    ages = {target.number: age for target in targets if (age := _age(known[target.number])) is not None}
-    if not ages:
-        raise _first_problem(known)
-    best = min((target for target in targets if target.number in ages), key=lambda target: ages[target.number])
-    for target in targets:
-        mark = "✅" if target is best else "  "
-        console.say(f"{mark} target {target.number}, {target.host}: {_described(known[target.number])}")
-    if ages[best.number] < 0:
+@dataclass(frozen=True)
+class Candidate:
+    """A target that may be restored from: how many seconds ago, by its own clock, it last had all sources, and that in words.
+
+    The age is infinite where it lacks one or does not answer; `problems` say why.
+    """
+
+    target: TargetSettings
+    age: float
+    described: str
+    problems: list[Problem]
+
+
+def ask(settings: Settings, targets: list[TargetSettings], sources: dict[str, Path]) -> list[Candidate]:
+    """Ask the targets, in their order, how their backups are; one that does not answer does not stop the others."""
+    return [_candidate(target, health.of_target(settings, target, sources)) for target in targets]
+
+
+def newest(candidates: list[Candidate]) -> Candidate:
+    """Return the candidate whose backup is newest; raise Problem where none has one of every source."""
+    best = min(candidates, key=lambda candidate: candidate.age)
+    if best.age < math.inf:
+        return best
+    problems = [problem for candidate in candidates for problem in candidate.problems]
+    raise problems[0] if problems else Problem("no target holds a backup of every database.", "python3 backup.py --status")
+
+
+def refuse_future(best: Candidate) -> None:
+    """Raise SettingsError where the clock of the target has been set back since its newest backup."""
+    if best.age < 0:
         raise SettingsError(
-            f"the clock of target {best.number} was set back: its newest backup is from the future.",
+            f"the clock of target {best.target.number} was set back: its newest backup is from the future.",
             "see what the targets hold and choose:  python3 restore.py --list --target N",
             "The SQLite files were not touched.",
         )
-    console.say(f"Target {best.number} has the newest backup, and is used (--target N to choose another).")
-    return best
 
 
-def _is_complete(found: list[Health]) -> bool:
-    return all(block.success and not block.problem for block in found)
-
-
-def _age(found: list[Health]) -> float | None:
-    """Return how many seconds ago the target last had all sources; None where it lacks one or does not answer.
-
-    Each target's own clock tells, then and now: two clocks may differ.
-    """
-    return max(block.found["now"] - block.success["at"] for block in found) if _is_complete(found) else None
-
-
-def _described(found: list[Health]) -> str:
-    if _is_complete(found):
-        return f"complete as of {clock(min(block.success['at'] for block in found))}"
-    return next((block.problem.what for block in found if block.problem), "a database has never been backed up there")
-
-
-def _first_problem(known: dict[int, list[Health]]) -> Problem:
-    problems = [block.problem for found in known.values() for block in found if block.problem]
-    return problems[0] if problems else Problem("no target holds a backup of every database.", "python3 backup.py --status")
+def _candidate(target: TargetSettings, known: Sequence[Health]) -> Candidate:
+    problems = [source.problem for source in known if source.problem]
+    successes = [source.success for source in known if source.success and not source.problem]
+    if len(successes) < len(known):
+        lacks = problems[0].what if problems else "a database has never been backed up there"
+        return Candidate(target, math.inf, lacks, problems)
+    # Each target's own clock tells, then and now: two clocks may differ.
+    age = max(source.found["now"] - success["at"] for source, success in zip(known, successes, strict=True))
+    return Candidate(target, age, f"complete as of {clock(min(success['at'] for success in successes))}", problems)

@@ -1,17 +1,25 @@
-"""What this machine has of a source without the network: the newest of the snapshots that its runs have kept."""
+"""What this machine has of a source without the network: the newest of the previous snapshots."""
 
+import contextlib
+import os
+import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.base.errors import SourceError
+from lib.base.errors import Problem, SourceError
+from lib.restoring import beside
+from lib.restoring.rebuild import Rebuilt
+from lib.sqlite.building import new_file
+from lib.sqlite.files import integrity
 from lib.sqlite.snapshots import previous
 from lib.tables.plan import Source
 
 
-@dataclass
+@dataclass(frozen=True)
 class LocalState:
-    """The previous snapshot of a source, as it is on this machine."""
+    """The previous snapshot of a source, as it is on this machine; `finished_at` is UTC as text."""
 
     source: Source
     run: int
@@ -23,27 +31,52 @@ class LocalState:
 
 
 def newest(paths: dict[int, Path], name: str, saved: list[tuple[int, int]]) -> LocalState:
-    """Describe the newest of the snapshots kept for several targets; raise SourceError where none has a note that fits.
+    """Describe the newest of the previous snapshots for several targets; raise SourceError where none has a note that fits.
 
-    `saved` are the targets and runs that this machine has saved, newest first: unlike a file's time it knows no clock.
+    `paths` are keyed by the target's number. `saved` are the targets and runs that this machine has saved, newest first: unlike
+    a file's time it knows no clock.
     """
     notes = {number: note for number, path in paths.items() if (note := previous.look(path).note)}
     if not notes:
         raise SourceError(f"there is no snapshot of {name} on this machine.", f"python3 restore.py --database {name}")
-    number = _last_saved(notes, name, saved)
+    runs = {number: note["run"] for number, note in notes.items()}
+    if len({note["hash"] for note in notes.values()}) == 1:
+        number = next(iter(runs))
+    else:
+        rows = {number: note["rows"] for number, note in notes.items()}
+        number = _saved_last(runs, rows, name, saved)
     path, note = paths[number], notes[number]
     taken = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(path.stat().st_mtime))
     return LocalState(Source(name, ""), note["run"], taken, note["rows"], note["journal_mode"], path, note["hash"])
 
 
-def _last_saved(notes: dict[int, dict], name: str, saved: list[tuple[int, int]]) -> int:
-    runs = [(number, note["run"]) for number, note in notes.items()]
-    if len({note["hash"] for note in notes.values()}) == 1:
-        return runs[0][0]
-    if not set(runs) <= set(saved):
-        described = "".join(f"\n  target {number}: run {run}, {notes[number]['rows']:,} rows" for number, run in runs)
+def _saved_last(runs: dict[int, int], rows: dict[int, int], name: str, saved: list[tuple[int, int]]) -> int:
+    """Return the target whose snapshot this machine has saved last; `runs` and `rows` are the snapshots', by target."""
+    if not set(runs.items()) <= set(saved):
+        described = "".join(f"\n  target {number}: run {run}, {rows[number]:,} rows" for number, run in runs.items())
         raise SourceError(
             f"it is not clear which snapshot of {name} is the newest:{described}",
-            f"choose one:  python3 restore.py --local --database {name} --target {runs[0][0]}",
+            f"choose one:  python3 restore.py --local --database {name} --target {next(iter(runs))}",
         )
-    return min(runs, key=saved.index)[0]
+    return min(runs.items(), key=saved.index)[0]
+
+
+@contextlib.contextmanager
+def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterator[list[Rebuilt]]:
+    """Copy and check the snapshots; the copies are removed at the end, unless they were put in place."""
+    beside.require_room({name: state.path.stat().st_size for name, state in states.items()}, places)
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(_copied(state, places[name])) for name, state in states.items()]
+
+
+@contextlib.contextmanager
+def _copied(state: LocalState, destination: Path) -> Iterator[Rebuilt]:
+    with beside.private_path(destination) as path:
+        with beside.explained(destination):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            shutil.copyfile(state.path, path)
+            if previous.file_hash(path) != state.hash:  # a run may put its snapshot there at any time
+                raise Problem(f"{state.path} was replaced in the meantime.", "run it again")
+            integrity.of_file(path)
+            new_file.set_journal_mode(path, state.journal_mode)
+        yield Rebuilt(state.source.name, state.run, state.rows, destination, path, [])

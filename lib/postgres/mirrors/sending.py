@@ -94,5 +94,5 @@ def _copy(
 ) -> None:
     """Copy the lines to their place; the statements before COPY travel with it."""
     script = [*before, statement("copy_in", place=place, columns=names(table.mirror_columns))]
-    with progress.of_rows(table.printable, total, found) as file:
+    with progress.of_lines(table.printable, total, found) as file:
         target.copy_in(sql.SQL("\n").join(script), file)

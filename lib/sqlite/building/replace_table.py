@@ -30,10 +30,10 @@ CELL = """CASE typeof({c}) WHEN 'real' THEN 'real ' || real_bits({c}) WHEN 'blob
 
 
 @dataclass(frozen=True)
-class Brought:
-    """What was put back of a table; `warnings` say what is not as it was then."""
+class ReplacedTable:
+    """A table whose `rows` were put back; `warnings` say what is not as it was then."""
 
-    table: str
+    name: str
     rows: int
     warnings: list[str]
 
@@ -61,7 +61,7 @@ class _Pair:
         return [f"{self.now.printable}.{printable.name(name)} is {what}." for names, what in said for name in names]
 
 
-def put_back(copy: Path, rebuilt: Path, table: str, missing: list[str]) -> Brought:
+def put_back(copy: Path, rebuilt: Path, table: str, missing: list[str]) -> ReplacedTable:
     """Replace the rows of `table` in `copy` by those in `rebuilt`; no trigger runs, and the counters only grow.
 
     What only the bot knows is noted in `missing`. Raise Problem where the present table does not take the rows as they were.
@@ -75,16 +75,17 @@ def put_back(copy: Path, rebuilt: Path, table: str, missing: list[str]) -> Broug
         rows = stand_ins.tried(connection, lambda: _replaced(connection, pair), missing)
         _refuse_altered(connection, pair)
         more = _orphans(connection) - orphans
-    return Brought(pair.now.printable, rows, pair.warnings + [_lonely(*found) for found in more.items()])
+    lonely = [_lonely(child, parent, count) for (child, parent), count in more.items()]
+    return ReplacedTable(pair.now.printable, rows, pair.warnings + lonely)
 
 
 def refuse_others_changed(before: Path, after: Path, table: str) -> None:
     """Compare the schema and every other table with what was there; raise Problem."""
     with contextlib.closing(open_as_it_is(before)) as then, contextlib.closing(open_as_it_is(after)) as now:
         changed = [] if schemas.sorted_objects(then) == schemas.sorted_objects(now) else ["the schema"]
-    for found in count_differences.between(before, after):
-        if folded(found.table) != folded(table) and (found.added or found.changed or found.removed):
-            changed.append(printable.name(found.table))
+    for other in count_differences.between(before, after):
+        if folded(other.table) != folded(table) and (other.added or other.changed or other.removed):
+            changed.append(printable.name(other.table))
     if changed:
         raise Problem(f"putting back {printable.name(table)} would change {changed[0]} as well.", "please report it", UNTOUCHED)
 
@@ -108,10 +109,11 @@ def _pair(connection: sqlite3.Connection, rebuilt: Path, name: str) -> _Pair:
 
 
 def _table(connection: sqlite3.Connection, name: str) -> tuple[Table | None, str]:
+    """Return the bot's table of that name, however it is written, with its declaration."""
     schema = schemas.read(connection)
-    found = next((table for table in schema.own_tables if folded(table.name) == folded(name)), None)
-    declared = (made["sql"] for made in schema.objects if made["type"] == "table" and found and made["name"] == found.name)
-    return found, next(declared, "")
+    table = next((table for table in schema.own_tables if folded(table.name) == folded(name)), None)
+    entries = (entry for entry in schema.objects if table and (entry["type"], entry["name"]) == ("table", table.name))
+    return table, next((entry["sql"] or "" for entry in entries), "")
 
 
 def _replaced(connection: sqlite3.Connection, pair: _Pair) -> int:
@@ -179,12 +181,12 @@ def _counted(table: str, columns: list[str]) -> str:
     return f"SELECT {', '.join(cells)}, count(*) FROM {table} GROUP BY {', '.join(map(str, range(1, len(cells) + 1)))}"
 
 
-def _lonely(tables: tuple[str, str], count: int) -> str:
-    refer = "row of {} refers" if count == 1 else "rows of {} refer"
-    return f"{count} {refer.format(tables[0])} to rows of {tables[1]} that are not there."
+def _lonely(child: str, parent: str, count: int) -> str:
+    refer = f"row of {child} refers" if count == 1 else f"rows of {child} refer"
+    return f"{count} {refer} to rows of {parent} that are not there."
 
 
-def _orphans(connection: sqlite3.Connection) -> Counter:
+def _orphans(connection: sqlite3.Connection) -> Counter[tuple[str, str]]:
     """Count the rows whose foreign key leads nowhere, by their table and the one that they refer to."""
     try:
         rows = connection.execute("PRAGMA main.foreign_key_check").fetchall()

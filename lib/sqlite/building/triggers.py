@@ -18,12 +18,12 @@ def taken_out(path: Path) -> Iterator[None]:
     """
     cells = ", ".join(f"CAST({cell} AS BLOB)" for cell in CELLS)
     with _writing_schema(path) as connection:
-        found = connection.execute(f"SELECT rowid, {cells} FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        entries = connection.execute(f"SELECT rowid, {cells} FROM sqlite_master WHERE type = 'trigger'").fetchall()
         connection.execute("DELETE FROM sqlite_master WHERE type = 'trigger'")
     yield
-    entry = f"INSERT INTO sqlite_master (rowid, {', '.join(CELLS)}, rootpage) VALUES (?, {', '.join([TEXT] * 4)}, 0)"
+    insert = f"INSERT INTO sqlite_master (rowid, {', '.join(CELLS)}, rootpage) VALUES (?, {', '.join([TEXT] * 4)}, 0)"
     with _writing_schema(path) as connection:
-        connection.executemany(entry, found)
+        connection.executemany(insert, entries)
 
 
 @contextlib.contextmanager

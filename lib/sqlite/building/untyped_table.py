@@ -32,12 +32,14 @@ def is_needed(connection: sqlite3.Connection, table: str, columns: Collection[st
 
 
 def _generated(connection: sqlite3.Connection, table: str, kind: int) -> set[str]:
-    found = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
-    return {name for _, name, *_, hidden in found if hidden == kind}
+    columns = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
+    return {name for _, name, *_, hidden in columns if hidden == kind}
 
 
 def _declaration(connection: sqlite3.Connection, table: str) -> str:
-    return connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", [table]).fetchone()[0]
+    text: str
+    (text,) = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", [table]).fetchone()
+    return text
 
 
 def _replace_sql(connection: sqlite3.Connection, table: str, text: str) -> None:
@@ -78,7 +80,7 @@ def _constraint(connection: sqlite3.Connection, index: str, origin: str) -> str:
     return f"{'PRIMARY KEY' if origin == 'pk' else 'UNIQUE'} ({', '.join(columns)})"
 
 
-def _suffix(connection: sqlite3.Connection, constraints: list[tuple]) -> str:
+def _suffix(connection: sqlite3.Connection, constraints: list[tuple[int, str, int, str, int]]) -> str:
     """The key of a table WITHOUT ROWID has an index that is not in sqlite_master."""
     key = [index[1] for index in constraints if index[3] == "pk"]
     stored = "SELECT 1 FROM sqlite_master WHERE name = ?"

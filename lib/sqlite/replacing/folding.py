@@ -46,6 +46,7 @@ def refuse_passing(path: Path, error: sqlite3.DatabaseError) -> None:
 
 
 def has_journals(path: Path) -> bool:
+    """Whether a -wal, a -shm or a -journal is beside the file."""
     return any(os.path.lexists(f"{path}{companion}") for companion in COMPANIONS[1:])
 
 
@@ -67,6 +68,7 @@ def _remove_if_spent(journal: Path) -> None:
 
 
 def is_database(path: Path) -> bool:
+    """Whether the file begins as every SQLite database does; an empty one does not."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:

@@ -36,8 +36,8 @@ def free_path(destination: Path) -> Path:
 
 def of(destination: Path) -> list[Path]:
     """Return the files that restores have replaced here, the newest first, as far as their names tell."""
-    found = destination.parent.glob(f"{glob.escape(destination.name)}{MARK}*")
-    copies = [path for path in found if not path.name.endswith(COMPANIONS[1:]) and not _is_same(path, destination)]
+    marked = destination.parent.glob(f"{glob.escape(destination.name)}{MARK}*")
+    copies = [path for path in marked if not path.name.endswith(COMPANIONS[1:]) and not _is_same(path, destination)]
     return sorted(copies, key=_age_of, reverse=True)
 
 
@@ -47,6 +47,7 @@ def files_of(copy: Path) -> list[Path]:
 
 
 def named(destination: Path, wanted: str) -> Path | None:
+    """Return the safety copy of that name, be it written with its folder or without; None where there is none."""
     return next((copy for copy in of(destination) if copy.name == Path(wanted).name), None)
 
 
@@ -69,11 +70,11 @@ def replaced_last(destination: Path) -> Path | None:
     return newest
 
 
-def note(destination: Path, new: Path, kept: Path | None) -> None:
-    """Note, before `new` takes the destination's place, where the file that it replaces is kept."""
+def note(destination: Path, new: Path, safety_copy: Path | None) -> None:
+    """Note, before `new` takes the destination's place, the safety copy of the file that it replaces, if there is one."""
     known = {copy.name for copy in of(destination)}
     noted = {identity: name for identity, name in _noted(destination).items() if name in known and identity != _identity(new)}
-    noted[_identity(new)] = kept.name if kept else ""
+    noted[_identity(new)] = safety_copy.name if safety_copy else ""
     with contextlib.suppress(OSError):  # then the names must do
         private_file.write(_note_of(destination), json.dumps(noted), SUFFIX)
         _give(_note_of(destination), new)
@@ -87,22 +88,22 @@ def remove_unfinished(destination: Path) -> None:
 
 
 @contextlib.contextmanager
-def being_written(kept: Path, original: Path) -> Iterator[Path]:
+def being_written(safety_copy: Path, original: Path) -> Iterator[Path]:
     """Yield a name for a safety copy that is written, not renamed; it gets its own name when all of it is there."""
-    folder = leftovers.make(kept.parent, original.name, SUFFIX)
+    folder = leftovers.make(safety_copy.parent, original.name, SUFFIX)
     path = folder / original.name
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         yield path
         take_over_owner(path, original)
-        os.replace(path, kept)
+        os.replace(path, safety_copy)
     finally:
         leftovers.clear(folder)
 
 
-def copy(file: BinaryIO, original: Path, kept: Path) -> None:
+def copy(file: BinaryIO, original: Path, safety_copy: Path) -> None:
     """Copy a locked file, which may not be opened again, byte for byte."""
-    with being_written(kept, original) as path, open(path, "wb") as written:
+    with being_written(safety_copy, original) as path, open(path, "wb") as written:
         file.seek(0)
         shutil.copyfileobj(file, written)
         written.flush()
@@ -164,8 +165,8 @@ def _noted(destination: Path) -> dict[str, str]:
 
 def _noted_last(noted: dict[str, str], copies: dict[str, Path]) -> str | None:
     """Return the copy that was noted last, or what came in its place, where an older version has replaced that in turn."""
-    put, kept = next(reversed(noted.items()), ("", None))
-    return next((name for name, copy in copies.items() if _identity(copy) == put), kept)
+    put, replaced = next(reversed(noted.items()), ("", None))
+    return next((name for name, copy in copies.items() if _identity(copy) == put), replaced)
 
 
 def _identity(path: Path) -> str:

@@ -16,7 +16,7 @@ from lib.sqlite.replacing.safety_copies import COMPANIONS
 
 
 def into_place(new: Path, destination: Path) -> Path | None:
-    """Swap the files, and return where the old one is kept; raise Problem where a program uses it.
+    """Swap the files; return the safety copy of the old one, if there was one. Raise Problem where a program uses it.
 
     At every moment the destination is the old file with all that was committed, or the new one.
     """
@@ -24,18 +24,19 @@ def into_place(new: Path, destination: Path) -> Path | None:
         folding.remove_spent(new)
     _sync(new)
     if not os.path.lexists(destination):
-        return _into_empty_place(new, destination)
+        _into_empty_place(new, destination)
+        return None
     if in_place.is_mounted(destination):
         return in_place.write_over(new, destination)
-    was_folded, kept = folding.fold(destination), safety_copies.free_path(destination)
+    was_folded, safety_copy = folding.fold(destination), safety_copies.free_path(destination)
     with lock.exclusive(destination) as file, stopping.undisturbed():
         folding.remove_spent(destination)
         if was_folded and folding.has_journals(destination):
             raise lock.in_use(destination)
         safety_copies.remove_unfinished(destination)
-        _replace(new, destination, kept, file)
+        _replace(new, destination, safety_copy, file)
     _sync(destination.parent)
-    return kept
+    return safety_copy
 
 
 def _into_empty_place(new: Path, destination: Path) -> None:
@@ -47,32 +48,32 @@ def _into_empty_place(new: Path, destination: Path) -> None:
     _sync(destination.parent)
 
 
-def _replace(new: Path, destination: Path, kept: Path, file: BinaryIO | None) -> None:
+def _replace(new: Path, destination: Path, safety_copy: Path, file: BinaryIO | None) -> None:
     try:
-        _keep(destination, kept, file)
-        safety_copies.note(destination, new, kept)
+        _set_aside(destination, safety_copy, file)
+        safety_copies.note(destination, new, safety_copy)
         os.replace(new, destination)
     except BaseException:
-        _take_back(kept, destination)
+        _take_back(safety_copy, destination)
         raise
     safety_copies.move(new, destination, COMPANIONS[1:])
 
 
-def _keep(path: Path, kept: Path, file: BinaryIO | None) -> None:
+def _set_aside(path: Path, safety_copy: Path, file: BinaryIO | None) -> None:
     """Give the old file a second name, so that a kill at no moment leaves none at the first; a damaged one's journals go too."""
     if file is None:
-        safety_copies.move(path, kept, reversed(COMPANIONS))
+        safety_copies.move(path, safety_copy, reversed(COMPANIONS))
         return
     try:
-        os.link(path, kept)
+        os.link(path, safety_copy)
     except OSError:  # a file system without hard links
-        safety_copies.copy(file, path, kept)
-    safety_copies.move(path, kept, COMPANIONS[1:])
+        safety_copies.copy(file, path, safety_copy)
+    safety_copies.move(path, safety_copy, COMPANIONS[1:])
 
 
-def _take_back(kept: Path, path: Path) -> None:
-    safety_copies.move(kept, path, COMPANIONS[1:] if path.exists() else COMPANIONS)
-    kept.unlink(missing_ok=True)
+def _take_back(safety_copy: Path, path: Path) -> None:
+    safety_copies.move(safety_copy, path, COMPANIONS[1:] if path.exists() else COMPANIONS)
+    safety_copy.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from lib.base.errors import Problem
-from lib.restoring import rebuild
+from lib.restoring import one_table, rebuild, steps
 from lib.sqlite.building import replace_table
 from lib.sqlite.files.read_schema import Unsayable
 from tests import compare
@@ -239,12 +239,11 @@ def test_what_the_bot_wrote_meanwhile_is_not_lost(tmp_path, database, monkeypatc
     deployment.script(T + ROWS + OTHER)
     deployment.set_up()
     deployment.back_up()
-    built = rebuild.Rebuilt(deployment.restored(), [])
-    present = {deployment.path.stem: deployment.path}
-    rebuild.with_table({deployment.path.stem: built}, present, "t")
+    built = rebuild.Rebuilt("source", 1, 7, deployment.path, deployment.restored(), [])
+    patched = one_table.put_back(built, deployment.path, "t")
     deployment.script("INSERT INTO other VALUES (2, 'meanwhile')")
     with pytest.raises(Problem, match="is in use by another program"):
-        rebuild.put_in_place(built, deployment.path)
+        steps.put_in_place(patched)
     assert rows(deployment.path, "SELECT b FROM other WHERE a = 2") == [("meanwhile",)]
 
 

@@ -176,9 +176,10 @@ def test_a_rebuilt_file_that_differs_is_never_put_in_place(damage, has_snapshot,
     build = rebuild._build
 
     def damaged(*arguments):
-        build(*arguments)
-        with contextlib.closing(sqlite3.connect(arguments[2].path)) as file, file:
+        missing = build(*arguments)
+        with contextlib.closing(sqlite3.connect(arguments[2])) as file, file:
             file.execute(DAMAGES[damage])
+        return missing
 
     monkeypatch.setattr(rebuild, "_build", damaged)
     with pytest.raises(Problem, match="the rebuilt table differs from what run 1 saved"):

@@ -356,12 +356,13 @@ def test_a_stored_value_that_comes_back_changed_is_found(has_snapshot, tmp_path,
     build = rebuild._build
 
     def damaged(*arguments):
-        build(*arguments)
-        with contextlib.closing(sqlite3.connect(arguments[2].path, isolation_level=None)) as file:
+        missing = build(*arguments)
+        with contextlib.closing(sqlite3.connect(arguments[2], isolation_level=None)) as file:
             as_any = "replace(sql, 'AS (a || ''x'') STORED', '') WHERE name = 't'"
             file.executescript(f"PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = {as_any}")
-        with contextlib.closing(sqlite3.connect(arguments[2].path, isolation_level=None)) as file:
+        with contextlib.closing(sqlite3.connect(arguments[2], isolation_level=None)) as file:
             file.executescript("UPDATE t SET s = NULL WHERE id = 1")
+        return missing
 
     monkeypatch.setattr(rebuild, "_build", damaged)
     with pytest.raises(Problem, match="the rebuilt table differs from what run 1 saved"):

@@ -1,0 +1,41 @@
+"""Work beside a destination: on its file system, in a private folder that is removed at the end, when there is room for it."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from lib.base import disk, leftovers
+from lib.base.errors import Problem
+from lib.sqlite.files import older
+from lib.sqlite.replacing import safety_copies
+
+
+def require_room(sizes: dict[str, int], places: dict[str, Path]) -> None:
+    """Raise Problem where the files of all sources, which are there at once, have no room; `sizes` are in bytes."""
+    disk.require_together(((places[name].parent, size) for name, size in sizes.items()), "the restore")
+
+
+@contextlib.contextmanager
+def private_path(destination: Path) -> Iterator[Path]:
+    """Yield a path in a private folder beside the destination; whatever is there at the end is removed."""
+    with explained(destination):
+        destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = leftovers.make(destination.parent, destination.name, safety_copies.SUFFIX)
+    try:
+        yield folder / destination.name
+    finally:
+        leftovers.clear(folder)
+
+
+@contextlib.contextmanager
+def explained(destination: Path) -> Iterator[None]:
+    """Raise Problem for what the disk or SQLite refuses."""
+    try:
+        yield
+    except older.TooOld as error:
+        raise Problem(f"{destination} cannot be rebuilt: {error}.", older.REMEDY) from error
+    except (OSError, sqlite3.Error) as error:
+        folder = leftovers.lasting(destination.parent)
+        remedy = f"look at the folder:  ls -ld {folder}; df -h {folder}  or rebuild elsewhere:  python3 restore.py --to FOLDER"
+        raise Problem(f"{destination} cannot be rebuilt: {error}.", remedy) from error

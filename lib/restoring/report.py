@@ -1,0 +1,162 @@
+"""What restore.py tells: nothing else in a restore speaks, but for the drill, and this does nothing but remember the outcome."""
+
+import contextlib
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lib.base import log, printable
+from lib.base.errors import Problem
+from lib.base.script import SAVED, Console, judged
+from lib.base.words import plural, size
+from lib.postgres.mirrors.saved_state import SavedState
+from lib.restoring.best_target import Candidate
+from lib.restoring.local_state import LocalState
+from lib.restoring.one_table import Patched
+from lib.restoring.rebuild import Rebuilt
+from lib.settings.targets import TargetSettings
+from lib.sqlite.compare.count_differences import Difference
+from lib.sqlite.replacing import in_place, safety_copies
+
+UNTOUCHED = "The SQLite files were not touched."
+
+
+class Report:
+    """The outcome of one call of restore.py; `restored` and `tables` are as `--json` shows them."""
+
+    def __init__(self, console: Console):
+        self._say, self._warn, self._console = console.say, console.warn, console
+        self.restored: list[dict[str, Any]] = []
+        self.tables: list[dict[str, Any]] = []
+        self.failures: list[Problem] = []
+
+    @contextlib.contextmanager
+    def attempted(self, kind: type[Problem] = Problem) -> Iterator[None]:
+        """One source that cannot be restored does not stop the others."""
+        try:
+            yield
+        except kind as problem:
+            problem.untouched = problem.untouched or UNTOUCHED
+            self.failures.append(problem)
+            self._console.fail(problem)
+
+    def link(self, path: Path, real: Path) -> None:
+        """Say where a database really is, if that is elsewhere."""
+        if os.path.abspath(path) != str(real):
+            self._say(f"  {path} is a link to {real}")
+
+    def candidates(self, candidates: list[Candidate], best: Candidate) -> None:
+        """Say of every target how its backup is, and mark the best one."""
+        for candidate in candidates:
+            mark = "✅" if candidate is best else "  "
+            self._say(f"{mark} target {candidate.target.number}, {candidate.target.host}: {candidate.described}")
+
+    def chosen(self, target: TargetSettings) -> None:
+        """Say which of several targets is used."""
+        self._say(f"Target {target.number} has the newest backup, and is used (--target N to choose another).")
+
+    def points(self, target: TargetSettings, points: list[dict[str, Any]], copies: list[Path]) -> int:
+        """Say the restore points of every source, newest first, and what earlier restores replaced; return the exit status."""
+        self._say(f"Restore points in {target.label}:")
+        for point in points:
+            self._point(point)
+        for copy in copies:
+            files = safety_copies.files_of(copy)
+            count, names = sum(file.lstat().st_size for file in files), " ".join(shlex.quote(str(file)) for file in files)
+            self._say(f"   replaced by a restore and kept: {copy}, {size(count)}\n   to remove it for ever:  rm {names}")
+        told = {"runs": points, "kept_files": list(map(str, copies)), "target": target.host, "number": target.number}
+        self._console.result(told)
+        return SAVED
+
+    def _point(self, point: dict[str, Any]) -> None:
+        mark = "✅" if point["restorable"] else "  "
+        proven = f", proven by the drill of {point['proven_at']} UTC" if point["proven_at"] else ""
+        lost = f", without {', '.join(map(printable.name, point['lost']))}" if point["lost"] else ""
+        self._say(
+            f"{mark} run {point['run']}  {point['source']}  {point['finished_at']} UTC  {plural(point['rows'], 'row')}, "
+            f"{plural(point['changes'] or 0, 'change')}, {size(point['bytes'] or 0)}{proven}{lost}"
+        )
+
+    def plan(self, target: TargetSettings, states: dict[str, SavedState], places: dict[str, Path]) -> None:
+        """Say what is rebuilt from a target, and what becomes of the files that are there."""
+        if states:
+            self._say(f"Restore from {target.label}:")
+        for name, state in states.items():
+            place = places[name]
+            self._say(f"  {name}: run {state.run}, {state.finished_at} UTC, {plural(state.rows, 'row')} → {place}")
+            if place.exists():
+                self._say(f"    the file that is there ({size(place.stat().st_size)}) is kept beside it")
+            if in_place.is_mounted(place):
+                self._say("    that file is a mount: it is written in place, and what is kept beside it is outside the mount")
+
+    def snapshots(self, states: dict[str, LocalState], places: dict[str, Path]) -> None:
+        """Say what is put in place without the network."""
+        for name, state in states.items():
+            self._say(f"  {name}: the snapshot of run {state.run}, {state.finished_at} UTC → {places[name]}")
+
+    def safety_copies(self, copies: dict[str, Path], places: dict[str, Path]) -> None:
+        """Say what is put back."""
+        for name, copy in copies.items():
+            self._say(f"  {name}: {copy.name} → {places[name]}")
+
+    def rebuilding(self, name: str) -> None:
+        """Say, to whoever watches, which source it is the turn of."""
+        self._console.note(f"rebuilding {name} …")
+
+    def differences(self, source: str, differences: list[Difference]) -> None:
+        """Say, for every table, its rows now and then, and what would be added, changed and removed."""
+        for table in differences:
+            self.tables.append({"source": source, **vars(table)})
+            self._say(
+                f"    {source}.{printable.name(table.table)}: {table.rows_now:,} rows now, {table.rows_then:,} then: "
+                f"{table.added:,} added, {table.changed:,} changed, {table.removed:,} removed"
+            )
+
+    def warnings(self, patched: list[Patched]) -> None:
+        """Say what of a table cannot be put back, before it is."""
+        for file in patched:
+            for warning in file.table.warnings:
+                self._warn(warning)
+
+    def put_in_place(self, built: Rebuilt, safety_copy: Path | None) -> None:
+        """Say what was restored, where what it has replaced is, and what is left for the bot to do."""
+        name, place, rows = built.source, built.place, plural(built.rows, "row")
+        told: dict[str, Any] = {"source": name, "run": built.run, "rows": built.rows, **_where(place, safety_copy)}
+        said = f"{rows} of run {built.run}, every row compared"
+        if isinstance(built, Patched):
+            told |= {"table": built.table.name, "warnings": built.table.warnings}
+            said = f"{rows} of {built.table.name} from run {built.run}, every row compared; the other tables as they were"
+        self.restored.append(told)
+        log.info(f"restored {place}: {said}" + (f"; the old file is {safety_copy}" if safety_copy else ""))
+        self._say(f"✅ {place}: {said}")
+        if safety_copy:
+            self._say(f"   the old file is {safety_copy}\n   to undo:  python3 restore.py --undo --database {name}")
+        if built.missing:
+            self._warn(
+                f"{name} uses what only the bot knows ({', '.join(sorted(set(built.missing)))}): "
+                "let the bot run REINDEX before it goes to work."
+            )
+
+    def put_back(self, name: str, place: Path, safety_copy: Path | None) -> None:
+        """Say what was put back, and where what it has replaced is."""
+        self.restored.append({"source": name, **_where(place, safety_copy)})
+        self._say(f"✅ {place} is again as it was before the last restore")
+        if safety_copy:
+            self._say(f"   what that restore had put there is {safety_copy}")
+
+    def close(self) -> int:
+        """Say the outcome, and return the exit status."""
+        if not self.restored:
+            self._say(f"Nothing was done. {UNTOUCHED}")
+        outcome, status = judged(bool(self.restored), bool(self.failures))
+        told: dict[str, Any] = {"outcome": outcome, "restored": self.restored, "tables": self.tables}
+        if self.failures:
+            told |= {"error": "\n".join(problem.what for problem in self.failures), "try": self.failures[0].remedy}
+        self._console.result(told)
+        return status
+
+
+def _where(place: Path, safety_copy: Path | None) -> dict[str, str | None]:
+    return {"path": str(place), "kept": str(safety_copy) if safety_copy else None}

@@ -10,7 +10,7 @@ from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import merge, plan_mirrors, saved_state, sending, upkeep
 from lib.sqlite.compare import find_changes
 from lib.sqlite.compare.table_change import TableChange
-from lib.sqlite.lines.read_lines import Rows
+from lib.sqlite.lines.read_lines import Selection
 from lib.sqlite.snapshots import snapshot as snapshots
 from tests.deployment import Deployment
 
@@ -81,7 +81,7 @@ def merging(lived):
 
 def send(merging, part):
     target, source, snapshot, _ = merging
-    sent = sending.of_part(snapshot, part, 0)
+    sent = sending.staged(snapshot, part, 0)
     sending.send(target, source, snapshot, sent)
     return sent
 
@@ -104,7 +104,7 @@ def test_rows_of_a_table_that_is_sent_whole(merging):
 def test_keys_that_are_gone(merging):
     """All of them, though one would be enough: nobody knows beforehand how many there are."""
     target, source, snapshot, tables = merging
-    every, vanished = Rows("main", "a < 3"), Rows("previous", "true")
+    every, vanished = Selection("main", "a < 3"), Selection("previous", "true")
     part = TableChange(tables["even"], find_changes.every_row(snapshot, [tables["even"]])[0].result, every, vanished, before=ROWS)
     sent = send(merging, part)
     assert explained(target, merge._merge_table(source, sent)) < MOST * ROWS
@@ -114,7 +114,7 @@ def test_keys_that_are_gone(merging):
 def test_a_few_keys_that_are_gone_are_looked_up(merging):
     target, source, snapshot, tables = merging
     target.rows("ANALYZE backup_source.even")
-    some = Rows("main", "false"), Rows("previous", "a BETWEEN 20 AND 29 AND b = '3'")
+    some = Selection("main", "false"), Selection("previous", "a BETWEEN 20 AND 29 AND b = '3'")
     part = TableChange(tables["even"], find_changes.every_row(snapshot, [tables["even"]])[0].result, *some, before=ROWS)
     assert explained(target, merge._merge_table(source, send(merging, part))) < ROWS / 10
     assert target.row("SELECT sum(deleted) FROM pg_temp.merged") == (10,)

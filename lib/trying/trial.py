@@ -11,6 +11,7 @@ from pathlib import Path
 from psycopg2 import sql
 
 from lib.backing_up.attempts import Report
+from lib.backing_up.options import BackupOptions
 from lib.base import disk
 from lib.base.errors import Interrupted, Problem
 from lib.base.script import Console
@@ -31,7 +32,7 @@ COPIES = 4
 # By the server's clock; a trial takes minutes.
 ABANDONED_SECONDS = 3600
 SUFFIX = "trying"
-OPTIONS = Namespace(accept_shrink=True, accept_exposure=False, accept_moved=False, full=False)
+OPTIONS = BackupOptions(accept_shrink=True)
 
 
 def scratch_settings(settings: Settings, target: TargetSettings, folder: Path) -> Settings:

@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass
 
 from psycopg2 import sql
 
-from lib.postgres.books import runs
 from lib.postgres.link.connection import Target
 from lib.postgres.link.statements import mirror_of, statement
 from lib.postgres.mirrors import altered, proof
+from lib.postgres.mirrors.altered import Altered
 from lib.postgres.mirrors.doubt import Doubt
+from lib.postgres.mirrors.transfer import Transfer
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.plan import Mirror, Plan, Source, TablePlan
 from lib.tables.results import LastRun, TableResult
@@ -71,11 +72,12 @@ def _hash_of_tables(note: dict) -> str:
     return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
 
 
-def noted(run: runs.Run, snapshot: Snapshot, plan: Plan, mirrors: dict[str, Mirror], is_compared: bool, last: dict) -> dict:
+def noted(transfer: Transfer, plan: Plan, mirrors: dict[str, Mirror], is_compared: bool) -> dict:
     """Return what is noted beside the snapshot (see lib/sqlite/snapshots/previous.py)."""
+    run, snapshot = transfer.run, transfer.snapshot
     before, now = snapshot.copy.previous.note.get("compared_at", 0), forms(snapshot, plan)
     return {
-        "belongs_to": last["belongs_to"],
+        "belongs_to": transfer.last["belongs_to"],
         "run": run.run,
         "rows": run.rows,
         "tables": {table.label: [table.rows, table.misfits, table.digest, now[table.label]] for table in run.tables},
@@ -144,28 +146,19 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(shown[:SHOWN]) + (f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else "")
 
 
-def unseen(
-    target: Target,
-    source: Source,
-    plan: Plan,
-    present: dict[str, Mirror],
-    note: dict,
-    edited: set[str],
-    last: dict,
-    found: altered.Altered,
-) -> Unseen:
-    """Look whether the undo log may have missed a change; `present` are the mirrors as they were found, `edited` those whose rows
-    were changed by hand, `found` which were altered."""
-    suspects = _suspects(plan, present, note, last, found)
-    held = proof.held_digests(target, source, suspects) if suspects else {}
+def unseen(transfer: Transfer, plan: Plan, present: dict[str, Mirror], changed: Altered) -> Unseen:
+    """Look whether the undo log may have missed a change; `present` are the mirrors before any was mended."""
+    note, last = transfer.snapshot.copy.previous.note, transfer.last
+    suspects = _suspects(plan, present, note, last, changed)
+    held = proof.held_digests(transfer.target, transfer.source, suspects) if suspects else {}
     left = note["tables"] if is_of(last, note) else {}
     # Where there are changes by hand as well, or nothing is noted here, it cannot be told, and is taken for granted.
     same = {label for label, digest in held.items() if left.get(label, [None])[:3:2] == [digest.rows, digest.total]}
-    lost = found.lost_labels(plan, left)
-    return Unseen(suspects, {table.label for table in suspects if table.mirror in edited} | (held.keys() - same) | lost)
+    by_hand = {table.label for table in suspects if table.mirror in transfer.edited}
+    return Unseen(suspects, by_hand | (held.keys() - same) | changed.lost_labels(plan, left))
 
 
-def _suspects(plan: Plan, present: dict[str, Mirror], note: dict, last: dict, found: altered.Altered) -> list[TablePlan]:
+def _suspects(plan: Plan, present: dict[str, Mirror], note: dict, last: dict, changed: Altered) -> list[TablePlan]:
     """Return the tables whose mirror lacks a trigger or is another one than it was; all, where the undo log was touched."""
     if last["run"] is None:
         return []
@@ -174,7 +167,7 @@ def _suspects(plan: Plan, present: dict[str, Mirror], note: dict, last: dict, fo
     known = noted_mirrors(last, note) or {}
     aside = {name for name, noted in known.items() if noted["oid"] == altered.LEFT_ASIDE}
     mirrored = [table for table in plan.tables if table.mirror and table.mirror not in aside]
-    return [table for table in mirrored if table.mirror in found.wanted or not _is_as_it_was(table, present, known)]
+    return [table for table in mirrored if table.mirror in changed.wanted or not _is_as_it_was(table, present, known)]
 
 
 def _is_as_it_was(table: TablePlan, present: dict[str, Mirror], known: dict[str, dict]) -> bool:

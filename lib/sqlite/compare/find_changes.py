@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib.sqlite.compare.table_change import TableChange
+from lib.sqlite.compare.table_change import NO_ROW, TableChange
 from lib.sqlite.files.names import quoted
 from lib.sqlite.lines import expressions, read_lines
 from lib.sqlite.lines.read_lines import Selection
@@ -36,7 +36,7 @@ def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterato
     new = [table for table in tables if table.label not in last.left]
     known = [table for table in tables if table.label in last.left]
     if last.snapshot_hash == snapshot.copy.hash:
-        yield from (TableChange(table, last.left[table.label], None) for table in known)
+        yield from (TableChange(table, last.left[table.label], NO_ROW) for table in known)
         yield from every_row(snapshot, new)
         return
     yield from every_row(snapshot, new)
@@ -90,7 +90,7 @@ def _changed(snapshot: Snapshot, table: TablePlan, number: int, left: TableResul
     if inserted:
         _find_inserted(connection, table, address, found, inserted)
     elif not replaced:
-        return TableChange(table, left, None)
+        return TableChange(table, left, NO_ROW)
     if not table.mirror or left.misfits or _has_misfits(connection, found):
         return None
     new = Selection("main", f"({_names(address)}) IN (SELECT {_numbered('new', address)} FROM {found} WHERE fits)")

@@ -7,10 +7,11 @@ it, which the run applies in its own transaction.
 import string
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypedDict
 
 from lib.base import printable
 from lib.tables.mirror_names import mirror_name
-from lib.tables.schema import Column, Table
+from lib.tables.schema import Column, SchemaObject, Table
 
 ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 MIRROR_TYPES = ("bigint", "text", "double precision", "boolean", "bytea")
@@ -30,6 +31,8 @@ class Source:
 
 @dataclass(frozen=True)
 class PlannedColumn:
+    """A column, and its mirror's; `mirror_name` is empty where there is no mirror. `is_indexed`: part of an index in Postgres."""
+
     name: str
     mirror_name: str
     mirror_type: str
@@ -41,10 +44,10 @@ class PlannedColumn:
 
 @dataclass(frozen=True)
 class TablePlan:
-    """Where one table's rows go; without a mirror, all of them are kept whole in misfit_rows."""
+    """Where one table's rows go; where `mirror` is empty, all of them are kept whole in misfit_rows."""
 
     name: str
-    mirror: str | None
+    mirror: str
     columns: tuple[PlannedColumn, ...]
     is_internal: bool = False
 
@@ -73,17 +76,32 @@ class TablePlan:
     def printable(self) -> str:
         return printable.name(self.name)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return what is stored: no mirror is null there."""
+        return asdict(self) | {"mirror": self.mirror or None}
+
+
+class _Declared(TypedDict):
+    type: str
+    not_null: bool
+
+
+class MirrorColumn(_Declared, total=False):
+    """A column of a mirror; its `number` is known where Postgres describes it."""
+
+    number: int
+
 
 @dataclass(frozen=True)
 class Mirror:
     """A table of the mirror schema, as Postgres describes it; `is_watched` where the undo log sees all its changes.
 
-    `columns` are {name: {"type", "not_null", "number"}}; `oid` names the table and the file that it is in.
+    `unique` are {constraint: its columns}; `oid` names the table and the file that it is in.
     `oddity` says what keeps it from being a mirror, where it is not a plain table of ours.
     """
 
     name: str
-    columns: dict[str, dict]
+    columns: dict[str, MirrorColumn]
     key: tuple[str, ...]
     unique: dict[str, tuple[str, ...]]
     oid: str = ""
@@ -100,28 +118,44 @@ class Plan:
     warnings: list[str] = field(default_factory=list)
     mended: set[str] = field(default_factory=set)
 
-    def as_json(self) -> list[dict]:
-        return [asdict(table) for table in self.tables]
+    def as_json(self) -> list[dict[str, Any]]:
+        return [table.as_json() for table in self.tables]
 
 
-def from_json(tables: list[dict]) -> list[TablePlan]:
-    return [TablePlan(**table | {"columns": tuple(PlannedColumn(**column) for column in table["columns"])}) for table in tables]
+class Definition(TypedDict):
+    """All that a restore needs to know besides the rows; `pragmas` are the schema's and journal_mode."""
+
+    pragmas: dict[str, str | int]
+    objects: list[SchemaObject]
+    tables: list[dict[str, Any]]
+
+
+def from_json(tables: list[dict[str, Any]]) -> list[TablePlan]:
+    """Return what `as_json` has written; raise KeyError, TypeError or AttributeError where it is something else."""
+    return [_table_from_json(**table) for table in tables]
+
+
+def _table_from_json(mirror: str | None, columns: list[dict[str, Any]], **others: Any) -> TablePlan:
+    return TablePlan(mirror=mirror or "", columns=tuple(PlannedColumn(**column) for column in columns), **others)
 
 
 def planned(table: Table, mirror: Mirror | None) -> TablePlan:
     """Match a source table with a mirror that has all its columns; None keeps the table whole."""
     if mirror is None:
         columns = [PlannedColumn(column.name, "", "text", False, False, False, column.is_rowid) for column in table.columns]
-        return TablePlan(table.name, None, tuple(columns), table.is_internal)
+        return TablePlan(table.name, "", tuple(columns), table.is_internal)
     return TablePlan(table.name, mirror.name, tuple(_matched(table, column, mirror) for column in table.columns))
 
 
-def find(name: str, names: Iterable[str]) -> str | None:
-    """Return the mirror's name for a source's: the same, or the same but for ASCII case, which is what SQLite ignores."""
+def find(name: str, names: Iterable[str]) -> str:
+    """Return the mirror's name for a source's: the same, or the same but for ASCII case, which is what SQLite ignores.
+
+    It is empty where there is none, or more than one.
+    """
     if name in names:
         return name
-    alike = [found for found in names if folded(found) == folded(name)]
-    return alike[0] if len(alike) == 1 else None
+    alike = [other for other in names if folded(other) == folded(name)]
+    return alike[0] if len(alike) == 1 else ""
 
 
 def folded(name: str) -> str:
@@ -131,6 +165,6 @@ def folded(name: str) -> str:
 
 def _matched(table: Table, column: Column, mirror: Mirror) -> PlannedColumn:
     name = find(mirror_name(column.name), mirror.columns)
-    found = mirror.columns[name]
+    kind, not_null = mirror.columns[name]["type"], mirror.columns[name]["not_null"]
     is_indexed = name in mirror.key or any(name in unique for unique in mirror.unique.values())
-    return PlannedColumn(column.name, name, found["type"], found["not_null"], name in mirror.key, is_indexed, column.is_rowid)
+    return PlannedColumn(column.name, name, kind, not_null, name in mirror.key, is_indexed, column.is_rowid)

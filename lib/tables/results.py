@@ -1,11 +1,12 @@
 """What a run leaves of each table."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 
 @dataclass
 class TableResult:
-    """What a run did to one table; `digest` covers all of its rows, misfits included."""
+    """What a run did to one table; `label` names it in the bookkeeping, `digest` covers all of its rows, misfits included."""
 
     label: str
     table: str
@@ -30,3 +31,29 @@ class LastRun:
 
     snapshot_hash: str
     left: dict[str, TableResult]
+
+
+class SavedBy(TypedDict):
+    """Which bot has made the last saved run, and when (UTC, as text); all is None where no run was saved yet."""
+
+    origin: str | None
+    machine: str | None
+    path: str | None
+    run: int | None
+    at: str | None
+
+
+class LastSaved(SavedBy):
+    """What Postgres tells of the last saved run (sql/statements/last_saved.sql), and of which schema: `belongs_to`.
+
+    Everybody with the password may have written it: it is compared with what this machine knows, not relied on.
+    """
+
+    snapshot_hash: str | None
+    definition_hash: str | None
+    tables_hash: str | None
+    is_restored: bool
+    is_watched: bool
+    is_complete: bool | None
+    others_act: bool
+    belongs_to: str

@@ -1,6 +1,7 @@
 """The schema of a SQLite file: its objects word for word, its tables with their columns and keys, its pragmas."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 from lib.base import printable
 
@@ -32,9 +33,21 @@ class Table:
         return printable.name(self.name)
 
 
+class SchemaObject(TypedDict):
+    """A row of sqlite_master: `type` is table, index, view or trigger; `sql` is None for the index of a constraint."""
+
+    type: str
+    name: str
+    table: str
+    is_virtual: bool
+    sql: str | None
+
+
 @dataclass(frozen=True)
 class Schema:
-    objects: list[dict]
+    """`objects` are in the order in which they were made; `pragmas` are {name: value}."""
+
+    objects: list[SchemaObject]
     tables: list[Table]
     pragmas: dict[str, str | int]
 

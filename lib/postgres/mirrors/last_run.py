@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from psycopg2 import sql
 
@@ -100,7 +100,7 @@ def forms(snapshot: Snapshot, plan: Plan) -> dict[str, str]:
     """Return, by label, the form of each table: a hash of all that says which rows it has and how they are written."""
     declared = {found["name"]: found["sql"] for found in snapshot.schema.objects if found["type"] == "table"}
     encoding = snapshot.schema.pragmas["encoding"]
-    return {table.label: _hash([encoding, declared.get(table.name), asdict(table)]) for table in plan.tables}
+    return {table.label: _hash([encoding, declared.get(table.name), table.as_json()]) for table in plan.tables}
 
 
 def _hash(form: list) -> str:

@@ -103,7 +103,7 @@ def _created(snapshot: Snapshot, table: Table, old: str | None, reason: str, fou
 def _with_missing(snapshot: Snapshot, table: Table, mirror: Mirror, found: Plan, source: Source) -> dict:
     columns = dict(mirror.columns)
     for column in table.columns:
-        if plans.find(mirror_name(column.name), columns) is None:
+        if not plans.find(mirror_name(column.name), columns):
             kind = mirror_types.mirror_type(snapshot.connection, table, column)
             columns[mirror_name(column.name)] = {"type": kind, "not_null": False}
             found.ddl.append(ddl.add_column(mirror.name, column, kind, source.mirror_schema))

@@ -5,7 +5,7 @@ import sqlite3
 
 from lib.base import printable
 from lib.sqlite.files.names import quoted
-from lib.tables.schema import Column, Schema, Table
+from lib.tables.schema import Column, Schema, SchemaObject, Table
 
 # What a file carries besides rows and objects, in the order in which a new file must be given it.
 PRAGMAS = ("page_size", "encoding", "auto_vacuum", "user_version", "application_id")
@@ -24,7 +24,7 @@ def read(connection: sqlite3.Connection) -> Schema:
     Raise Unsayable for the name of a table or a column that cannot be used: those of other objects need not be.
     """
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-    objects = [
+    objects: list[SchemaObject] = [
         {"type": kind, "name": name, "table": table, "is_virtual": kind == "table" and not rootpage, "sql": sql}
         for kind, name, table, rootpage, sql in connection.execute(
             "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master ORDER BY rowid"

@@ -11,7 +11,7 @@ from itertools import chain
 
 from lib.sqlite.files.functions import as_bytes, codec_of, is_plain_text
 from lib.sqlite.files.names import quoted
-from lib.tables.digest import Digest, RowHash
+from lib.tables.digest import Digest, row_md5
 from lib.tables.plan import TablePlan
 
 SLICE_BYTES = 1 << 20
@@ -29,13 +29,13 @@ PARTS = {
 
 def _sent(pairs: Iterator[tuple[str, bytes]], digest: Digest) -> Iterator[bytes]:
     """Take (purpose, bytes) pairs: `sent`, `hashed` or `both`; a row ends with `end`. Yield what is to be sent."""
-    row = RowHash()
+    row = row_md5(usedforsecurity=False)
     for purpose, part in pairs:
         if purpose in ("both", "hashed"):
             row.update(part)
         if purpose == "end":
-            digest.add_row(row)
-            row = RowHash()
+            digest.add_row(row.digest())
+            row = row_md5(usedforsecurity=False)
         if purpose != "hashed" and part:
             yield part
 

@@ -1,6 +1,7 @@
 """Room on this machine's disk: it is looked at before anything is written, and what is missing is said as a number."""
 
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from lib.base.words import size
 
 
 def require(folder: Path, needed: int, what: str) -> None:
-    """Raise Problem where the folder, which need not be there yet, has no room for so many bytes."""
+    """Raise Problem where the folder, which need not be there yet, has no room for the bytes that `what` needs."""
     free = _free(folder)
     if free < needed:
         stays = leftovers.lasting(folder)
@@ -32,14 +33,15 @@ def require_together(places: Iterable[tuple[Path, int]], what: str) -> None:
 
 
 def has_room(folder: Path, needed: int) -> bool:
+    """Whether so many bytes are free."""
     return needed <= _free(folder)
 
 
-def _free(folder: Path) -> float:
+def _free(folder: Path) -> int:
     """Return the free bytes; a file system that does not count has room for anything."""
-    found = shutil.disk_usage(_nearest(folder))
-    return found.free if found.total else float("inf")
+    usage = shutil.disk_usage(_nearest(folder))
+    return usage.free if usage.total else sys.maxsize
 
 
 def _nearest(folder: Path) -> Path:
-    return next(found for found in (folder, *folder.absolute().parents) if found.exists())
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())

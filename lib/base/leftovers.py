@@ -7,16 +7,16 @@ import contextlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from lib.base.errors import Problem
 
-try:
+HAS_LOCKS = sys.platform != "win32"  # there, what is left behind stays
+if HAS_LOCKS:
     import fcntl
-except ImportError:  # Windows: what is left behind stays
-    fcntl = None
 
 LOCK = "hybrid-backup.lock"
 
@@ -25,7 +25,7 @@ _locks: dict[Path, int] = {}
 
 def make(parent: Path, stem: str, suffix: str) -> Path:
     """Make a private folder that is ours until `clear`, and remove those that dead processes have left beside it."""
-    if fcntl:
+    if HAS_LOCKS:
         for path in parent.glob(f"*.{suffix}"):
             _remove_if_abandoned(path)
     folder = Path(tempfile.mkdtemp(f".{suffix}", f"{stem}.", parent))
@@ -56,7 +56,7 @@ def make_private(folder: Path) -> None:
 
 def lasting(folder: Path) -> Path:
     """Return the folder, or the one around those that `clear` will remove: what an operator is told to look at must be there."""
-    ours = [found for found in (folder, *folder.parents) if found in _locks]
+    ours = [place for place in (folder, *folder.parents) if place in _locks]
     return ours[-1].parent if ours else folder
 
 
@@ -83,7 +83,7 @@ def temporary(stem: str, suffix: str) -> contextlib.AbstractContextManager[Path]
 def _lock(folder: Path) -> int:
     """Make the folder's lock; nobody sees it before it is held, nor where the file system has no locks."""
     descriptor = os.open(folder / "new", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-    if fcntl:
+    if HAS_LOCKS:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             os.rename(folder / "new", folder / LOCK)
@@ -115,8 +115,8 @@ def _opened(name: Path | str, flags: int, folder: int | None = None) -> Iterator
 
 def _is_ours(descriptor: int) -> bool:
     """Whether this user has made it, and no other one may write to it."""
-    found = os.fstat(descriptor)
-    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    status = os.fstat(descriptor)
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _empty(folder: int) -> None:

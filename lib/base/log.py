@@ -1,5 +1,6 @@
 """The log file: rotated, readable by its owner alone, times in UTC, no secrets."""
 
+import io
 import logging
 import logging.handlers
 import os
@@ -24,7 +25,7 @@ _recent: deque[str] = deque(maxlen=RECENT_LINES)
 
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):
-    def _open(self):
+    def _open(self) -> io.TextIOWrapper:
         return open(self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
 
 

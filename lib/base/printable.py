@@ -26,5 +26,5 @@ def record(text: str) -> str:
     return printable(text).replace("\n", "\n    ")
 
 
-def _escaped(match: re.Match) -> str:
+def _escaped(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()

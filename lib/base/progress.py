@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from lib.base.redact import clean
 
@@ -23,6 +23,21 @@ class Watcher(Protocol):
     is_quiet: bool
 
 
+class Lines(Protocol):
+    """What gives the lines of a COPY; `rows` are those that were read so far."""
+
+    @property
+    def rows(self) -> int: ...
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Rows(Protocol):
+    """What takes the lines of a COPY."""
+
+    def take(self, lines: list[bytes], /) -> None: ...
+
+
 _watchers: list[Watcher] = []
 
 
@@ -32,43 +47,73 @@ def show_to(watcher: Watcher) -> None:
 
 
 @contextlib.contextmanager
-def of_rows(name: str, total: int, file: Any) -> Iterator[Any]:
-    """Wrap what gives or takes the lines of a COPY, and show its rows while they travel; whatever happens, the line is erased.
+def of_lines(name: str, total: int, lines: Lines) -> Iterator[Lines]:
+    """Wrap what gives the lines of a COPY, and show its rows while they travel; whatever happens, the line is erased.
 
     `total` is 0 where nobody knows it beforehand.
     """
+    with _progress(name, total) as progress:
+        yield _Given(lines, progress) if progress else lines
+
+
+@contextlib.contextmanager
+def of_rows(name: str, total: int, rows: Rows) -> Iterator[Rows]:
+    """Do the same for what takes them."""
+    with _progress(name, total) as progress:
+        yield _Taken(rows, progress) if progress else rows
+
+
+@contextlib.contextmanager
+def _progress(name: str, total: int) -> Iterator["_Progress | None"]:
     if not any(watcher.is_watched and not watcher.is_quiet for watcher in _watchers):
-        yield file
+        yield None
         return
-    counted = _Counted(name, total, file)
+    progress = _Progress(name, total)
     try:
-        yield counted
+        yield progress
     finally:
-        counted.erase()
+        progress.erase()
 
 
-class _Counted:
-    def __init__(self, name: str, total: int, file: Any):
-        self._name, self._total, self._file = clean(name), total, file
+class _Given:
+    def __init__(self, lines: Lines, progress: "_Progress"):
+        self._lines, self._progress = lines, progress
+
+    @property
+    def rows(self) -> int:
+        return self._lines.rows
+
+    def read(self, size: int) -> bytes:
+        chunk = self._lines.read(size)
+        self._progress.show(self.rows)
+        return chunk
+
+
+class _Taken:
+    def __init__(self, rows: Rows, progress: "_Progress"):
+        self._rows, self._progress, self._count = rows, progress, 0
+
+    def take(self, lines: list[bytes]) -> None:
+        self._rows.take(lines)
+        self._count += len(lines)
+        self._progress.show(self._count)
+
+
+class _Progress:
+    """One line, drawn again and again on a terminal, said now and then elsewhere."""
+
+    def __init__(self, name: str, total: int):
+        self._name, self._total = clean(name), total
         self._rows, self._started = 0, time.monotonic()
         self._is_terminal = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._next = self._started + (0 if self._is_terminal else SAY_SECONDS)
         self._is_drawn = False
 
-    def read(self, size: int) -> bytes:
-        chunk = self._file.read(size)
-        self._show(self._file.digest.rows)
-        return chunk
-
-    def take(self, lines: list[bytes]) -> None:
-        self._file.take(lines)
-        self._show(self._rows + len(lines))
-
     def erase(self) -> None:
         if self._is_drawn:
             print(ERASE, end="", flush=True)
 
-    def _show(self, rows: int) -> None:
+    def show(self, rows: int) -> None:
         self._rows, now = rows, time.monotonic()
         if now < self._next:
             return

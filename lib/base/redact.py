@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -27,7 +27,7 @@ def _forms(secret: str) -> Iterator[str]:
         yield from (_inside(encode, secret, place) for place in range(3))
 
 
-def _inside(encode: Any, secret: str, place: int) -> str:
+def _inside(encode: Callable[[bytes], bytes], secret: str, place: int) -> str:
     """Return the part of a base64 text that any secret at this place of a group of three leaves in it."""
     raw = bytes(place) + secret.encode("utf-8", "surrogateescape")
     start, end = -(-place * 8 // 6), len(raw) * 8 // 6
@@ -40,13 +40,13 @@ def hide(text: str) -> str:
     return text
 
 
-def hide_all(found: Any) -> Any:
+def hide_all(shown: Any) -> Any:
     """Return what `--json` prints without secrets."""
-    if isinstance(found, dict):
-        return {hide(str(name)): hide_all(value) for name, value in found.items()}
-    if isinstance(found, (list, tuple)):
-        return [hide_all(value) for value in found]
-    return hide(found) if isinstance(found, str) else found
+    if isinstance(shown, dict):
+        return {hide(str(name)): hide_all(value) for name, value in shown.items()}
+    if isinstance(shown, (list, tuple)):
+        return [hide_all(value) for value in shown]
+    return hide(shown) if isinstance(shown, str) else shown
 
 
 def clean(text: str) -> str:

@@ -1,6 +1,7 @@
 """What the four scripts share: their flags, their exit statuses, and how success and failure are printed."""
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -30,12 +31,6 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--quiet", action="store_true")
         self.add_argument("--verbose", action="store_true")
 
-    def parse_args(self, arguments: list[str] | None = None, namespace: Any = None) -> argparse.Namespace:
-        if {"--help", "-h"} & set(sys.argv[1:] if arguments is None else arguments):
-            print(self.doc)
-            sys.exit(SAVED)
-        return super().parse_args(arguments, namespace)
-
     def error(self, message: str) -> NoReturn:
         raise SettingsError(f"{message}.", f"python3 {self.prog} --help")
 
@@ -46,11 +41,10 @@ class Console:
     From cron (stdout is no terminal) a script that succeeds says nothing, unless it was asked a question.
     """
 
-    def __init__(self, options: argparse.Namespace | None):
-        self.is_json = bool(options and options.json)
-        self.is_verbose = bool(options and options.verbose)
-        self.is_quiet = self.is_json or bool(options and options.quiet)
-        self.is_watched = self.is_verbose or sys.stdout.isatty()
+    def __init__(self, *, json: bool = False, quiet: bool = False, verbose: bool = False):
+        self.is_json, self.is_verbose = json, verbose
+        self.is_quiet = json or quiet
+        self.is_watched = verbose or sys.stdout.isatty()
 
     def say(self, text: str = "") -> None:
         """Print an answer."""
@@ -81,9 +75,10 @@ class Console:
         log.error(problem.what)
         print(clean(problem.text), file=sys.stderr)
 
-    def result(self, found: dict) -> None:
+    def result(self, outcome: dict[str, Any]) -> None:
+        """Print the one object of `--json`."""
         if self.is_json:
-            print(json.dumps(hide_all(found)), flush=True)
+            print(json.dumps(hide_all(outcome)), flush=True)
 
 
 def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> NoReturn:
@@ -91,7 +86,8 @@ def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> N
     _replace_closed_streams()
     try:
         stopping.on_signals()
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a restore
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a restore
         status = _status(main, parser)
         stopping.check()
     except Interrupted as interruption:
@@ -108,22 +104,27 @@ def _replace_closed_streams() -> None:
 
 
 def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> int:
-    console = Console(argparse.Namespace(json="--json" in sys.argv[1:], quiet=False, verbose=False))  # before they are understood
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(parser.doc)
+        return SAVED
+    console = Console(json="--json" in sys.argv[1:])  # before the flags are understood
     try:
         options = parser.parse_args()
-        console = Console(options)
+        console = Console(json=options.json, quiet=options.quiet, verbose=options.verbose)
         progress.show_to(console)
         return main(options, console)
     except Problem as problem:
-        console.fail(problem)
-        console.result({"outcome": "failed", "error": problem.what, "try": problem.remedy})
-        return problem.status
+        return _failed(console, problem)
     except Exception as error:
         log.error(traceback.format_exc())
-        problem = Problem(f"an unexpected {type(error).__name__}: {error}", "report it, with the traceback in the log")
-        console.fail(problem)
-        console.result({"outcome": "failed", "error": problem.what, "try": problem.remedy})
-        return FAILED
+        what = f"an unexpected {type(error).__name__}: {error}"
+        return _failed(console, Problem(what, "report it, with the traceback in the log"))
+
+
+def _failed(console: Console, problem: Problem) -> int:
+    console.fail(problem)
+    console.result({"outcome": "failed", "error": problem.what, "try": problem.remedy})
+    return problem.status
 
 
 def judged(anything_saved: bool, anything_failed: bool) -> tuple[str, int]:

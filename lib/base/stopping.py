@@ -105,7 +105,7 @@ def undisturbed() -> Iterator[None]:
     check()
 
 
-def _quiet(hook: Callable, kind_of: Callable) -> Callable:
+def _quiet(hook: Callable[..., object], kind_of: Callable[..., object]) -> Callable[..., None]:
     """Print nothing of an interruption that C code has swallowed, as psycopg2 may; `_end` ends the script then."""
 
     def print_others(*raised: object) -> None:

@@ -1,5 +1,6 @@
 """Numbers and times as people read and write them."""
 
+import contextlib
 import datetime
 import re
 import time
@@ -51,21 +52,26 @@ def moment(text: str, today: datetime.date | None = None) -> tuple[int | None, d
     if text.isascii() and text.isdigit() and int(text) <= LAST_RUN:
         return int(text), None
     days = {"today": today, "yesterday": today - datetime.timedelta(days=1)}
-    named = TIME.fullmatch(str(days.get(text.lower(), text)))
-    try:
-        return None, _end_of(*named.groups())
-    except OverflowError:  # the last day of all
-        return None, datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
-    except (AttributeError, ValueError):
-        raise SettingsError(
-            f"{text!r} is neither a run nor a time.", 'write --at 117, --at "2026-11-20 12:00", --at 2026-11-20 or --at yesterday'
-        ) from None
+    with contextlib.suppress(ValueError):
+        if named := TIME.fullmatch(str(days.get(text.lower(), text))):
+            return None, _end_of(*named.groups())
+    raise SettingsError(
+        f"{text!r} is neither a run nor a time.", 'write --at 117, --at "2026-11-20 12:00", --at 2026-11-20 or --at yesterday'
+    )
 
 
 def _end_of(
     day: str, hour: str | None, minute: str | None, second: str | None, fraction: str | None, zone: str | None
 ) -> datetime.datetime:
-    """Return the moment that follows a time that is given as precisely as its parts."""
+    """Return the moment that follows a time that is given as precisely as its parts; the last day of all has no end."""
+    with contextlib.suppress(OverflowError):
+        return _behind(day, hour, minute, second, fraction, zone)
+    return datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
+
+
+def _behind(
+    day: str, hour: str | None, minute: str | None, second: str | None, fraction: str | None, zone: str | None
+) -> datetime.datetime:
     start = datetime.datetime.combine(datetime.date.fromisoformat(day), datetime.time.min, _zone(zone or "Z"))
     parts = (int(hour or 0), int(minute or 0), int(second or 0))
     if not hour or parts == (24, 0, 0):

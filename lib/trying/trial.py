@@ -124,7 +124,7 @@ class Outcome:
 
 
 def silent() -> Console:
-    return Console(Namespace(json=False, quiet=True, verbose=False))
+    return Console(quiet=True)
 
 
 def restore_and_compare(target: Target, scratch: Settings) -> int:

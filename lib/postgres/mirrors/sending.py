@@ -110,5 +110,5 @@ def _copy(
 ) -> None:
     """Copy the lines to their place; the statements before COPY travel with it."""
     script = [*before, statement("copy_in", place=place, columns=names(table.mirror_columns))]
-    with progress.of_rows(table.printable, total, lines) as file:
+    with progress.of_lines(table.printable, total, lines) as file:
         target.copy_in(sql.SQL("\n").join(script), file)

@@ -35,6 +35,10 @@ class Lines:
         self.digest, self.bytes = Digest(), 0
         self._chunks = self._small_then(large, texts, kinds)
 
+    @property
+    def rows(self) -> int:
+        return self.digest.rows
+
     def read(self, _size: int) -> bytes:
         chunk = next(self._chunks, b"")
         self.bytes += len(chunk)

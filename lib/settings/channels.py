@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from lib.base import redact
 from lib.settings.targets import is_local, is_port
@@ -26,6 +26,8 @@ ADDRESS = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
 
 @dataclass(frozen=True)
 class Mail:
+    """How mail is sent, and to whom; `repr` does not show the password."""
+
     host: str
     port: int
     user: str
@@ -46,6 +48,7 @@ class Channels:
 
 
 def read(values: dict[str, str], problems: list[str]) -> Channels:
+    """Return the channels that are set; problems are collected."""
     return Channels(
         heartbeat=_url(values, "HEARTBEAT_URL", problems),
         webhook=_url(values, "ALERT_WEBHOOK_URL", problems),
@@ -71,7 +74,7 @@ def _url(values: dict[str, str], name: str, problems: list[str], default: str = 
     return url
 
 
-def _split(url: str):
+def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  it raises where the port is no number

@@ -21,12 +21,15 @@ DEFAULTS = {
     "BACKUP_MAX_DATABASE_MB": "500",
     "BACKUP_LOG": "supabase_backup.log",
 }
+MEGABYTE = 1_000_000
 OURS = re.compile(r"BACKUP_|SUPABASE_DB_")
 KNOWN = re.compile(rf"SUPABASE_DB_URL(_\d+)?|SUPABASE_DB_({'|'.join(targets.PARTS)})|{'|'.join(DEFAULTS)}")
 
 
 @dataclass(frozen=True)
 class Settings:
+    """All settings; `sources` are {name: the file's path}, `folder` is that of the settings file. No limit in MB is 0."""
+
     targets: list[TargetSettings]
     sources: dict[str, Path]
     schema: str
@@ -40,6 +43,11 @@ class Settings:
     max_database_mb: int = 500
     channels: Channels = field(default_factory=Channels)
     file: str = ".env"
+
+    @property
+    def max_database_bytes(self) -> int:
+        """Return what the plan allows; no limit is 0."""
+        return self.max_database_mb * MEGABYTE
 
     @property
     def snapshots(self) -> Path:
@@ -72,22 +80,22 @@ def chosen(settings: Settings, names: list[str]) -> dict[str, Path]:
 
 def chosen_targets(settings: Settings, number: int | None) -> list[TargetSettings]:
     """Return the target that the command line names, or all."""
-    found = [target for target in settings.targets if number in (None, target.number)]
-    if found:
-        return found
+    if named := [target for target in settings.targets if number in (None, target.number)]:
+        return named
     raise SettingsError(f"there is no target {number}.", f"set SUPABASE_DB_URL_{number}, or leave --target out")
 
 
 def load(env_file: str | None = None) -> Settings:
     """Read and check every setting; raise one SettingsError that names all that is wrong."""
     path = Path(env_file).expanduser().absolute() if env_file else REPOSITORY / ".env"
-    problems, notes = [], []
+    problems: list[str] = []
+    notes: list[str] = []
     values = DEFAULTS | _file_values(path, problems, bool(env_file)) | dict(os.environ)
     values = {name: value.strip() for name, value in values.items() if value.strip() or name in DEFAULTS}
     problems += _unknown_names(values)
-    found = targets.read(values, path.parent, problems, notes)
+    postgres = targets.read(values, path.parent, problems, notes)
     settings = Settings(
-        targets=found,
+        targets=postgres,
         sources=_sources(values, path.parent, problems),
         schema=_schema(values, problems),
         keep_days=_number(values, "BACKUP_KEEP_DAYS", range(1, 36501), problems),
@@ -95,7 +103,7 @@ def load(env_file: str | None = None) -> Settings:
         check=_choice(values, "BACKUP_CHECK", ("full", "quick"), problems),
         log=path.parent / values["BACKUP_LOG"],
         folder=path.parent,
-        warnings=_readable_by_others(path) + targets.unverified(found),
+        warnings=_readable_by_others(path) + targets.unverified(postgres),
         max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
         channels=channels.read(values, problems),
         file=path.name,

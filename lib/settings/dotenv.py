@@ -18,39 +18,37 @@ ASSIGNMENT = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 IGNORED = re.compile(r"[ \t]*(?:\#[^\r\n]*)?(?:\r\n|\n|\r|$)")
+LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|$)")
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
 def parse(text: str) -> tuple[dict[str, str], list[int]]:
     """Return the settings of a .env text, and the numbers of the lines that are none."""
-    values, malformed, at = {}, [], 0
-    text = text.removeprefix("\ufeff")
+    values: dict[str, str] = {}
+    malformed: list[int] = []
+    text, at = text.removeprefix("\ufeff"), 0
     while at < len(text):
-        match = ASSIGNMENT.match(text, at)
-        if match:
+        if match := ASSIGNMENT.match(text, at):
             values[match["name"]] = _value(match)
-        else:
-            match = IGNORED.match(text, at)
-        if not match:
+        elif not (match := IGNORED.match(text, at)):
             malformed.append(text.count("\n", 0, at) + 1)
-            match = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|$)").match(text, at)
-        at = match.end()
-        if match.end() == match.start():
-            break
+            match = LINE.match(text, at)
+        at = match.end() if match else len(text)
     return values, malformed
 
 
 def read(path: Path) -> tuple[dict[str, str], list[int]]:
+    """Do the same for a file; raise OSError or UnicodeDecodeError."""
     return parse(path.read_text(encoding="utf-8"))
 
 
-def _value(match: re.Match) -> str:
+def _value(match: re.Match[str]) -> str:
     if match["single"] is not None:
         return re.sub(r"\\([\\'])", r"\1", match["single"])
     if match["double"] is not None:
-        return re.sub(r"\\(.)", lambda escape: ESCAPES.get(escape[1], _kept(escape[1])), match["double"], flags=re.DOTALL)
+        return re.sub(r"\\(.)", lambda escape: ESCAPES.get(escape[1], _as_written(escape[1])), match["double"], flags=re.DOTALL)
     return re.sub(r"\s+#.*", "", match["gap"] + match["bare"]).strip()
 
 
-def _kept(character: str) -> str:
+def _as_written(character: str) -> str:
     return character if character in "\\'\"" else "\\" + character

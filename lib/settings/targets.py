@@ -77,11 +77,13 @@ def _from_parts(values: dict[str, str], folder: Path, problems: list[str]) -> Ta
         problems += [f"{name} is not set." for name in missing]
     if missing:
         return None
-    found = {part: values.get(f"SUPABASE_DB_{part}", "") for part in PARTS}
-    return _target("SUPABASE_DB_", found, values, 1, folder, problems)
+    parts = {part: values.get(f"SUPABASE_DB_{part}", "") for part in PARTS}
+    return _target("SUPABASE_DB_", parts, values, 1, folder, problems)
 
 
-def _from_url(values: dict, name: str, number: int, folder: Path, problems: list[str], notes: list[str]) -> TargetSettings | None:
+def _from_url(
+    values: dict[str, str], name: str, number: int, folder: Path, problems: list[str], notes: list[str]
+) -> TargetSettings | None:
     match = URL.fullmatch(values[name])
     if "@" in values[name]:  # whatever else it is, this may be the password
         redact.remember(values[name].rpartition("@")[0].partition("://")[2].partition(":")[2])
@@ -92,48 +94,50 @@ def _from_url(values: dict, name: str, number: int, folder: Path, problems: list
     if "@" in (match["query"] or ""):
         problems.append(f"{name} has an @ behind the ?, or a ? in the password: write %40 for the one, %3F for the other.")
         return None
-    found = dict.fromkeys(PARTS, "") | {part: unquote(match[part.lower()] or "") for part in PARTS[:5]}
-    found["HOST"] = found["HOST"].strip("[]")
-    found = url_options.read(name, found, match["query"] or "", problems, notes)
-    return _target(name, found, values, number, folder, problems)
+    parts = dict.fromkeys(PARTS, "") | {part: unquote(match[part.lower()] or "") for part in PARTS[:5]}
+    parts["HOST"] = parts["HOST"].strip("[]")
+    parts = url_options.read(name, parts, match["query"] or "", problems, notes)
+    return _target(name, parts, values, number, folder, problems)
 
 
-def _target(name: str, found: dict, values: dict, number: int, folder: Path, problems: list[str]) -> TargetSettings:
-    redact.remember(found["PASSWORD"])
-    sample = {name + part if name.endswith("_") else name for part in ("HOST", "USER", "PASSWORD") if SAMPLE.search(found[part])}
+def _target(
+    name: str, parts: dict[str, str], values: dict[str, str], number: int, folder: Path, problems: list[str]
+) -> TargetSettings:
+    redact.remember(parts["PASSWORD"])
+    sample = {name + part if name.endswith("_") else name for part in ("HOST", "USER", "PASSWORD") if SAMPLE.search(parts[part])}
     problems += [f"{setting} still holds the sample's text; put your project's value there." for setting in sorted(sample)]
-    if not HOST.fullmatch(found["HOST"]):
+    if not HOST.fullmatch(parts["HOST"]):
         problems.append(f"{name}{'HOST' if name.endswith('_') else ''}: the host is not one name or address.")
-    port = found["PORT"] or "5432"
+    port = parts["PORT"] or "5432"
     if not is_port(port):
         problems.append(f"{name}: the port {port!r} is not a number from 1 to 65535.")
         port = "5432"
-    sslmode, sslrootcert = _tls(name, found, values, folder, problems)
+    sslmode, sslrootcert = _tls(name, parts, values, folder, problems)
     return TargetSettings(
-        found["HOST"],
+        parts["HOST"],
         int(port),
-        found["NAME"] or "postgres",
-        found["USER"],
-        found["PASSWORD"],
+        parts["NAME"] or "postgres",
+        parts["USER"],
+        parts["PASSWORD"],
         sslmode,
         sslrootcert,
         number,
-        _channel_binding(name, found, problems),
+        _channel_binding(name, parts, problems),
     )
 
 
-def _channel_binding(name: str, found: dict, problems: list[str]) -> str:
-    wanted = found.get("CHANNEL_BINDING", "")
+def _channel_binding(name: str, parts: dict[str, str], problems: list[str]) -> str:
+    wanted = parts.get("CHANNEL_BINDING", "")
     if wanted not in ("", *CHANNEL_BINDINGS):
         problems.append(f"{name}: channel_binding {wanted!r} is none of {', '.join(CHANNEL_BINDINGS)}.")
     return wanted
 
 
-def _tls(name: str, found: dict, values: dict, folder: Path, problems: list[str]) -> tuple[str, str]:
-    """Choose `verify-full` where a certificate is at hand; refuse to send a password over an open network."""
-    mode = found["SSLMODE"] or values.get("SUPABASE_DB_SSLMODE", "")
-    certificate = found["SSLROOTCERT"] or values.get("SUPABASE_DB_SSLROOTCERT", "")
-    local = is_local(found["HOST"])
+def _tls(name: str, parts: dict[str, str], values: dict[str, str], folder: Path, problems: list[str]) -> tuple[str, str]:
+    """Return (sslmode, sslrootcert): `verify-full` where a certificate is at hand; no password over an open network."""
+    mode = parts["SSLMODE"] or values.get("SUPABASE_DB_SSLMODE", "")
+    certificate = parts["SSLROOTCERT"] or values.get("SUPABASE_DB_SSLROOTCERT", "")
+    local = is_local(parts["HOST"])
     if not certificate and not local and (folder / CERTIFICATE).exists():
         certificate = CERTIFICATE
     if certificate and certificate != "system":
@@ -150,6 +154,7 @@ def _tls(name: str, found: dict, values: dict, folder: Path, problems: list[str]
 
 
 def is_port(text: str) -> bool:
+    """Whether it is a number from 1 to 65535."""
     return text.isascii() and text.isdigit() and 0 < int(text) < 65536
 
 

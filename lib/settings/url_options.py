@@ -48,33 +48,33 @@ REFUSED = {
 TENANT = re.compile(r"(reference|endpoint)=([A-Za-z0-9_-]+)")
 
 
-def read(name: str, found: dict[str, str], query: str, problems: list[str], notes: list[str]) -> dict[str, str]:
+def read(name: str, given: dict[str, str], query: str, problems: list[str], notes: list[str]) -> dict[str, str]:
     """Return the parts of a connection string with those that are used, by name in capitals; the rest is noted or is a problem.
 
     Values are never shown: one may be a password.
     """
-    found, ignored = dict(found), []
+    parts, ignored = dict(given), []
     for option, value in _pairs(query):
-        user = _with_tenant(found["USER"], found["HOST"], value) if option == "options" else None
+        user = _with_tenant(parts["USER"], parts["HOST"], value) if option == "options" else None
         if option in USED:
-            found[option.upper()] = value
-        elif user == found["USER"] or re.fullmatch(HARMLESS.get(option, NOTHING), value, re.DOTALL | re.IGNORECASE):
+            parts[option.upper()] = value
+        elif user == parts["USER"] or re.fullmatch(HARMLESS.get(option, NOTHING), value, re.DOTALL | re.IGNORECASE):
             ignored.append(option)
         elif user:
             notes.append(f"{name}: the user is {user}, as its option says.")
-            found["USER"] = user
+            parts["USER"] = user
         else:
             why = REFUSED.get(option, "it is not known here" + " with that value" * (option in HARMLESS))
             problems.append(f"{name} has the option {option!r}: {why}; delete it from the URL.")
     if ignored:
         notes.append(f"{name}: {', '.join(dict.fromkeys(ignored))}: ignored, because nothing here depends on that.")
-    return found
+    return parts
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
     """Take apart as libpq does: a + stays one."""
-    parts = [part.partition("=") for part in query.split("&") if part]
-    return [(unquote(option).lower(), unquote(value)) for option, _, value in parts]
+    options = [option.partition("=") for option in query.split("&") if option]
+    return [(unquote(option).lower(), unquote(value)) for option, _, value in options]
 
 
 def _with_tenant(user: str, host: str, value: str) -> str | None:

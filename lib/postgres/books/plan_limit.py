@@ -6,13 +6,15 @@ from lib.postgres.books.runs import Run
 from lib.postgres.link.connection import Target
 from lib.sqlite.snapshots.snapshot import Snapshot
 
-MEGABYTE = 1_000_000
 WARN_PERCENT = 80
 
 
-def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, limit_mb: int) -> list[str]:
-    """Return a warning where the database is nearly full; raise Problem where this snapshot cannot fit. No limit is 0."""
-    limit, file_bytes = limit_mb * MEGABYTE, snapshot.copy.path.stat().st_size
+def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, limit: int) -> list[str]:
+    """Return a warning where the database is nearly full; raise Problem where this snapshot cannot fit.
+
+    `limit` is in bytes; none is 0.
+    """
+    file_bytes = snapshot.copy.path.stat().st_size
     if not limit or (run.database_bytes + file_bytes) * 100 < limit * WARN_PERCENT:
         return []
     last_bytes, daily = target.statement("growth", {"source": run.source})[0]

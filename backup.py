@@ -60,6 +60,7 @@ from lib.sqlite.compare import find_changes
 from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.tables.plan import Mirror, Plan
+from lib.tables.results import LastSaved
 
 
 def main(options: BackupOptions, console: Console) -> int:
@@ -168,7 +169,7 @@ def back_up_source(
     return run
 
 
-def refuse_unless_accepted(name: str, openings: list[str], ours: Origin, last: dict, options: BackupOptions) -> None:
+def refuse_unless_accepted(name: str, openings: list[str], ours: Origin, last: LastSaved, options: BackupOptions) -> None:
     """Refuse where others can get in, or where the last backup is another bot's, unless it was said that this is right."""
     if not options.accept_exposure:
         privacy.refuse_exposure(openings, name)
@@ -215,7 +216,8 @@ def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report
     try:
         is_compared = bring_rows(transfer, plan, unseen, must_send_all, report)
     except Problem as problem:
-        now = altered.clear(target, source, plan, changed, now, problem)
+        changed = altered.clear(target, source, plan, changed, now, problem)
+        now = changed.mirrors
         unseen = unseen.also(last_run.unseen(transfer, plan, present, changed))
         is_compared = bring_rows(transfer, plan, unseen, True, report)
     if not (last["is_restored"] or transfer.edits or unseen.suspects or unseen.changed):

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import secrets
 import time
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg2 import sql
 
@@ -18,9 +19,10 @@ from lib.postgres.mirrors import altered, proof
 from lib.postgres.mirrors.altered import Altered
 from lib.postgres.mirrors.doubt import Doubt
 from lib.postgres.mirrors.transfer import Transfer
+from lib.sqlite.snapshots.previous import Note, NotedMirror
 from lib.sqlite.snapshots.snapshot import Snapshot
-from lib.tables.plan import Mirror, Plan, Source, TablePlan
-from lib.tables.results import LastRun, TableResult
+from lib.tables.plan import Mirror, MirrorColumn, Plan, Source, TablePlan
+from lib.tables.results import LastRun, LastSaved, TableResult
 
 # Cheap looks cannot see everything: so often, every row is compared.
 COMPARE_SECONDS = 24 * 3600 - 600
@@ -29,7 +31,7 @@ LEFT = "what the last run left"
 OTHERS_ACT = "the mirrors have triggers or foreign keys that are not ours, which may change what is merged"
 
 
-def left(snapshot: Snapshot, plan: Plan, last: dict) -> LastRun:
+def left(snapshot: Snapshot, plan: Plan, last: LastSaved) -> LastRun:
     """Return what the last run left in the tables that are as they were then; raise Doubt where every row must be sent.
 
     The caller has made sure that nobody has changed the mirrors' rows since: the undo log would have it.
@@ -39,13 +41,13 @@ def left(snapshot: Snapshot, plan: Plan, last: dict) -> LastRun:
     note, now = snapshot.copy.previous.note, forms(snapshot, plan)
     results = {}
     for table in plan.tables:
-        rows, misfits, digest, form = note["tables"].get(table.label, [0, 0, 0, ""])
+        rows, misfits, digest, form = note["tables"].get(table.label, (0, 0, 0, ""))
         if form == now[table.label] and table.label not in plan.mended:
             results[table.label] = TableResult(table.label, table.printable, rows, misfits, digest=digest)
     return LastRun(note["hash"], results)
 
 
-def _doubt(snapshot: Snapshot, plan: Plan, last: dict) -> str:
+def _doubt(snapshot: Snapshot, plan: Plan, last: LastSaved) -> str:
     previous = snapshot.copy.previous
     if not previous.note:
         is_there = previous.place.exists()
@@ -57,7 +59,7 @@ def _doubt(snapshot: Snapshot, plan: Plan, last: dict) -> str:
     return OTHERS_ACT if last["others_act"] else ""
 
 
-def is_of(last: dict, note: dict) -> bool:
+def is_of(last: LastSaved, note: Note) -> bool:
     """Whether a snapshot's note is that of the last saved run in this schema of this target."""
     return bool(note) and (note["belongs_to"], note["run"], note["hash"]) == (
         last["belongs_to"],
@@ -66,13 +68,13 @@ def is_of(last: dict, note: dict) -> bool:
     )
 
 
-def _hash_of_tables(note: dict) -> str:
+def _hash_of_tables(note: Note) -> str:
     """Return what sql/statements/lock_source.sql makes of the rows, misfits and digest of every table."""
     lines = (f"{rows} {misfits} {digest} {label}" for label, (rows, misfits, digest, _) in sorted(note["tables"].items()))
     return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
 
 
-def noted(transfer: Transfer, plan: Plan, mirrors: dict[str, Mirror], is_compared: bool) -> dict:
+def noted(transfer: Transfer, plan: Plan, mirrors: dict[str, Mirror], is_compared: bool) -> Note:
     """Return what is noted beside the snapshot (see lib/sqlite/snapshots/previous.py)."""
     run, snapshot = transfer.run, transfer.snapshot
     before, now = snapshot.copy.previous.note.get("compared_at", 0), forms(snapshot, plan)
@@ -80,13 +82,13 @@ def noted(transfer: Transfer, plan: Plan, mirrors: dict[str, Mirror], is_compare
         "belongs_to": transfer.last["belongs_to"],
         "run": run.run,
         "rows": run.rows,
-        "tables": {table.label: [table.rows, table.misfits, table.digest, now[table.label]] for table in run.tables},
+        "tables": {table.label: (table.rows, table.misfits, table.digest, now[table.label]) for table in run.tables},
         "mirrors": altered.as_noted(mirrors),
         "compared_at": time.time() if is_compared else before,
     }
 
 
-def noted_mirrors(last: dict, note: dict) -> dict | None:
+def noted_mirrors(last: LastSaved, note: Note) -> dict[str, NotedMirror] | None:
     """Return the mirrors as the last run noted them on this machine; nothing where there was no run, None where it is unknown."""
     return (note["mirrors"] if is_of(last, note) else None) if last["run"] else {}
 
@@ -103,7 +105,7 @@ def forms(snapshot: Snapshot, plan: Plan) -> dict[str, str]:
     return {table.label: _hash([encoding, declared.get(table.name), table.as_json()]) for table in plan.tables}
 
 
-def _hash(form: list) -> str:
+def _hash(form: list[Any]) -> str:
     return hashlib.md5(json.dumps(form).encode(), usedforsecurity=False).hexdigest()
 
 
@@ -114,7 +116,7 @@ class Unseen:
     suspects: list[TablePlan]
     changed: set[str]
 
-    def warnings(self, source: Source, last: dict) -> list[str]:
+    def warnings(self, source: Source, last: LastSaved) -> list[str]:
         found, heal = [], "" if source.may_alter else " Run setup_supabase.py once as the user postgres."
         if self.suspects:
             found.append(
@@ -153,12 +155,12 @@ def unseen(transfer: Transfer, plan: Plan, present: dict[str, Mirror], changed: 
     held = proof.held_digests(transfer.target, transfer.source, suspects) if suspects else {}
     left = note["tables"] if is_of(last, note) else {}
     # Where there are changes by hand as well, or nothing is noted here, it cannot be told, and is taken for granted.
-    same = {label for label, digest in held.items() if left.get(label, [None])[:3:2] == [digest.rows, digest.total]}
+    same = {label for label, digest in held.items() if label in left and left[label][:3:2] == (digest.rows, digest.total)}
     by_hand = {table.label for table in suspects if table.mirror in transfer.edited}
     return Unseen(suspects, by_hand | (held.keys() - same) | changed.lost_labels(plan, left))
 
 
-def _suspects(plan: Plan, present: dict[str, Mirror], note: dict, last: dict, changed: Altered) -> list[TablePlan]:
+def _suspects(plan: Plan, present: dict[str, Mirror], note: Note, last: LastSaved, changed: Altered) -> list[TablePlan]:
     """Return the tables whose mirror lacks a trigger or is another one than it was; all, where the undo log was touched."""
     if last["run"] is None:
         return []
@@ -170,7 +172,7 @@ def _suspects(plan: Plan, present: dict[str, Mirror], note: dict, last: dict, ch
     return [table for table in mirrored if table.mirror in changed.wanted or not _is_as_it_was(table, present, known)]
 
 
-def _is_as_it_was(table: TablePlan, present: dict[str, Mirror], known: dict[str, dict]) -> bool:
+def _is_as_it_was(table: TablePlan, present: dict[str, Mirror], known: dict[str, NotedMirror]) -> bool:
     mirror, noted = present.get(table.mirror), known.get(table.mirror)
     if not mirror or not noted:
         return not noted and (not mirror or mirror.is_watched)
@@ -182,9 +184,9 @@ def _is_as_it_was(table: TablePlan, present: dict[str, Mirror], known: dict[str,
     )
 
 
-def _numbers(described: dict[str, dict], columns: list[str]) -> list[int | None]:
+def _numbers(described: dict[str, MirrorColumn], columns: list[str]) -> list[int | None]:
     """Return which columns these are: one that was dropped and made again has another number."""
-    return [described.get(name, {}).get("number") for name in columns]
+    return [described[name].get("number") if name in described else None for name in columns]
 
 
 def confirm(target: Target, source: Source, tables: list[TablePlan], last: LastRun) -> None:

@@ -6,6 +6,7 @@ from lib.postgres.books.runs import Run
 from lib.postgres.link.connection import Target
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.plan import Source
+from lib.tables.results import LastSaved
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Transfer:
     source: Source
     snapshot: Snapshot
     run: Run
-    last: dict
+    last: LastSaved
     edits: list[tuple[str, str, int, str]]
 
     @property

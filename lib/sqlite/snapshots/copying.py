@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lib.base import disk, leftovers
 from lib.base.errors import SourceError
-from lib.sqlite.snapshots import live_file, previous
 from lib.sqlite.files import remedy, virtual_tables
 from lib.sqlite.files.integrity import Checking, give_way
+from lib.sqlite.snapshots import live_file, previous
 from lib.sqlite.snapshots.previous import Previous
 
 SUFFIX = "taking"
@@ -68,7 +69,7 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
         with explained(source, told, folder), futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
             looking = meanwhile.submit(previous.look, kept, seen)
             journal_mode = live_file.copy(source, path)
-            checking = Checking(path, check, virtual_tables.doubts)
+            checking: Checking | None = Checking(path, check, virtual_tables.doubts)
             undo.callback(checking.close)
             file_hash, last = previous.file_hash(path), looking.result()
         if last.hash == file_hash and last.note["check"] in (check, "full"):
@@ -120,7 +121,7 @@ class Ahead:
                 copy.result().remove()
 
 
-def _write_through(copying: futures.Future) -> None:
+def _write_through(copying: futures.Future[Copy]) -> None:
     """Bring a copy that will be kept to the disk meanwhile: at the end of the run it would be waited for."""
     copy = copying.result()
     if copy.hash != copy.previous.hash:
@@ -128,7 +129,7 @@ def _write_through(copying: futures.Future) -> None:
             os.fsync(file.fileno())
 
 
-def _refuse_unusable(source: Path, told: dict) -> None:
+def _refuse_unusable(source: Path, told: dict[str, Any]) -> None:
     """Look before SQLite does: it would create a missing file, and takes an empty one for an empty database."""
     if not source.exists():
         correct = "correct SQLITE_DATABASES in .env"
@@ -141,7 +142,7 @@ def _refuse_unusable(source: Path, told: dict) -> None:
 
 
 @contextlib.contextmanager
-def explained(source: Path, told: dict, folder: Path | None = None) -> Iterator[None]:
+def explained(source: Path, told: dict[str, Any], folder: Path | None = None) -> Iterator[None]:
     """Say what to do about a source that cannot be copied to a folder; where there is a note, a run was saved from here."""
     try:
         yield

@@ -142,9 +142,8 @@ def clear(
         raise problem
     try:
         target.statement("undo_merge")
-        blamed = {
-            name for (name,) in target.statement("obstacles", {"schema": target.schema, "mirror_schema": source.mirror_schema})
-        }
+        ours = statement("our_triggers", schema=sql.Identifier(target.schema))
+        blamed = {name for (name,) in target.statement("obstacles", {"mirror_schema": source.mirror_schema}, our_triggers=ours)}
     except Problem:
         raise problem from None
     wanted = {table.mirror: now[table.mirror] for table in plan.tables if table.mirror in blamed}

@@ -19,7 +19,7 @@ LONGEST_PAUSE = 60.0
 class Patience:
     """The time that is left for one target; it is used up once, however many sources wait for that target."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._ends: float | None = None
         self._pause = FIRST_PAUSE
 
@@ -35,7 +35,7 @@ class Patience:
 
     def renew(self) -> None:
         """Something has worked: the next trouble is another one."""
-        self.__init__()
+        self._ends, self._pause = None, FIRST_PAUSE
 
     def try_again(self, attempt: Callable[[], Result], may_pass: tuple[type[Problem], ...] = (MayPass,)) -> Result:
         """Call `attempt` until it works or fails for good."""

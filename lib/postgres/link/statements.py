@@ -30,7 +30,7 @@ CONVERTED = {"bigint": "{c}::text::numeric::bigint"}
 def text(name: str) -> str:
     """Return a statement without the comment above it, which is for readers and need not travel."""
     lines = (SQL / "statements" / f"{name}.sql").read_text(encoding="utf-8").splitlines(keepends=True)
-    return "".join(itertools.dropwhile(lambda line: line.startswith("--"), lines))
+    return "".join(itertools.dropwhile(lambda line: line.startswith("--"), lines)).rstrip("\n")
 
 
 def statement(name: str, **parts: sql.Composable) -> sql.Composed:
@@ -49,7 +49,7 @@ def from_file(path: Path, **parts: sql.Composable) -> sql.Composed:
 def names(columns: list[str], table: str | None = None) -> sql.Composed:
     """Return `"a", "b"`, or `t."a", t."b"`."""
     prefix = [table] if table else []
-    return sql.SQL(", ").join(sql.Identifier(*prefix, column) for column in columns)
+    return sql.SQL(", ").join([sql.Identifier(*prefix, column) for column in columns])
 
 
 def equal(columns: list[str], left: str, right: str) -> sql.Composed:
@@ -86,16 +86,17 @@ def read_converted(table: TablePlan, present: dict[str, str]) -> sql.Composed:
 
 def converted(column: str, wanted: str, present: str | None) -> sql.Composed:
     """Return a column as the type that it was to be; as text it says what it was, where it still does. A missing one is NULL."""
+    return sql.SQL(_form(wanted, present)).format(c=sql.Identifier(column))
+
+
+def _form(wanted: str, present: str | None) -> str:
     if present is None:
-        return sql.SQL("NULL::" + wanted)
-    form = (
-        "{c}"
-        if wanted == present
-        else "{c}::int"
-        if present == "boolean" and wanted == "bigint"
-        else CONVERTED.get(wanted, "{c}::text::" + wanted)
-    )
-    return sql.SQL(form).format(c=sql.Identifier(column))
+        return f"NULL::{wanted}"
+    if wanted == present:
+        return "{c}"
+    if (present, wanted) == ("boolean", "bigint"):
+        return "{c}::int"
+    return CONVERTED.get(wanted, "{c}::text::" + wanted)
 
 
 def _cells(table: TablePlan, forms: dict[str, str]) -> list[sql.Composed]:

@@ -170,7 +170,8 @@ def _blamed(target: Target, source: Source, problem: Problem) -> set[str]:
     """Undo the merge, and return the names of the mirrors that have what is not ours; raise the problem where that fails."""
     try:
         target.statement("undo_merge")
-        obstacles = target.statement("obstacles", {"schema": target.schema, "mirror_schema": source.mirror_schema})
+        ours = statement("our_triggers", schema=sql.Identifier(target.schema))
+        obstacles = target.statement("obstacles", {"mirror_schema": source.mirror_schema}, our_triggers=ours)
     except Problem:
         raise problem from None
     return {name for (name,) in obstacles}

@@ -16,7 +16,7 @@ from lib.postgres.mirrors import altered, plan_mirrors, upkeep
 from lib.settings.config import Settings
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.mirror_names import mirror_name, writer_name
-from lib.tables.plan import Plan, Source
+from lib.tables.plan import Mirror, Plan, Source
 
 
 def mirror_schema(schema: str, source: str) -> str:
@@ -50,9 +50,8 @@ def install(target: Target) -> None:
 
 def refuse_other_bot(target: Target, name: str, ours: Origin) -> None:
     """Raise Problem where the source's mirrors are another bot's: they must not be altered for this one."""
-    found = target.statement("find_source", {"source": name})
-    if found:
-        origin.refuse_other(name, ours, found[0][2], f"python3 backup.py {name} --accept-moved")
+    for _, _, last in target.statement("find_source", {"source": name}):
+        origin.refuse_other(name, ours, last, f"python3 backup.py {name} --accept-moved")
 
 
 def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
@@ -90,7 +89,7 @@ def create_writer(target: Target, settings: Settings) -> str:
     return password
 
 
-def _described(before: dict, after: dict, plan: Plan) -> str:
+def _described(before: dict[str, Mirror], after: dict[str, Mirror], plan: Plan) -> str:
     created = plural(len(after) - len(before), "mirror")
     made = f"{created} created" if len(after) > len(before) else "nothing to create"
     changed = f", {plural(len(plan.ddl), 'change')} from the database's own declarations" if plan.ddl else ""

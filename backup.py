@@ -36,6 +36,7 @@ import functools
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib.backing_up import brake, local_runs, schedule
@@ -59,7 +60,8 @@ from lib.settings.config import Settings
 from lib.sqlite.compare import find_changes
 from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
-from lib.tables.plan import Mirror, Plan
+from lib.sqlite.snapshots.snapshot import Snapshot
+from lib.tables.plan import Mirror, Plan, Source
 from lib.tables.results import LastSaved
 
 
@@ -159,12 +161,12 @@ def back_up_source(
                     about = ours.as_told | {"compared_all": mirrored.is_compared, "lost": sorted(unseen.changed)}
                     warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about, last["definition_hash"])
         noted = last_run.noted(transfer, plan, mirrored.mirrors, mirrored.is_compared)
-        kept = snapshot.keep_as(previous.place, doubts=doubts, **ours.as_told, **noted)
+        not_kept = snapshot.keep_as(previous.place, {**noted, **ours.as_told, "doubts": doubts})
     warnings += [doubt for doubt in doubts if doubt not in previous.note.get("doubts", [])]  # what stays is said once
     exposed = [privacy.as_sentence(openings)] if openings else []
     exposed += origin.other_machine(name, ours, last)
     by_hand = [runs.as_sentence(name, *edit) for edit in transfer.edits]
-    for warning in [*warnings, *exposed, *by_hand, *unseen.warnings(source, last), *kept]:
+    for warning in [*warnings, *exposed, *by_hand, *unseen.warnings(source, last), *not_kept]:
         report.warn(warning)
     return run
 
@@ -177,7 +179,9 @@ def refuse_unless_accepted(name: str, openings: list[str], ours: Origin, last: L
         origin.refuse_other(name, ours, last, f"python3 backup.py {name} --accept-moved")
 
 
-def rehearse(options, target, settings, source, snapshot, report):
+def rehearse(
+    options: BackupOptions, target: Target, settings: Settings, source: Source, snapshot: Snapshot, report: Report
+) -> list[dict[str, Any]]:
     """Do what a backup does, in a transaction that will be rolled back, and say what that was; the brake stops no rehearsal."""
     from lib.backing_up import dry_run
 

@@ -53,7 +53,7 @@ def copy_sources(settings: Settings, scratch: Settings) -> str:
         return "on sample databases, because yours are large"
     for name, path in settings.sources.items():
         with snapshots.taken(path, scratch.snapshots, settings.check) as snapshot:
-            snapshot.keep_as(scratch.sources[name])
+            snapshot.keep_as(scratch.sources[name], {})
     return "on copies of your databases"
 
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 
 from psycopg2 import sql
 
-from lib.postgres.link.connection import Target
+from lib.postgres.link.connection import Row, Target
 from lib.postgres.link.statements import equal, mirror_of, names, over_whole_tables, postgres_digest_line, row_hash, statement
 from lib.postgres.mirrors import last_run, proof, sending
 from lib.postgres.mirrors.doubt import Doubt
@@ -155,7 +155,7 @@ class _MergeQueue:
         return [self.results[table.label] for table in self.tables if table.label in self.results]
 
 
-def _merge(target: Target, source: Source, staged: list[StagedTable], *queries: sql.Composed) -> list[tuple]:
+def _merge(target: Target, source: Source, staged: list[StagedTable], *queries: sql.Composed) -> list[Row]:
     """Merge what was staged, and return what a query that travels with it finds then."""
     with_mirrors = [one for one in staged if one.change.table.mirror and not one.is_direct]
     script = [step for one in with_mirrors for step in _merge_table(source, one)]

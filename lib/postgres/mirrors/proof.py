@@ -1,11 +1,9 @@
 """Prove that the mirrors hold what the snapshot holds, by numbers of rows and digests that Postgres computes."""
 
-from typing import Any
-
 from psycopg2 import sql
 
 from lib.base.errors import Problem
-from lib.postgres.link.connection import Target
+from lib.postgres.link.connection import Row, Target
 from lib.postgres.link.statements import mirror_of, postgres_digest_line, row_hash, statement
 from lib.postgres.mirrors.doubt import Doubt
 from lib.postgres.mirrors.sending import StagedTable
@@ -26,7 +24,7 @@ def query(target: Target, source: Source, sent: list[StagedTable]) -> sql.Compos
     return statement("prove", held=_held(target, source, whole), labels=labels)
 
 
-def prove(source: Source, sent: list[StagedTable], answer: list[tuple[Any, ...]]) -> None:
+def prove(source: Source, sent: list[StagedTable], answer: list[Row]) -> None:
     """Note what the merges did, and refuse a mirror that does not hold what the snapshot holds, which rolls the run back.
 
     `answer` is that of `query`: label, rows, sum of hashes, inserted, updated, deleted. Where only changed rows were sent, raise

@@ -69,7 +69,7 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
         with explained(source, told, folder), futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
             looking = meanwhile.submit(previous.look, kept, seen)
             journal_mode = live_file.copy(source, path)
-            checking: Checking | None = Checking(path, check, virtual_tables.doubts)
+            checking = Checking(path, check, virtual_tables.doubts)
             undo.callback(checking.close)
             file_hash, last = previous.file_hash(path), looking.result()
         if last.hash == file_hash and last.note["check"] in (check, "full"):
@@ -87,6 +87,8 @@ def size_of(source: Path) -> int:
 
 class Ahead:
     """Copies that are made in a thread, one by one: while one is backed up, the next is made, where there is room for both."""
+
+    _begun: dict[str, futures.Future[Copy]]
 
     def __init__(self, copies: dict[str, Callable[[], Copy]], has_room: Callable[[str, str], bool] = lambda *_: True):
         self._copies, self._has_room, self._begun = copies, has_room, {}

@@ -34,13 +34,14 @@ exit status:
 import argparse
 import functools
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib.backing_up import brake, local_runs, schedule
 from lib.backing_up.attempts import Report
+from lib.backing_up.mirrored import Mirrored
 from lib.backing_up.options import BackupOptions
 from lib.base import disk, log, script
 from lib.base.errors import Problem
@@ -49,11 +50,10 @@ from lib.base.words import seconds
 from lib.postgres.books import origin, plan_limit, privacy, runs
 from lib.postgres.books.origin import Origin
 from lib.postgres.link.connection import Target
-from lib.postgres.mirrors import altered, first_load, last_run, merge, plan_mirrors, proof, upkeep
-from lib.postgres.mirrors.altered import Altered
+from lib.postgres.mirrors import altered, first_load, last_run, merge, plan_mirrors, proof, unseen, upkeep
 from lib.postgres.mirrors.doubt import Doubt
-from lib.postgres.mirrors.last_run import Unseen
 from lib.postgres.mirrors.transfer import Transfer
+from lib.postgres.mirrors.unseen import Unseen
 from lib.reporting import alerts
 from lib.settings import config
 from lib.settings.config import Settings
@@ -61,11 +61,12 @@ from lib.sqlite.compare import find_changes
 from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.sqlite.snapshots.snapshot import Snapshot
-from lib.tables.plan import Mirror, Plan, Source
+from lib.tables.plan import Plan, Source
 from lib.tables.results import LastSaved
 
 
-def main(options: BackupOptions, console: Console) -> int:
+def main(flags: argparse.Namespace, console: Console) -> int:
+    options = BackupOptions.of(flags)
     if options.demo:
         from lib.trying import demo  # what an ordinary backup does not need is not loaded
 
@@ -154,21 +155,26 @@ def back_up_source(
                 refuse_unless_accepted(name, openings, ours, last, options)
                 transfer = Transfer(target, source, snapshot, run, last, runs.hand_edits(target, name))
                 mirrored = bring(transfer, settings, options, report)
-                doubts, plan, unseen = snapshot.copy.finish_check(), mirrored.plan, mirrored.unseen
+                doubts, plan, missed = snapshot.copy.finish_check(), mirrored.plan, mirrored.unseen
                 warnings += mirrored.warnings
                 runs.refuse_outrun(snapshot, name)
                 if first_load.is_whole(run, plan):
-                    about = ours.as_told | {"compared_all": mirrored.is_compared, "lost": sorted(unseen.changed)}
+                    about = ours.as_told | {"compared_all": mirrored.is_compared, "lost": sorted(missed.changed)}
                     warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about, last["definition_hash"])
         noted = last_run.noted(transfer, plan, mirrored.mirrors, mirrored.is_compared)
         not_kept = snapshot.keep_as(previous.place, {**noted, **ours.as_told, "doubts": doubts})
     warnings += [doubt for doubt in doubts if doubt not in previous.note.get("doubts", [])]  # what stays is said once
-    exposed = [privacy.as_sentence(openings)] if openings else []
-    exposed += origin.other_machine(name, ours, last)
-    by_hand = [runs.as_sentence(name, *edit) for edit in transfer.edits]
-    for warning in [*warnings, *exposed, *by_hand, *unseen.warnings(source, last), *not_kept]:
+    for warning in [*warnings, *what_others_did(transfer, openings, ours, missed), *not_kept]:
         report.warn(warning)
     return run
+
+
+def what_others_did(transfer: Transfer, openings: list[str], ours: Origin, missed: Unseen) -> list[str]:
+    """Return warnings of who else can get in, and of what others have done to the mirrors."""
+    source, last = transfer.source, transfer.last
+    exposed = [privacy.as_sentence(openings)] if openings else []
+    by_hand = [runs.as_sentence(source.name, *edit) for edit in transfer.edits]
+    return [*exposed, *origin.other_machine(source.name, ours, last), *by_hand, *missed.warnings(source, last)]
 
 
 def refuse_unless_accepted(name: str, openings: list[str], ours: Origin, last: LastSaved, options: BackupOptions) -> None:
@@ -192,21 +198,6 @@ def rehearse(
     return dry_run.changes(run.tables, source)
 
 
-@dataclass(frozen=True)
-class Mirrored:
-    """Mirrors that hold what the snapshot holds: what they are now, and what had been done to them since the last run."""
-
-    plan: Plan
-    mirrors: dict[str, Mirror]
-    altered: Altered
-    unseen: Unseen
-    is_compared: bool
-
-    @property
-    def warnings(self) -> list[str]:
-        return self.altered.warnings + self.plan.warnings
-
-
 def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report: Report) -> Mirrored:
     """Mend the mirrors, and make them equal to the snapshot."""
     target, source, snapshot, last = transfer.target, transfer.source, transfer.snapshot, transfer.last
@@ -215,28 +206,28 @@ def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report
     plan = plan_mirrors.plan(snapshot, changed.mirrors, source)
     before = {} if options.accept_shrink else brake.refuse_sudden_loss(target, source, snapshot, plan, settings.max_shrink)
     now = upkeep.mend(target, plan, source, changed.mirrors)
-    unseen = last_run.unseen(transfer, plan, present, changed)
-    must_send_all = options.full or bool(transfer.edits or unseen.suspects)
+    missed = unseen.look(transfer, plan, present, changed)
+    must_send_all = options.full or bool(transfer.edits or missed.suspects)
     try:
-        is_compared = bring_rows(transfer, plan, unseen, must_send_all, report)
+        is_compared = bring_rows(transfer, plan, missed, must_send_all, report)
     except Problem as problem:
         changed = altered.clear(target, source, plan, changed, now, problem)
         now = changed.mirrors
-        unseen = unseen.also(last_run.unseen(transfer, plan, present, changed))
-        is_compared = bring_rows(transfer, plan, unseen, True, report)
-    if not (last["is_restored"] or transfer.edits or unseen.suspects or unseen.changed):
+        missed = missed.also(unseen.look(transfer, plan, present, changed))
+        is_compared = bring_rows(transfer, plan, missed, True, report)
+    if not (last["is_restored"] or transfer.edits or missed.suspects or missed.changed):
         brake.refuse_replacement(source, before, transfer.run.tables, plan, settings.max_shrink)
-    return Mirrored(plan, now | changed.left_aside(source), changed, unseen, is_compared)
+    return Mirrored(plan, now | changed.left_aside(source), changed, missed, is_compared)
 
 
-def bring_rows(transfer: Transfer, plan: Plan, unseen: Unseen, must_send_all: bool, report: Report) -> bool:
+def bring_rows(transfer: Transfer, plan: Plan, missed: Unseen, must_send_all: bool, report: Report) -> bool:
     """Send what differs from the last run, or every row where that cannot be relied on; return whether every row was compared."""
     run, name, snapshot, tables = transfer.run, transfer.source.name, transfer.snapshot, plan.tables
     if transfer.last["run"] is None:
         first_load.bring(transfer, plan, report.note)
         return True
-    if unseen.reason:
-        report.note(f"{name}: every row is sent, because {unseen.reason}.")
+    if missed.reason:
+        report.note(f"{name}: every row is sent, because {missed.reason}.")
     if not must_send_all:
         is_due = last_run.is_comparison_due(snapshot)
         compare = functools.partial(proof.compare, transfer, tables) if is_due else merge.rely
@@ -247,7 +238,7 @@ def bring_rows(transfer: Transfer, plan: Plan, unseen: Unseen, must_send_all: bo
             return is_due
         except Doubt as doubt:
             report.note(f"{name}: every row is sent, because {doubt}.")
-            unseen.changed |= doubt.changed
+            missed.changed |= doubt.changed
     run.tables = merge.every_row(transfer, tables, find_changes.every_row(snapshot, tables))
     return True
 
@@ -269,9 +260,5 @@ def flags() -> script.Parser:
     return parser
 
 
-def run(found: argparse.Namespace, console: Console) -> int:
-    return main(BackupOptions(**{field.name: getattr(found, field.name) for field in fields(BackupOptions)}), console)
-
-
 if __name__ == "__main__":
-    script.run(run, flags())
+    script.run(main, flags())

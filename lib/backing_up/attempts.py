@@ -89,20 +89,20 @@ class Report:
         if status == script.SAVED:
             log.last_sync()
             self.console.note(f"✅ {_summary(saved)} in {seconds:.1f} s")
-        found = {"outcome": outcome, "seconds": round(seconds, 3), "runs": [run.as_json() for run in self.runs]}
-        found["warnings"] = self.warnings
+        result = {"outcome": outcome, "seconds": round(seconds, 3), "runs": [run.as_json() for run in self.runs]}
+        result["warnings"] = self.warnings
         if self.failures:
-            found["error"] = "\n".join(problem.what for problem in self.failures)
-            found["try"] = self.failures[0].remedy
-        self.console.result(found)
+            result["error"] = "\n".join(problem.what for problem in self.failures)
+            result["try"] = self.failures[0].remedy
+        self.console.result(result)
         return status
 
 
 def _line(run: Run, table: TableResult) -> str:
     changes = f"{table.inserted:,} inserted, {table.updated:,} updated, {table.deleted:,} deleted"
-    kept = f", {table.misfits:,} kept whole" if table.misfits else ""
+    misfits = f", {table.misfits:,} kept whole" if table.misfits else ""
     rows, sent = plural(table.rows, "row"), size(table.bytes_sent)
-    return f"{run.source}.{table.table}: {rows}, {changes}{kept}, {sent}, {table.seconds:.2f} s"
+    return f"{run.source}.{table.table}: {rows}, {changes}{misfits}, {sent}, {table.seconds:.2f} s"
 
 
 def _summary(saved: list[Run]) -> str:

@@ -1,12 +1,13 @@
-"""What the command line says of a backup."""
+"""What the flags of backup.py ask for."""
 
+from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
 class BackupOptions:
-    """The flags of backup.py, each under its own name; what is not named was not given."""
+    """The flags of backup.py, as its help describes them; what was not given is False or None."""
 
     source: Sequence[str] = ()
     env_file: str | None = None
@@ -21,3 +22,8 @@ class BackupOptions:
     accept_shrink: bool = False
     accept_exposure: bool = False
     accept_moved: bool = False
+
+    @classmethod
+    def of(cls, flags: Namespace) -> "BackupOptions":
+        """Return what was written on the command line."""
+        return cls(**{field.name: getattr(flags, field.name) for field in fields(cls)})

@@ -57,8 +57,8 @@ def create_mirror(table: Table, types: dict[str, str], schema: str = "", unique:
 def remade_mirror(mirror: Mirror, schema: str) -> str:
     """Return CREATE TABLE for a mirror as it was."""
     columns = [
-        f"{quoted(name)} {found['type']}{_collation(name in mirror.key, found['type'])}{' NOT NULL' * found['not_null']}"
-        for name, found in mirror.columns.items()
+        f"{quoted(name)} {column['type']}{_collation(name in mirror.key, column['type'])}{' NOT NULL' * column['not_null']}"
+        for name, column in mirror.columns.items()
     ]
     unique = [f"UNIQUE ({', '.join(map(quoted, names))}) DEFERRABLE INITIALLY DEFERRED" for names in mirror.unique.values()]
     lines = ", ".join([*columns, f"PRIMARY KEY ({', '.join(map(quoted, mirror.key))})", *unique])

@@ -7,26 +7,22 @@ password, and is only compared with it.
 import hashlib
 import json
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from psycopg2 import sql
 
 from lib.postgres.link.connection import Target
 from lib.postgres.link.statements import mirror_of, statement
-from lib.postgres.mirrors import altered, proof
-from lib.postgres.mirrors.altered import Altered
+from lib.postgres.mirrors import altered
 from lib.postgres.mirrors.doubt import Doubt
 from lib.postgres.mirrors.transfer import Transfer
 from lib.sqlite.snapshots.previous import Note, NotedMirror
 from lib.sqlite.snapshots.snapshot import Snapshot
-from lib.tables.plan import Mirror, MirrorColumn, Plan, Source, TablePlan
+from lib.tables.plan import Mirror, Plan, Source, TablePlan
 from lib.tables.results import LastRun, LastSaved, TableResult
 
 # Cheap looks cannot see everything: so often, every row is compared.
 COMPARE_SECONDS = 24 * 3600 - 600
-SHOWN = 5
 LEFT = "what the last run left"
 OTHERS_ACT = "the mirrors have triggers or foreign keys that are not ours, which may change what is merged"
 
@@ -100,93 +96,13 @@ def is_comparison_due(snapshot: Snapshot) -> bool:
 
 def forms(snapshot: Snapshot, plan: Plan) -> dict[str, str]:
     """Return, by label, the form of each table: a hash of all that says which rows it has and how they are written."""
-    declared = {found["name"]: found["sql"] for found in snapshot.schema.objects if found["type"] == "table"}
+    declared = {thing["name"]: thing["sql"] for thing in snapshot.schema.objects if thing["type"] == "table"}
     encoding = snapshot.schema.pragmas["encoding"]
     return {table.label: _hash([encoding, declared.get(table.name), table.as_json()]) for table in plan.tables}
 
 
 def _hash(form: list[Any]) -> str:
     return hashlib.md5(json.dumps(form).encode(), usedforsecurity=False).hexdigest()
-
-
-@dataclass
-class Unseen:
-    """What the undo log may have missed: tables of which it is suspected, and the labels of those of which it is certain."""
-
-    suspects: list[TablePlan]
-    changed: set[str]
-
-    def warnings(self, source: Source, last: LastSaved) -> list[str]:
-        found, heal = [], "" if source.may_alter else " Run setup_supabase.py once as the user postgres."
-        if self.suspects:
-            found.append(
-                f"{source.name}: somebody may have changed {_listed(table.printable for table in self.suspects)} without the "
-                "undo log seeing it: it was switched off or emptied, or the mirror is another table, or was written anew "
-                f"(ALTER TABLE, VACUUM FULL). Every row was sent.{heal}"
-            )
-        if self.changed:
-            found.append(
-                f"{source.name}: {_listed(self.changed)} had been changed behind the undo log's back, and is as the bot's "
-                f"database again. What runs up to {last['run']} left there may not come back; restore.py --list marks them."
-            )
-        return found
-
-    def also(self, later: "Unseen") -> "Unseen":
-        """Return what a later look has found, with what was certain before."""
-        return Unseen(later.suspects, later.changed | self.changed)
-
-    @property
-    def reason(self) -> str:
-        """Return why every row is sent, or nothing."""
-        if not self.suspects:
-            return ""
-        return f"the mirrors no longer hold {LEFT}" if self.changed else "the undo log may have missed a change"
-
-
-def _listed(names: Iterable[str]) -> str:
-    shown = sorted(names)
-    return ", ".join(shown[:SHOWN]) + (f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else "")
-
-
-def unseen(transfer: Transfer, plan: Plan, present: dict[str, Mirror], changed: Altered) -> Unseen:
-    """Look whether the undo log may have missed a change; `present` are the mirrors before any was mended."""
-    note, last = transfer.snapshot.copy.previous.note, transfer.last
-    suspects = _suspects(plan, present, note, last, changed)
-    held = proof.held_digests(transfer.target, transfer.source, suspects) if suspects else {}
-    left = note["tables"] if is_of(last, note) else {}
-    # Where there are changes by hand as well, or nothing is noted here, it cannot be told, and is taken for granted.
-    same = {label for label, digest in held.items() if label in left and left[label][:3:2] == (digest.rows, digest.total)}
-    by_hand = {table.label for table in suspects if table.mirror in transfer.edited}
-    return Unseen(suspects, by_hand | (held.keys() - same) | changed.lost_labels(plan, left))
-
-
-def _suspects(plan: Plan, present: dict[str, Mirror], note: Note, last: LastSaved, changed: Altered) -> list[TablePlan]:
-    """Return the tables whose mirror lacks a trigger or is another one than it was; all, where the undo log was touched."""
-    if last["run"] is None:
-        return []
-    if not last["is_watched"] or not last["is_complete"]:
-        return plan.tables
-    known = noted_mirrors(last, note) or {}
-    aside = {name for name, noted in known.items() if noted["oid"] == altered.LEFT_ASIDE}
-    mirrored = [table for table in plan.tables if table.mirror and table.mirror not in aside]
-    return [table for table in mirrored if table.mirror in changed.wanted or not _is_as_it_was(table, present, known)]
-
-
-def _is_as_it_was(table: TablePlan, present: dict[str, Mirror], known: dict[str, NotedMirror]) -> bool:
-    mirror, noted = present.get(table.mirror), known.get(table.mirror)
-    if not mirror or not noted:
-        return not noted and (not mirror or mirror.is_watched)
-    columns = [column.mirror_name for column in table.columns]
-    return (
-        mirror.is_watched
-        and mirror.oid == noted["oid"]
-        and _numbers(mirror.columns, columns) == _numbers(noted["columns"], columns)
-    )
-
-
-def _numbers(described: dict[str, MirrorColumn], columns: list[str]) -> list[int | None]:
-    """Return which columns these are: one that was dropped and made again has another number."""
-    return [described[name].get("number") if name in described else None for name in columns]
 
 
 def confirm(target: Target, source: Source, tables: list[TablePlan], last: LastRun) -> None:
@@ -198,13 +114,13 @@ def confirm(target: Target, source: Source, tables: list[TablePlan], last: LastR
 
 
 def _counted(target: Target, source: Source, tables: list[TablePlan]) -> dict[str, int]:
-    """Return how many rows the target holds of each table: its mirror's and the kept ones."""
-    parts = [statement("count_misfits", schema=sql.Identifier(target.schema), source=sql.Literal(source.name))]
+    """Return how many rows the target holds of each table: its mirror's and its misfits."""
+    queries = [statement("count_misfits", schema=sql.Identifier(target.schema), source=sql.Literal(source.name))]
     for table in tables:
         if table.mirror:
-            parts.append(statement("count_mirror", label=sql.Literal(table.label), mirror=mirror_of(source, table)))
+            queries.append(statement("count_mirror", label=sql.Literal(table.label), mirror=mirror_of(source, table)))
     counts = {table.label: 0 for table in tables}
-    for label, rows in target.rows(statement("count_alone") + sql.SQL("\nUNION ALL\n").join(parts)):
+    for label, rows in target.rows(statement("count_alone") + sql.SQL("\nUNION ALL\n").join(queries)):
         if label in counts:
             counts[label] += rows
     return counts

@@ -60,9 +60,10 @@ def changed_rows(
     known: LastRun,
     compare: Callable[[list[TableResult]], None],
 ) -> list[TableResult]:
-    """Do so from what has changed since the mirrors held what is `known`, found one by one; `compare` has the last word.
+    """The same from what has changed since the mirrors held what is `known`; `compare` has the last word.
 
-    Raise Doubt where the mirrors did not hold that, or `compare` finds that something is not equal; everything is as it was then.
+    `changes` are found while they are asked for. Raise Doubt where the mirrors did not hold what is known, or where `compare`
+    finds a difference; then everything is as it was.
     """
     queue = _MergeQueue(transfer, tables)
     try:
@@ -77,7 +78,7 @@ def changed_rows(
 
 
 def rely(_results: list[TableResult]) -> None:
-    """Compare nothing more: not every row need be compared each time."""
+    """Rely on the changed rows: not every row need be compared each time."""
 
 
 def _look_and_merge(queue: "_MergeQueue", changes: Iterable[TableChange], known: LastRun) -> None:
@@ -99,7 +100,7 @@ def _look_and_merge(queue: "_MergeQueue", changes: Iterable[TableChange], known:
 
 @dataclass
 class _MergeQueue:
-    """The way of the tables: `looked_through`, then `staged`, which waits to be merged; `sent` is all that ever was staged."""
+    """Where each change is: `looked_through`, but not sent; `staged`, but not merged. `sent` are all that ever were staged."""
 
     transfer: Transfer
     tables: list[TablePlan]
@@ -113,8 +114,8 @@ class _MergeQueue:
     def add(self, change: TableChange) -> None:
         self.results[change.table.label] = change.result
         if change.is_sent:
-            place = len(self.sent) + len(self.looked_through)
-            self.looked_through.append(sending.staged(self.transfer.snapshot, change, place))
+            number = len(self.sent) + len(self.looked_through)
+            self.looked_through.append(sending.staged(self.transfer.snapshot, change, number))
 
     def read_ahead(self) -> None:
         """Read of what was found last while Postgres is busy, but keep little of all that in memory."""

@@ -175,8 +175,7 @@ def read_rows(target: Target, state: SavedState, table: TablePlan, rows: Take, o
         unchanged = _unchanged_rows(target, state, table, mirror) if is_changed else sql.SQL("")
         _read_mirror(target, state, table, unchanged, rows)
     if is_changed:
-        parts = _parts(target, state, table.mirror)
-        target.copy_out(statement("read_old_rows", of_table=sql.SQL(""), **parts), old_rows)
+        target.copy_out(statement("read_old_rows", of_table=sql.SQL(""), **_places(target, state, table.mirror)), old_rows)
 
 
 def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Take, old_rows: Take) -> None:
@@ -187,7 +186,7 @@ def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Take
     if MISFITS in state.changed:
         condition = sql.SQL("WHERE {} AND {}").format(_unchanged(target, state, MISFITS, MISFIT_KEY), ours)
         of_table = sql.SQL("AND line::json ->> 'table_name' = {}").format(label)
-        target.copy_out(statement("read_old_rows", of_table=of_table, **_parts(target, state, MISFITS)), old_rows)
+        target.copy_out(statement("read_old_rows", of_table=of_table, **_places(target, state, MISFITS)), old_rows)
     elif not state.misfits[table.label]:
         return
     read = statement("read_misfits", schema=sql.Identifier(target.schema), unchanged=condition)
@@ -196,11 +195,15 @@ def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Take
 
 def _read_mirror(target: Target, state: SavedState, table: TablePlan, unchanged: sql.Composable, rows: Take) -> None:
     mirror = state.mirrors[table.mirror]
-    parts = {"mirror": sql.Identifier(state.source.mirror_schema, table.mirror), "unchanged": unchanged}
-    parts["only"] = sql.SQL("" if mirror.oddity in upkeep.NOT_TABLES else "ONLY")
-    parts["cells"] = read_converted(table, {name: column["type"] for name, column in mirror.columns.items()})
+    read = statement(
+        "read_mirror",
+        mirror=sql.Identifier(state.source.mirror_schema, table.mirror),
+        only=sql.SQL("" if mirror.oddity in upkeep.NOT_TABLES else "ONLY"),
+        cells=read_converted(table, {name: column["type"] for name, column in mirror.columns.items()}),
+        unchanged=unchanged,
+    )
     try:
-        target.copy_out(statement("avoid_nested_loops") + statement("read_mirror", **parts), rows)
+        target.copy_out(statement("avoid_nested_loops") + read, rows)
     except MayPass:
         raise
     except Problem as problem:
@@ -237,11 +240,11 @@ def _unchanged(target: Target, state: SavedState, mirror: str, key_types: dict[s
         key_types=sql.SQL(", ").join(pairs),
         key_columns=sql.Literal(list(key_types)),
         same_key=equal(list(key_types), "touched", "mirror"),
-        **_parts(target, state, mirror),
+        **_places(target, state, mirror),
     )
 
 
-def _parts(target: Target, state: SavedState, mirror: str) -> dict[str, sql.Composable]:
+def _places(target: Target, state: SavedState, mirror: str) -> dict[str, sql.Composable]:
     return {
         "schema": sql.Identifier(target.schema),
         "source": sql.Literal(state.source.name),

@@ -66,6 +66,7 @@ from lib.tables.results import LastSaved
 
 
 def main(flags: argparse.Namespace, console: Console) -> int:
+    """Do what the flags ask for, and return the exit status."""
     options = BackupOptions.of(flags)
     if options.demo:
         from lib.trying import demo  # what an ordinary backup does not need is not loaded
@@ -199,7 +200,7 @@ def rehearse(
 
 
 def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report: Report) -> Mirrored:
-    """Mend the mirrors, and make them equal to the snapshot."""
+    """Mend the mirrors, and make them equal to the snapshot; raise Problem where it looks as if that were wrong."""
     target, source, snapshot, last = transfer.target, transfer.source, transfer.snapshot, transfer.last
     present, noted = upkeep.read(target, source), last_run.noted_mirrors(last, snapshot.copy.previous.note)
     changed = altered.mended(target, source, snapshot, present, noted)

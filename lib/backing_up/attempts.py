@@ -44,10 +44,12 @@ class Report:
         self.warnings: list[str] = []
 
     def warn(self, text: str) -> None:
+        """Print a warning; it stands in the result as well."""
         self.warnings.append(text)
         self.console.warn(text)
 
     def note(self, text: str) -> None:
+        """Say to somebody who watches, and to the log, what is being done."""
         log.info(text)
         self.console.note(f"   {text}")
 
@@ -72,6 +74,7 @@ class Report:
                 raise
 
     def add(self, target: TargetSettings, run: Run) -> None:
+        """Take a saved run, and say what it did to each table."""
         self.runs.append(run)
         self.attempts.append(Attempt(run.source, target, run))
         for table in run.tables:

@@ -31,7 +31,7 @@ class RowCounts:
 
 
 def refuse_sudden_loss(target: Target, source: Source, snapshot: Snapshot, plan: Plan, max_shrink: int) -> dict[str, int]:
-    """Raise Problem where a source looks as if something had gone wrong with it; 100 percent turns the brake off.
+    """Raise Problem where a source looks as if something had gone wrong with it; `max_shrink` is in percent, 100 turns the brake off.
 
     Return how many rows each table had when the source was last known to be good, by label.
     """

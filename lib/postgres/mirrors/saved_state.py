@@ -20,6 +20,8 @@ from lib.tables.plan import Definition, Mirror, Source, TablePlan
 
 MISFITS = "misfit_rows"
 OTHER_TABLES = "python3 restore.py --table NAME  brings back another table; the next  python3 backup.py  mends the mirror"
+# The condition that leaves out nothing.
+ALL: sql.Composable = sql.SQL("true")
 MISFIT_KEY = {"table_name": "text", "line_hash": "text", "copy": "bigint"}
 
 
@@ -172,24 +174,22 @@ def read_rows(target: Target, state: SavedState, table: TablePlan, rows: Take, o
     mirror = state.mirrors.get(table.mirror)
     is_changed = table.mirror in state.changed
     if mirror and _has_columns(mirror, table):
-        unchanged = _unchanged_rows(target, state, table, mirror) if is_changed else sql.SQL("")
+        unchanged = _unchanged_rows(target, state, table, mirror) if is_changed else ALL
         _read_mirror(target, state, table, unchanged, rows)
     if is_changed:
-        target.copy_out(statement("read_old_rows", of_table=sql.SQL(""), **_places(target, state, table.mirror)), old_rows)
+        target.copy_out(statement("read_old_rows", of_table=ALL, **_places(target, state, table.mirror)), old_rows)
 
 
 def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Take, old_rows: Take) -> None:
     """Send a table's misfits to `rows`, and those that were changed since, as JSON, to `old_rows`."""
-    label = sql.Literal(table.label)
-    ours = sql.SQL("source = {} AND table_name = {}").format(sql.Literal(state.source.name), label)
-    condition = sql.SQL("WHERE {}").format(ours)
+    label, unchanged = sql.Literal(table.label), ALL
     if MISFITS in state.changed:
-        condition = sql.SQL("WHERE {} AND {}").format(_unchanged(target, state, MISFITS, MISFIT_KEY), ours)
-        of_table = sql.SQL("AND line::json ->> 'table_name' = {}").format(label)
+        unchanged, of_table = _unchanged(target, state, MISFITS, MISFIT_KEY), statement("old_misfit_of_table", label=label)
         target.copy_out(statement("read_old_rows", of_table=of_table, **_places(target, state, MISFITS)), old_rows)
     elif not state.misfits[table.label]:
         return
-    read = statement("read_misfits", schema=sql.Identifier(target.schema), unchanged=condition)
+    places = {"schema": sql.Identifier(target.schema), "source": sql.Literal(state.source.name), "label": label}
+    read = statement("read_misfits", unchanged=unchanged, **places)
     target.copy_out(statement("avoid_nested_loops") + read, rows)
 
 
@@ -230,7 +230,7 @@ def _unchanged_rows(target: Target, state: SavedState, table: TablePlan, mirror:
     keys = {frozenset(mirror.key): mirror.key, frozenset(table.key_names): table.key_names}
     kinds = [{name: mirror.columns[name]["type"] for name in key} for key in keys.values() if key]
     conditions = [_unchanged(target, state, table.mirror, types) for types in kinds]
-    return sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(conditions))
+    return sql.SQL(" AND ").join(conditions)
 
 
 def _unchanged(target: Target, state: SavedState, mirror: str, key_types: dict[str, str]) -> sql.Composed:

@@ -39,6 +39,7 @@ class StagedTable:
 
 
 def staged(snapshot: Snapshot, change: TableChange, number: int) -> StagedTable:
+    """Prepare a change for its way; `number` is one that no other has."""
     table = change.table
     return StagedTable(change, number, read_lines.of_mirror(snapshot.connection, table, change.rows) if table.mirror else None)
 
@@ -90,6 +91,7 @@ def _send_vanished(target: Target, source: Source, snapshot: Snapshot, staged: S
 
 
 def send_misfits(target: Target, snapshot: Snapshot, staged: list[StagedTable]) -> None:
+    """Copy the misfits of all tables at once, and add them to what each table must have in the end."""
     with_misfits = {one.change.table.label: one for one in staged if one.change.result.misfits}
     if not with_misfits:
         return

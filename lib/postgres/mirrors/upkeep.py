@@ -18,6 +18,7 @@ class Constraint(TypedDict):
 
 
 def read(target: Target, source: Source) -> dict[str, Mirror]:
+    """Return whatever stands in the mirror schema, by name; what is no mirror has an `oddity`."""
     described = target.statement("read_mirrors", {"mirror_schema": source.mirror_schema, "source": source.name})
     return {
         name: Mirror(name, columns or {}, _key(constraints or {}), _unique(constraints or {}), oid, is_watched, oddity)

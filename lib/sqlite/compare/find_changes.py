@@ -24,6 +24,7 @@ DeclaredTypes = dict[tuple[str, str], str]
 
 
 def every_row(snapshot: Snapshot, tables: list[TablePlan]) -> list[TableChange]:
+    """Return what to send so that the mirrors hold this snapshot, whatever they hold now."""
     return [_whole(snapshot, table) for table in tables]
 
 
@@ -49,6 +50,7 @@ def attach(connection: sqlite3.Connection, path: Path, name: str = "previous") -
 
 
 def declared_types(schema: Schema) -> DeclaredTypes:
+    """Return what the bot has declared, which decides how SQLite stores a number."""
     return {(table.name, column.name): folded(column.declared_type) for table in schema.tables for column in table.columns}
 
 

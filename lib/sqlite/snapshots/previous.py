@@ -137,10 +137,12 @@ def read(place: Path) -> dict[str, Any]:
 
 
 def note_of(place: Path) -> Path:
+    """Return where the note stands that belongs to a snapshot."""
     return place.with_name(f"{place.name}.json")
 
 
 def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex; raise OSError where it cannot be read."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

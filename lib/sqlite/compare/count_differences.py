@@ -9,7 +9,7 @@ from lib.base.errors import Problem
 from lib.sqlite.compare import find_changes
 from lib.sqlite.files import read_schema as schemas
 from lib.sqlite.files.names import quoted
-from lib.sqlite.files.opening import open_read_only
+from lib.sqlite.files.opening import open_read_only, uri
 from lib.tables.schema import Table
 
 
@@ -31,7 +31,7 @@ def between(now: Path | None, then: Path) -> list[Difference]:
     ours = _tables(now) if now else {}
     with contextlib.closing(open_read_only(then)) as connection:
         try:
-            connection.execute("ATTACH ? AS present", [f"{now.absolute().as_uri()}?mode=ro" if now else ":memory:"])
+            connection.execute("ATTACH ? AS present", [uri(now) if now else ":memory:"])
         except sqlite3.OperationalError as error:
             raise Problem(
                 f"the present file and the rebuilt one cannot be compared: {error}.",

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lib.sqlite.compare.table_change import TableChange
+from lib.sqlite.files import opening
 from lib.sqlite.files.names import quoted
 from lib.sqlite.lines import expressions, read_lines
 from lib.sqlite.lines.read_lines import Selection
@@ -48,7 +49,7 @@ def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterato
 
 
 def attach(connection: sqlite3.Connection, previous: Path) -> None:
-    connection.execute("ATTACH ? AS previous", [f"{previous.absolute().as_uri()}?mode=ro"])
+    opening.attach(connection, previous, "previous")
 
 
 def declared_types(schema: Schema) -> dict[tuple[str, str], str]:

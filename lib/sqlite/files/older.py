@@ -27,12 +27,12 @@ def too_old(what: str, reason: str) -> TooOld:
 
 def judged(connection: sqlite3.Connection, error: sqlite3.DatabaseError) -> sqlite3.DatabaseError:
     """Return the error, or TooOld where a schema is not understood and the file is sound otherwise."""
-    found = NOT_UNDERSTOOD.fullmatch(str(error))
-    if not found or CONTRADICTS_ITSELF.search(found[2]):
+    match = NOT_UNDERSTOOD.fullmatch(str(error))
+    if not match or CONTRADICTS_ITSELF.search(match[2]):
         return error
     connection.execute("PRAGMA writable_schema = ON")  # SQLite passes over what it does not understand
     is_sound = all(PASSED_OVER.fullmatch(line) for (text,) in _checked(connection) for line in text.split("\n"))
-    return too_old(found[1], found[2]) if is_sound else error
+    return too_old(match[1], match[2]) if is_sound else error
 
 
 def explained(what: str, error: sqlite3.OperationalError) -> sqlite3.OperationalError | TooOld:

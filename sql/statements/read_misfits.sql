@@ -1,2 +1,2 @@
--- Reads the kept rows of one table, each as one line of COPY's text format.
+-- Reads the misfits of one table, each as one line of COPY's text format.
 COPY (SELECT line FROM {schema}.misfit_rows AS mirror {unchanged}) TO STDOUT

@@ -46,7 +46,7 @@ def as_sentence(openings: list[str]) -> str:
 
 def openings(target: Target, schemas: list[str]) -> list[str]:
     """Return every way in for anon, authenticated, service_role or PUBLIC, each as a sentence; none is right."""
-    return [found for (found,) in target.statement("exposure", {"schemas": schemas})]
+    return [opening for (opening,) in target.statement("exposure", {"schemas": schemas})]
 
 
 def tls(target: Target) -> str:

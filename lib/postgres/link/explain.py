@@ -160,8 +160,8 @@ def _of_statement(error: psycopg2.Error, host: str, schema: str) -> Problem:
 
 def _others_function(context: str, schema: str) -> str:
     """Return the function that an error comes from, innermost first in its context, unless it is one of ours."""
-    found = FUNCTION.search(context)
-    name = found[1] if found else ""
+    match = FUNCTION.search(context)
+    name = match[1] if match else ""
     return "" if name.replace('"', "").startswith(f"{schema}.") else name
 
 

@@ -39,7 +39,7 @@ def schemas(settings: Settings) -> list[str]:
 def install(target: Target) -> None:
     """Apply sql/setup/ in order, in the caller's transaction."""
     setup_version.refuse_newer(target)
-    if not setup_version.found(target):
+    if not setup_version.installed(target):
         refuse_foreign(target, {target.schema: setup_version.comment(target.schema)})
     parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
     for path in setup_files():
@@ -98,7 +98,7 @@ def _described(before: dict[str, Mirror], after: dict[str, Mirror], plan: Plan) 
 
 def is_installed(target: Target) -> bool:
     """Whether setup has been run for this deployment."""
-    return setup_version.found(target) is not None
+    return setup_version.installed(target) is not None
 
 
 def require(target: Target) -> None:

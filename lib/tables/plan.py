@@ -57,10 +57,12 @@ class TablePlan:
 
     @property
     def key_names(self) -> list[str]:
+        """Return the mirror's names of the key."""
         return [column.mirror_name for column in self.key]
 
     @property
     def only_key(self) -> "TablePlan":
+        """Return the plan of the key's columns alone."""
         return replace(self, columns=tuple(self.key))
 
     @property
@@ -74,6 +76,7 @@ class TablePlan:
 
     @property
     def printable(self) -> str:
+        """Return the name as one visible line."""
         return printable.name(self.name)
 
     def as_json(self) -> dict[str, Any]:

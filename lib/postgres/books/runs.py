@@ -50,6 +50,7 @@ class Run:
         return sum(table.misfits for table in self.tables)
 
     def as_json(self) -> dict[str, Any]:
+        """Return what `--json` shows of the run; an error only where there is one."""
         shown = asdict(self)
         del shown["database_bytes"], shown["committed"]
         for table in shown["tables"]:
@@ -185,6 +186,7 @@ def hand_edits(target: Target, source: str) -> list[tuple[str, str, int, str]]:
 
 
 def as_sentence(source: str, mirror: str, operation: str, rows: int, keys: str) -> str:
+    """Return what is told of a change by hand: one row of `hand_edits`."""
     return (
         f"{source}.{mirror}: somebody changed the mirror by hand ({operation} of {rows:,} row{'s' * (rows != 1)}: {keys}). "
         "It is in the undo log, and the mirror is as the bot's database again."

@@ -8,6 +8,7 @@ VERSION = 5
 
 
 def comment(schema: str) -> str:
+    """Return the comment on the bookkeeping's schema: whose it is, and its version."""
     return f"{_first_comment(schema)}, version {VERSION}"
 
 

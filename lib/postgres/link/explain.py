@@ -125,6 +125,7 @@ OTHERS = (
 
 
 def connection_problem(error: psycopg2.OperationalError, settings: TargetSettings) -> Problem:
+    """Return what is told of a connection that was not made: refused, unreachable, or what may pass."""
     said = " ".join(str(error).split())
     cannot = f"cannot connect to {settings.host}:{settings.port} as {settings.user}"
     for kind, table in ((ConnectionRefused, REFUSED), (MayPass, MAY_PASS), (Unreachable, UNREACHABLE)):

@@ -35,4 +35,5 @@ def exclusive(path: Path) -> Iterator[BinaryIO | None]:
 
 
 def in_use(path: Path) -> Problem:
+    """Return what is told of a file that a program uses."""
     return Problem(f"{path} is in use by another program.", "stop the bot, then run this again", "The file was not touched.")

@@ -21,6 +21,7 @@ class TooOld(sqlite3.DatabaseError):
 
 
 def too_old(what: str, reason: str) -> TooOld:
+    """Return the error that names what this SQLite does not understand."""
     this = f"this Python's SQLite {sqlite3.sqlite_version} is older than what made the file"
     return TooOld(f"{this}: it does not understand {name(what)} ({name(reason)})")
 

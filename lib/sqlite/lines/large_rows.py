@@ -44,6 +44,7 @@ def _sent(pairs: Iterator[tuple[str, bytes]], digest: Digest) -> Iterator[bytes]
 
 
 def of_mirror(connection: sqlite3.Connection, table: TablePlan, source: str, digest: Digest) -> Iterator[bytes]:
+    """Yield the large rows' lines in pieces; `source` stands behind FROM, `digest` grows."""
     parts = [
         (purpose, part.format(c=quoted(column.name)))
         for column in table.columns

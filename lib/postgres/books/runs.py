@@ -50,6 +50,7 @@ class Run:
         return sum(table.misfits for table in self.tables)
 
     def as_json(self) -> dict[str, Any]:
+        """Return what `--json` shows of the run; an error only where there is one."""
         shown = asdict(self)
         del shown["database_bytes"], shown["committed"]
         for table in shown["tables"]:
@@ -151,26 +152,27 @@ def save(
     """
     text = definition(snapshot, planned)
     text_hash = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-    read = {
-        "snapshot_hash": snapshot.copy.hash,
-        "snapshot_bytes": snapshot.copy.path.stat().st_size,
-        "rows": run.rows,
-        "bytes_sent": sum(table.bytes_sent for table in run.tables),
-        "machine_time": time.time(),
-        **about,
-        "definition_hash": text_hash,
-    }
     values = {
         "run": run.run,
         "source": run.source,
-        "definition": None if text_hash == known_definition else text,
         "keep_days": keep_days,
-        "snapshot": json.dumps(read),
+        "definition": None if text_hash == known_definition else text,
+        "snapshot": json.dumps({**_read_by(run, snapshot), **about, "definition_hash": text_hash}),
         "tables": json.dumps([_to_save(table) for table in run.tables]),
     }
     ((clocks,),) = target.statement("save_run", values)
     run.outcome = "saved"
     return [f"{run.source}: {clocks} (UTC). History was not pruned; set the clock that is wrong."] if clocks else []
+
+
+def _read_by(run: Run, snapshot: Snapshot) -> dict[str, object]:
+    return {
+        "snapshot_hash": snapshot.copy.hash,
+        "snapshot_bytes": snapshot.copy.path.stat().st_size,
+        "rows": run.rows,
+        "bytes_sent": sum(table.bytes_sent for table in run.tables),
+        "machine_time": time.time(),
+    }
 
 
 def _to_save(table: TableResult) -> dict[str, Any]:
@@ -184,6 +186,7 @@ def hand_edits(target: Target, source: str) -> list[tuple[str, str, int, str]]:
 
 
 def as_sentence(source: str, mirror: str, operation: str, rows: int, keys: str) -> str:
+    """Return what is told of a change by hand: one row of `hand_edits`."""
     return (
         f"{source}.{mirror}: somebody changed the mirror by hand ({operation} of {rows:,} row{'s' * (rows != 1)}: {keys}). "
         "It is in the undo log, and the mirror is as the bot's database again."

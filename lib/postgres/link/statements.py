@@ -39,10 +39,12 @@ def statement(name: str, **parts: sql.Composable) -> sql.Composed:
 
 
 def setup_files() -> list[Path]:
+    """Return what setup runs, in its order."""
     return sorted((SQL / "setup").glob("*.sql"))
 
 
 def from_file(path: Path, **parts: sql.Composable) -> sql.Composed:
+    """Return a file's statements with their {placeholders} filled in."""
     return sql.SQL(path.read_text(encoding="utf-8")).format(**parts)
 
 
@@ -64,14 +66,17 @@ def over_whole_tables(*steps: sql.Composed) -> list[sql.Composed]:
 
 
 def mirror_of(source: Source, table: TablePlan) -> sql.Identifier:
+    """Return the qualified name of a table's mirror, which it must have."""
     return sql.Identifier(source.mirror_schema, table.mirror)
 
 
 def postgres_digest_line(table: TablePlan) -> sql.Composed:
+    """Return the expression of the line that is hashed; SQLite's is sqlite_digest_line."""
     return sql.SQL(" || ',' || ").join(_cells(table, DIGEST_CELL))
 
 
 def row_hash(line: sql.Composable) -> sql.Composed:
+    """Return the expression of a line's hash, as lib/tables/digest.py computes it."""
     return statement("row_hash", line=line)
 
 

@@ -20,6 +20,7 @@ from lib.tables.plan import Mirror, Plan, Source
 
 
 def mirror_schema(schema: str, source: str) -> str:
+    """Return the name of the schema of one source's mirrors."""
     return mirror_name(f"{schema}_{source}")
 
 
@@ -28,6 +29,7 @@ def mirror_schemas(settings: Settings) -> list[str]:
 
 
 def analytics_schema(schema: str) -> str:
+    """Return the name of the schema of the views for people."""
     return f"{schema}_analytics"
 
 
@@ -39,7 +41,7 @@ def schemas(settings: Settings) -> list[str]:
 def install(target: Target) -> None:
     """Apply sql/setup/ in order, in the caller's transaction."""
     setup_version.refuse_newer(target)
-    if not setup_version.found(target):
+    if not setup_version.installed(target):
         refuse_foreign(target, {target.schema: setup_version.comment(target.schema)})
     parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
     for path in setup_files():
@@ -98,7 +100,7 @@ def _described(before: dict[str, Mirror], after: dict[str, Mirror], plan: Plan) 
 
 def is_installed(target: Target) -> bool:
     """Whether setup has been run for this deployment."""
-    return setup_version.found(target) is not None
+    return setup_version.installed(target) is not None
 
 
 def require(target: Target) -> None:
@@ -109,6 +111,7 @@ def require(target: Target) -> None:
 
 
 def hand_written(source: str) -> Path:
+    """Return where the mirrors of a source may be written by hand."""
     return SQL / "tables" / f"{source}.sql"
 
 
@@ -117,6 +120,7 @@ def _comment(target: Target, source: str) -> str:
 
 
 def refuse_foreign(target: Target, expected: dict[str, str]) -> None:
+    """Raise Problem where a schema, of {name: comment}, is there with another comment."""
     for name, comment, owner in target.statement("schema_owner", {"schemas": list(expected)}):
         if comment != expected[name]:
             said = f"it says {comment!r}" if comment else f"it belongs to {owner}"
@@ -128,4 +132,5 @@ def refuse_foreign(target: Target, expected: dict[str, str]) -> None:
 
 
 def claim(target: Target, name: str, comment: str) -> None:
+    """Say in a schema's comment whose it is."""
     target.statement("claim_schema", claimed=sql.Identifier(name), comment=sql.Literal(comment))

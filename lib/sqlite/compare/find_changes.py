@@ -11,6 +11,7 @@ from pathlib import Path
 from lib.sqlite.compare import changed_row
 from lib.sqlite.compare.table_change import NO_ROW, TableChange
 from lib.sqlite.files.names import quoted
+from lib.sqlite.files.opening import uri
 from lib.sqlite.lines import expressions, read_lines
 from lib.sqlite.lines.read_lines import Selection
 from lib.sqlite.snapshots.snapshot import Snapshot
@@ -46,7 +47,7 @@ def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterato
 
 def attach(connection: sqlite3.Connection, path: Path, name: str = "previous") -> None:
     """Let a connection read another file, too, under this name."""
-    connection.execute(f"ATTACH ? AS {name}", [f"{path.absolute().as_uri()}?mode=ro"])
+    connection.execute(f"ATTACH ? AS {name}", [uri(path)])
 
 
 def declared_types(schema: Schema) -> DeclaredTypes:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from lib.base import stopping
 from lib.base.errors import SourceError
+from lib.sqlite.files.opening import uri
 
 # A transaction of the bot's is waited for.
 TURN_SECONDS = 60
@@ -72,7 +73,7 @@ def _read_locked(source: Path) -> Iterator[sqlite3.Connection]:
 def _begun(source: Path) -> sqlite3.Connection | None:
     """Begin to read; nothing while it is not our turn. Where a crash has left a journal, SQLite rolls it back, as for the bot."""
     for mode in ("ro", "rw"):
-        live = sqlite3.connect(f"{source.absolute().as_uri()}?mode={mode}", uri=True, timeout=0, isolation_level=None)
+        live = sqlite3.connect(uri(source, mode), uri=True, timeout=0, isolation_level=None)
         try:
             live.execute("BEGIN")
             live.execute("PRAGMA schema_version").fetchone()  # it reads the header, and no schema

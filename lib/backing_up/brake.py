@@ -33,7 +33,8 @@ class RowCounts:
 def refuse_sudden_loss(target: Target, source: Source, snapshot: Snapshot, plan: Plan, max_shrink: int) -> dict[str, int]:
     """Raise Problem where a source looks as if something had gone wrong with it.
 
-    `max_shrink` is in percent; 100 turns the brake off. Return how many rows each table had when the source was last known to be good, by label.
+    `max_shrink` is in percent; 100 turns the brake off. Return how many rows each table had when the source was last known to be
+    good, by label.
     """
     before: dict[str, int] = dict(target.statement("rows_before", {"source": source.name}))
     now = {table.label: snapshot.rows(table) for table in plan.tables if not table.is_internal}

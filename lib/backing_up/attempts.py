@@ -16,12 +16,10 @@ NOTHING_CHANGED = "Nothing was changed in Supabase"
 
 @dataclass(frozen=True)
 class Attempt:
-    """What became of one source on one target: a saved run, or a problem."""
+    """One source on one target: Saved or Failed."""
 
     source: str
     target: TargetSettings
-    run: Run | None = None
-    problem: Problem | None = None
 
     @property
     def label(self) -> str:
@@ -30,7 +28,21 @@ class Attempt:
     @property
     def text(self) -> str:
         """Return the failure as it was printed; nothing where there was none."""
-        return self.problem.text if self.problem else ""
+        return ""
+
+
+@dataclass(frozen=True)
+class Saved(Attempt):
+    run: Run
+
+
+@dataclass(frozen=True)
+class Failed(Attempt):
+    problem: Problem
+
+    @property
+    def text(self) -> str:
+        return self.problem.text
 
 
 class Report:
@@ -70,13 +82,13 @@ class Report:
             try:
                 yield
             except Problem as problem:
-                self.attempts += [Attempt(source, target, problem=problem) for source in sources]
+                self.attempts += [Failed(source, target, problem) for source in sources]
                 raise
 
     def add(self, target: TargetSettings, run: Run) -> None:
         """Take a saved run, and say what it did to each table."""
         self.runs.append(run)
-        self.attempts.append(Attempt(run.source, target, run))
+        self.attempts.append(Saved(run.source, target, run))
         for table in run.tables:
             log.info(f"run {run.run}: {_line(run, table)}")
             if not table.is_internal:

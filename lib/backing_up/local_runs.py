@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import TypedDict
 
-from lib.backing_up.attempts import Attempt
+from lib.backing_up.attempts import Attempt, Failed, Saved
 from lib.base import private_file
 from lib.base.redact import clean
 from lib.settings.config import Settings
@@ -75,12 +75,13 @@ def _as_line(attempt: Attempt, warnings: list[str]) -> str:
         "source": attempt.source,
         "target": attempt.target.number,
         "at": round(time.time(), 1),
-        "outcome": "saved" if attempt.run else "failed",
+        "outcome": "saved" if isinstance(attempt, Saved) else "failed",
         "warnings": [clean(text) for text in warnings],
     }
-    if run := attempt.run:
+    if isinstance(attempt, Saved):
+        run = attempt.run
         changes = sum(table.inserted + table.updated + table.deleted for table in run.tables)
         recorded |= {"run": run.run, "rows": run.rows, "changes": changes, "bytes_sent": run.bytes_sent, "seconds": run.seconds}
-    if attempt.problem:
+    elif isinstance(attempt, Failed):
         recorded["error"] = clean(attempt.problem.what)
     return json.dumps(recorded)

@@ -97,7 +97,8 @@ def look(place: Path | None, seen: Identity | None = None) -> Previous:
 
 def identity(place: Path | None) -> Identity:
     """Return what changes with the file or its note: every write and every rename gives a file another change time."""
-    return tuple(_stat(path) for path in (place, note_of(place))) if place else ()
+    place = place or NOWHERE
+    return _stat(place), _stat(note_of(place))
 
 
 def _stat(path: Path) -> tuple[int, ...]:
@@ -110,13 +111,14 @@ def _stat(path: Path) -> tuple[int, ...]:
 
 def _note(told: Any, place: Path) -> Note:
     """Return the note, or nothing where it is not whole or not of this file; one that an older version has written is not."""
-    note: Note = told
     is_whole = all(isinstance(told.get(name), kind) for name, kind in NOTED.items()) and _can_be_read(told["tables"], told["mirrors"])
     try:
-        if not is_whole or note["hash"] != file_hash(place):
-            return {}
+        is_of_file = is_whole and told["hash"] == file_hash(place)
     except OSError:
+        is_of_file = False
+    if not is_of_file:
         return {}
+    note: Note = told
     tables = {label: (rows, misfits, digest, form) for label, (rows, misfits, digest, form) in note["tables"].items()}
     return {**note, "tables": tables}
 

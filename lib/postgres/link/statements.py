@@ -28,9 +28,13 @@ CONVERTED = {"bigint": "{c}::text::numeric::bigint"}
 
 @functools.cache
 def text(name: str) -> str:
-    """Return a statement without the comment above it, which is for readers and need not travel."""
+    """Return a statement without the comment above it, which is for readers and need not travel.
+
+    One that ends in a semicolon is followed by others, on lines of their own.
+    """
     lines = (SQL / "statements" / f"{name}.sql").read_text(encoding="utf-8").splitlines(keepends=True)
-    return "".join(itertools.dropwhile(lambda line: line.startswith("--"), lines)).rstrip("\n")
+    body = "".join(itertools.dropwhile(lambda line: line.startswith("--"), lines))
+    return body if body.endswith(";\n") else body.rstrip("\n")
 
 
 def statement(name: str, **parts: sql.Composable) -> sql.Composed:

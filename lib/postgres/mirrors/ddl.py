@@ -67,7 +67,11 @@ def remade_mirror(mirror: Mirror, schema: str) -> str:
 def _create(name: str, schema: str, columns: list[str], key: tuple[str, ...], unique: Iterable[tuple[str, ...]]) -> str:
     constraints = [f"UNIQUE ({_names(names)}) DEFERRABLE INITIALLY DEFERRED" for names in unique]
     lines = ",\n".join(f"    {line}" for line in [*columns, f"PRIMARY KEY ({_names(key)})", *constraints])
-    return text("create_mirror").format(mirror=_qualified(name, schema), lines=lines, fillfactor=FILLFACTOR)
+    return _filled("create_mirror", mirror=_qualified(name, schema), lines=lines, fillfactor=FILLFACTOR)
+
+
+def _filled(name: str, **parts: object) -> str:
+    return text(name).rstrip("\n").format(**parts)
 
 
 def _collation(is_key: bool, kind: str) -> str:
@@ -81,22 +85,22 @@ def _names(columns: tuple[str, ...]) -> str:
 
 def add_column(table: str, column: Column, kind: str, schema: str = "") -> str:
     """Return what gives a mirror a column of this mirror type."""
-    return text("add_column").format(mirror=_qualified(table, schema), column=quoted(mirror_name(column.name)), kind=kind)
+    return _filled("add_column", mirror=_qualified(table, schema), column=quoted(mirror_name(column.name)), kind=kind)
 
 
 def allow_null(table: str, column: str, schema: str = "") -> str:
     """Return what lets a column of a mirror be empty."""
-    return text("allow_null").format(mirror=_qualified(table, schema), column=quoted(column))
+    return _filled("allow_null", mirror=_qualified(table, schema), column=quoted(column))
 
 
 def drop_constraint(table: str, constraint: str, schema: str = "") -> str:
     """Return what takes a constraint from a mirror."""
-    return text("drop_constraint").format(mirror=_qualified(table, schema), constraint=quoted(constraint))
+    return _filled("drop_constraint", mirror=_qualified(table, schema), constraint=quoted(constraint))
 
 
 def drop_mirror(table: str, schema: str = "") -> str:
     """Return what removes a mirror, and views on it, so that the undo log has its rows."""
-    return text("drop_mirror").format(mirror=_qualified(table, schema))
+    return _filled("drop_mirror", mirror=_qualified(table, schema))
 
 
 def _column(table: Table, column: Column, kind: str) -> str:

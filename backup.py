@@ -31,34 +31,49 @@ exit status:
   3  incomplete   something was saved, something needs a person: read the lines on stderr
 """
 
-import dataclasses
+import argparse
 import functools
 import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib.backing_up import brake, local_runs, schedule
 from lib.backing_up.attempts import Report
+from lib.backing_up.mirrored import Mirrored
+from lib.backing_up.options import BackupOptions
 from lib.base import disk, log, script
 from lib.base.errors import Problem
+from lib.base.script import Console
 from lib.base.words import seconds
 from lib.postgres.books import origin, plan_limit, privacy, runs
+from lib.postgres.books.origin import Origin
 from lib.postgres.link.connection import Target
-from lib.postgres.mirrors import altered, first_load, last_run, merge, plan_mirrors, proof, upkeep
+from lib.postgres.mirrors import altered, first_load, last_run, merge, plan_mirrors, proof, unseen, upkeep
 from lib.postgres.mirrors.doubt import Doubt
+from lib.postgres.mirrors.transfer import Transfer
+from lib.postgres.mirrors.unseen import Unseen
 from lib.reporting import alerts
 from lib.settings import config
+from lib.settings.config import Settings
 from lib.sqlite.compare import find_changes
 from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
+from lib.sqlite.snapshots.snapshot import Snapshot
+from lib.tables.plan import Plan, Source
+from lib.tables.results import LastSaved
 
 
-def main(options, console) -> int:
+def main(flags: argparse.Namespace, console: Console) -> int:
+    """Do what the flags ask for, and return the exit status."""
+    options = BackupOptions.of(flags)
     if options.demo:
         from lib.trying import demo  # what an ordinary backup does not need is not loaded
 
         return demo.tell(console)
     settings = config.load(options.env_file)
-    sources = config.chosen(settings, options.source)
+    sources = config.chosen(settings, list(options.source))
     log.open_file(settings.log)
     if options.status:
         from lib.reporting import status
@@ -78,7 +93,7 @@ def main(options, console) -> int:
     return back_up(settings, sources, options, console)
 
 
-def back_up(settings, sources, options, console) -> int:
+def back_up(settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console) -> int:
     """Back up every source to every target, and return the exit status."""
     started, begun = time.monotonic(), alerts.start(settings.channels)
     with alerts.crashes_told(settings, begun):
@@ -89,7 +104,7 @@ def back_up(settings, sources, options, console) -> int:
     return report.close(time.monotonic() - started)
 
 
-def back_up_all(settings, sources, options, console) -> Report:
+def back_up_all(settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console) -> Report:
     """One target or source that fails does not stop the others."""
     report = Report(console)
     for warning in settings.warnings:
@@ -125,7 +140,9 @@ def copied_ahead(settings, sources, target_settings) -> copying.Ahead:
     )
 
 
-def back_up_source(target, settings, name, ahead, options, report):
+def back_up_source(
+    target: Target, settings: Settings, name: str, ahead: copying.Ahead, options: BackupOptions, report: Report
+) -> runs.Run:
     """Snapshot, plan, merge, verify, commit: all of it or nothing; but a first load is committed now and then."""
     run, source = runs.open_run(target, name)
     with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
@@ -136,64 +153,31 @@ def back_up_source(target, settings, name, ahead, options, report):
                 runs.refuse_outrun(snapshot, name)
                 ours = origin.of(settings.sources[name], previous.told)
                 refuse_unless_accepted(name, openings, ours, last, options)
-                edits = runs.hand_edits(target, name)
-                plan, now, changed, unseen, is_compared = bring(
-                    target, source, snapshot, run, last, edits, settings, options, report
-                )
-                doubts = snapshot.copy.finish_check()
-                warnings += changed.warnings + plan.warnings
+                transfer = Transfer(target, source, snapshot, run, last, runs.hand_edits(target, name))
+                mirrored = bring(transfer, settings, options, report)
+                doubts, plan, missed = snapshot.copy.finish_check(), mirrored.plan, mirrored.unseen
+                warnings += mirrored.warnings
                 runs.refuse_outrun(snapshot, name)
                 if first_load.is_whole(run, plan):
-                    about = ours.as_told | {"compared_all": is_compared, "lost": sorted(unseen.changed)}
+                    about = ours.as_told | {"compared_all": mirrored.is_compared, "lost": sorted(missed.changed)}
                     warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about, last["definition_hash"])
-        noted = last_run.noted(run, snapshot, plan, now | changed.left_aside(source), is_compared, last)
-        kept = snapshot.keep_as(previous.place, doubts=doubts, **ours.as_told, **noted)
+        noted = last_run.noted(transfer, plan, mirrored.mirrors, mirrored.is_compared)
+        not_kept = snapshot.keep_as(previous.place, {**noted, **ours.as_told, "doubts": doubts})
     warnings += [doubt for doubt in doubts if doubt not in previous.note.get("doubts", [])]  # what stays is said once
-    exposed = [privacy.as_sentence(openings)] if openings else []
-    exposed += origin.other_machine(name, ours, last)
-    by_hand = [runs.as_sentence(name, *edit) for edit in edits]
-    for warning in [*warnings, *exposed, *by_hand, *unseen.warnings(source, last), *kept]:
+    for warning in [*warnings, *what_others_did(transfer, openings, ours, missed), *not_kept]:
         report.warn(warning)
     return run
 
 
-def rehearse(options, target, settings, source, snapshot, report):
-    """Do what a backup does, in a transaction that will be rolled back, and say what that was; the brake stops no rehearsal."""
-    from lib.backing_up import dry_run
-
-    run, last = runs.Run(0, source.name, target.host, 0), runs.read_last(target, source)
-    source = dataclasses.replace(source, is_rehearsal=True)
-    edits, options.accept_shrink = runs.hand_edits(target, source.name), True
-    bring(target, source, snapshot, run, last, edits, settings, options, report)
-    runs.refuse_outrun(snapshot, source.name)
-    return dry_run.changes(run.tables, source)
+def what_others_did(transfer: Transfer, openings: list[str], ours: Origin, missed: Unseen) -> list[str]:
+    """Return warnings of who else can get in, and of what others have done to the mirrors."""
+    source, last = transfer.source, transfer.last
+    exposed = [privacy.as_sentence(openings)] if openings else []
+    by_hand = [runs.as_sentence(source.name, *edit) for edit in transfer.edits]
+    return [*exposed, *origin.other_machine(source.name, ours, last), *by_hand, *missed.warnings(source, last)]
 
 
-def bring(target, source, snapshot, run, last, edits, settings, options, report):
-    """Mend the mirrors, and make them equal to the snapshot.
-
-    Return the plan, the mirrors as they are now, what had been altered, what was unseen, and whether every row was compared.
-    """
-    note, edited, present = snapshot.copy.previous.note, {mirror for mirror, *_ in edits}, upkeep.read(target, source)
-    changed = altered.mended(target, source, snapshot, present, last_run.noted_mirrors(last, note))
-    plan = plan_mirrors.plan(snapshot, changed.mirrors, source)
-    before = {} if options.accept_shrink else brake.refuse_sudden_loss(target, source, snapshot, plan, settings.max_shrink)
-    now = upkeep.mend(target, plan, source, changed.mirrors)
-    look = functools.partial(last_run.unseen, target, source, plan, present, note, edited, last)
-    rows = functools.partial(bring_rows, target, source, snapshot, plan, run, last)
-    unseen = look(changed)
-    try:
-        is_compared = rows(unseen, options.full or edits or unseen.suspects, report)
-    except Problem as problem:
-        now = altered.clear(target, source, plan, changed, now, problem)
-        unseen = unseen.also(look(changed))
-        is_compared = rows(unseen, True, report)
-    if not (last["is_restored"] or edits or unseen.suspects or unseen.changed):
-        brake.refuse_replacement(source, before, run.tables, plan, settings.max_shrink)
-    return plan, now, changed, unseen, is_compared
-
-
-def refuse_unless_accepted(name, openings, ours, last, options) -> None:
+def refuse_unless_accepted(name: str, openings: list[str], ours: Origin, last: LastSaved, options: BackupOptions) -> None:
     """Refuse where others can get in, or where the last backup is another bot's, unless it was said that this is right."""
     if not options.accept_exposure:
         privacy.refuse_exposure(openings, name)
@@ -201,25 +185,62 @@ def refuse_unless_accepted(name, openings, ours, last, options) -> None:
         origin.refuse_other(name, ours, last, f"python3 backup.py {name} --accept-moved")
 
 
-def bring_rows(target, source, snapshot, plan, run, last, unseen, must_send_all, report) -> bool:
+def rehearse(
+    options: BackupOptions, target: Target, settings: Settings, source: Source, snapshot: Snapshot, report: Report
+) -> list[dict[str, Any]]:
+    """Do what a backup does, in a transaction that will be rolled back, and say what that was; the brake stops no rehearsal."""
+    from lib.backing_up import dry_run
+
+    run, last = runs.Run(0, source.name, target.host, 0), runs.read_last(target, source)
+    source = replace(source, is_rehearsal=True)
+    transfer = Transfer(target, source, snapshot, run, last, runs.hand_edits(target, source.name))
+    bring(transfer, settings, replace(options, accept_shrink=True), report)
+    runs.refuse_outrun(snapshot, source.name)
+    return dry_run.changes(run.tables, source)
+
+
+def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report: Report) -> Mirrored:
+    """Mend the mirrors, and make them equal to the snapshot; raise Problem where it looks as if that were wrong."""
+    target, source, snapshot, last = transfer.target, transfer.source, transfer.snapshot, transfer.last
+    present, noted = upkeep.read(target, source), last_run.noted_mirrors(last, snapshot.copy.previous.note)
+    changed = altered.mended(target, source, snapshot, present, noted)
+    plan = plan_mirrors.plan(snapshot, changed.mirrors, source)
+    before = {} if options.accept_shrink else brake.refuse_sudden_loss(target, source, snapshot, plan, settings.max_shrink)
+    now = upkeep.mend(target, plan, source, changed.mirrors)
+    missed = unseen.look(transfer, plan, present, changed)
+    must_send_all = options.full or bool(transfer.edits or missed.suspects)
+    try:
+        is_compared = bring_rows(transfer, plan, missed, must_send_all, report)
+    except Problem as problem:
+        changed = altered.clear(target, source, plan, changed, now, problem)
+        now = changed.mirrors
+        missed = missed.also(unseen.look(transfer, plan, present, changed))
+        is_compared = bring_rows(transfer, plan, missed, True, report)
+    if not (last["is_restored"] or transfer.edits or missed.suspects or missed.changed):
+        brake.refuse_replacement(source, before, transfer.run.tables, plan, settings.max_shrink)
+    return Mirrored(plan, now | changed.left_aside(source), changed, missed, is_compared)
+
+
+def bring_rows(transfer: Transfer, plan: Plan, missed: Unseen, must_send_all: bool, report: Report) -> bool:
     """Send what differs from the last run, or every row where that cannot be relied on; return whether every row was compared."""
-    if last["run"] is None:
-        return first_load.bring(target, source, snapshot, plan, run, report.note)
-    is_due = last_run.is_comparison_due(snapshot)
-    if unseen.reason:
-        report.note(f"{source.name}: every row is sent, because {unseen.reason}.")
+    run, name, snapshot, tables = transfer.run, transfer.source.name, transfer.snapshot, plan.tables
+    if transfer.last["run"] is None:
+        first_load.bring(transfer, plan, report.note)
+        return True
+    if missed.reason:
+        report.note(f"{name}: every row is sent, because {missed.reason}.")
     if not must_send_all:
+        is_due = last_run.is_comparison_due(snapshot)
+        compare = functools.partial(proof.compare, transfer, tables) if is_due else merge.rely
         try:
-            known = last_run.left(snapshot, plan, last)
-            confirm = functools.partial(last_run.confirm, target, source, plan.tables, known)
-            compare = functools.partial(proof.compare, target, source, snapshot, plan.tables) if is_due else merge.rely
-            parts = find_changes.since(known, snapshot, plan.tables)
-            run.tables = merge.merge(target, source, snapshot, plan.tables, parts, confirm, compare)
+            known = last_run.left(snapshot, plan, transfer.last)
+            changes = find_changes.since(known, snapshot, tables)
+            run.tables = merge.changed_rows(transfer, tables, changes, known, compare)
             return is_due
         except Doubt as doubt:
-            report.note(f"{source.name}: every row is sent, because {doubt}.")
-            unseen.changed |= doubt.changed
-    run.tables = merge.merge(target, source, snapshot, plan.tables, find_changes.every_row(snapshot, plan.tables))
+            report.note(f"{name}: every row is sent, because {doubt}.")
+            missed.changed |= doubt.changed
+    run.tables = merge.every_row(transfer, tables, find_changes.every_row(snapshot, tables))
     return True
 
 

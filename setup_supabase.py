@@ -27,7 +27,7 @@ from pathlib import Path
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up
-from backup import flags as backup_flags
+from lib.backing_up.options import BackupOptions
 from lib.base import log, script
 from lib.base.errors import SettingsError
 from lib.postgres.books import origin
@@ -57,7 +57,7 @@ def main(options, console) -> int:
         return found.finish()
     console.say("The first backup:")
     console.is_watched = True
-    return back_up(settings, settings.sources, backup_flags().parse_args([]), console)
+    return back_up(settings, settings.sources, BackupOptions(), console)
 
 
 def set_up(found, settings, target_settings, options) -> None:

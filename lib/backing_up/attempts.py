@@ -16,12 +16,10 @@ NOTHING_CHANGED = "Nothing was changed in Supabase"
 
 @dataclass(frozen=True)
 class Attempt:
-    """What became of one source on one target: a saved run, or a problem."""
+    """One source on one target: Saved or Failed."""
 
     source: str
     target: TargetSettings
-    run: Run | None = None
-    problem: Problem | None = None
 
     @property
     def label(self) -> str:
@@ -30,7 +28,21 @@ class Attempt:
     @property
     def text(self) -> str:
         """Return the failure as it was printed; nothing where there was none."""
-        return self.problem.text if self.problem else ""
+        return ""
+
+
+@dataclass(frozen=True)
+class Saved(Attempt):
+    run: Run
+
+
+@dataclass(frozen=True)
+class Failed(Attempt):
+    problem: Problem
+
+    @property
+    def text(self) -> str:
+        return self.problem.text
 
 
 class Report:
@@ -44,10 +56,12 @@ class Report:
         self.warnings: list[str] = []
 
     def warn(self, text: str) -> None:
+        """Print a warning; it stands in the result as well."""
         self.warnings.append(text)
         self.console.warn(text)
 
     def note(self, text: str) -> None:
+        """Say to somebody who watches, and to the log, what is being done."""
         log.info(text)
         self.console.note(f"   {text}")
 
@@ -68,12 +82,13 @@ class Report:
             try:
                 yield
             except Problem as problem:
-                self.attempts += [Attempt(source, target, problem=problem) for source in sources]
+                self.attempts += [Failed(source, target, problem) for source in sources]
                 raise
 
     def add(self, target: TargetSettings, run: Run) -> None:
+        """Take a saved run, and say what it did to each table."""
         self.runs.append(run)
-        self.attempts.append(Attempt(run.source, target, run))
+        self.attempts.append(Saved(run.source, target, run))
         for table in run.tables:
             log.info(f"run {run.run}: {_line(run, table)}")
             if not table.is_internal:
@@ -89,20 +104,20 @@ class Report:
         if status == script.SAVED:
             log.last_sync()
             self.console.note(f"✅ {_summary(saved)} in {seconds:.1f} s")
-        found = {"outcome": outcome, "seconds": round(seconds, 3), "runs": [run.as_json() for run in self.runs]}
-        found["warnings"] = self.warnings
+        result = {"outcome": outcome, "seconds": round(seconds, 3), "runs": [run.as_json() for run in self.runs]}
+        result["warnings"] = self.warnings
         if self.failures:
-            found["error"] = "\n".join(problem.what for problem in self.failures)
-            found["try"] = self.failures[0].remedy
-        self.console.result(found)
+            result["error"] = "\n".join(problem.what for problem in self.failures)
+            result["try"] = self.failures[0].remedy
+        self.console.result(result)
         return status
 
 
 def _line(run: Run, table: TableResult) -> str:
     changes = f"{table.inserted:,} inserted, {table.updated:,} updated, {table.deleted:,} deleted"
-    kept = f", {table.misfits:,} kept whole" if table.misfits else ""
+    misfits = f", {table.misfits:,} kept whole" if table.misfits else ""
     rows, sent = plural(table.rows, "row"), size(table.bytes_sent)
-    return f"{run.source}.{table.table}: {rows}, {changes}{kept}, {sent}, {table.seconds:.2f} s"
+    return f"{run.source}.{table.table}: {rows}, {changes}{misfits}, {sent}, {table.seconds:.2f} s"
 
 
 def _summary(saved: list[Run]) -> str:

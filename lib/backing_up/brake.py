@@ -31,15 +31,16 @@ class RowCounts:
 
 
 def refuse_sudden_loss(target: Target, source: Source, snapshot: Snapshot, plan: Plan, max_shrink: int) -> dict[str, int]:
-    """Raise Problem where a source looks as if something had gone wrong with it; 100 percent turns the brake off.
+    """Raise Problem where a source looks as if something had gone wrong with it.
 
-    Return how many rows each table had when the source was last known to be good, by label.
+    `max_shrink` is in percent; 100 turns the brake off. Return how many rows each table had when the source was last known to be
+    good, by label.
     """
-    before = dict(target.statement("rows_before", {"source": source.name}))
+    before: dict[str, int] = dict(target.statement("rows_before", {"source": source.name}))
     now = {table.label: snapshot.rows(table) for table in plan.tables if not table.is_internal}
     rows = RowCounts(before, now)
-    if max_shrink < 100 and (found := _gone(rows) or _emptied(rows) or _shrunk(rows, max_shrink)):
-        raise Problem(f"{source.name} {found}. Is that right?", _remedy(source.name))
+    if max_shrink < 100 and (loss := _gone(rows) or _emptied(rows) or _shrunk(rows, max_shrink)):
+        raise Problem(f"{source.name} {loss}. Is that right?", _remedy(source.name))
     return before
 
 

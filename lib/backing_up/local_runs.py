@@ -3,13 +3,33 @@
 import json
 import time
 from pathlib import Path
+from typing import TypedDict
 
-from lib.backing_up.attempts import Attempt
+from lib.backing_up.attempts import Attempt, Failed, Saved
 from lib.base import private_file
 from lib.base.redact import clean
 from lib.settings.config import Settings
 
 KEPT_LINES = 2000
+
+
+class _Recorded(TypedDict):
+    source: str
+    target: int
+    at: float
+    outcome: str
+    warnings: list[str]
+
+
+class RecordedRun(_Recorded, total=False):
+    """An attempt, `at` in Unix seconds: a saved one has a number, counts and `seconds`, a failed one an error."""
+
+    run: int
+    rows: int
+    changes: int
+    bytes_sent: int
+    seconds: float
+    error: str
 
 
 def note(settings: Settings, attempts: list[Attempt], warnings: list[str]) -> list[str]:
@@ -24,16 +44,19 @@ def note(settings: Settings, attempts: list[Attempt], warnings: list[str]) -> li
     return []
 
 
-def read(settings: Settings, source: str, target: int) -> list[dict]:
-    """Return what is known here of the runs of a source for a target, newest first; `at` is in Unix seconds."""
-    found = [json.loads(line) for line in _lines(_path(settings))]
-    return [run for run in reversed(found) if (run["source"], run["target"]) == (source, target)]
+def read(settings: Settings, source: str, target: int) -> list[RecordedRun]:
+    """Return what is known here of the runs of a source for a target, newest first."""
+    return [run for run in _newest_first(settings) if (run["source"], run["target"]) == (source, target)]
 
 
 def saved(settings: Settings, source: str) -> list[tuple[int, int]]:
-    """Return the targets and runs of a source that this machine has saved, newest first."""
-    found = [json.loads(line) for line in _lines(_path(settings))]
-    return [(run["target"], run["run"]) for run in reversed(found) if run["source"] == source and run["outcome"] == "saved"]
+    """Return the targets and runs of a source that this machine has saved, newest first, as (target, run)."""
+    saved_runs = [run for run in _newest_first(settings) if run["outcome"] == "saved"]
+    return [(run["target"], run["run"]) for run in saved_runs if run["source"] == source]
+
+
+def _newest_first(settings: Settings) -> list[RecordedRun]:
+    return [json.loads(line) for line in reversed(_lines(_path(settings)))]
 
 
 def _path(settings: Settings) -> Path:
@@ -48,12 +71,17 @@ def _lines(path: Path) -> list[str]:
 
 
 def _as_line(attempt: Attempt, warnings: list[str]) -> str:
-    found = {"source": attempt.source, "target": attempt.target.number, "at": round(time.time(), 1)}
-    if attempt.run:
-        tables = attempt.run.tables
-        changes = sum(table.inserted + table.updated + table.deleted for table in tables)
-        found |= {"outcome": "saved", "run": attempt.run.run, "rows": attempt.run.rows, "changes": changes}
-        found |= {"bytes_sent": attempt.run.bytes_sent, "seconds": attempt.run.seconds}
-    if attempt.problem:
-        found |= {"outcome": "failed", "error": clean(attempt.problem.what)}
-    return json.dumps(found | {"warnings": [clean(text) for text in warnings]})
+    recorded: RecordedRun = {
+        "source": attempt.source,
+        "target": attempt.target.number,
+        "at": round(time.time(), 1),
+        "outcome": "saved" if isinstance(attempt, Saved) else "failed",
+        "warnings": [clean(text) for text in warnings],
+    }
+    if isinstance(attempt, Saved):
+        run = attempt.run
+        changes = sum(table.inserted + table.updated + table.deleted for table in run.tables)
+        recorded |= {"run": run.run, "rows": run.rows, "changes": changes, "bytes_sent": run.bytes_sent, "seconds": run.seconds}
+    elif isinstance(attempt, Failed):
+        recorded["error"] = clean(attempt.problem.what)
+    return json.dumps(recorded)

@@ -35,6 +35,7 @@ def _inside(encode: Callable[[bytes], bytes], secret: str, place: int) -> str:
 
 
 def hide(text: str) -> str:
+    """Return text with every secret masked; it may be several lines."""
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text

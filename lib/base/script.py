@@ -57,6 +57,7 @@ class Console:
             self.say(text)
 
     def warn(self, text: str) -> None:
+        """Print and log what a person should look at, though it has worked."""
         log.warning(text)
         if not self.is_quiet:
             print(record(hide(f"Warning: {text}")), file=sys.stderr, flush=True)
@@ -71,6 +72,7 @@ class Console:
         print(clean(text), file=sys.stderr, flush=True)
 
     def fail(self, problem: Problem) -> None:
+        """Print and log why something failed, and what to do."""
         stopping.check()
         log.error(problem.what)
         print(clean(problem.text), file=sys.stderr)

@@ -69,6 +69,7 @@ def forget_signals() -> None:
 
 
 def leave(number: int) -> NoReturn:
+    """End with the exit status of a script that a signal has stopped."""
     say_goodbye(number)
     end(128 + number)
 

@@ -32,6 +32,7 @@ def clock(at: float) -> str:
 
 
 def plural(count: int, name: str) -> str:
+    """Return `1 row`, `2 rows` or `1,000 rows`."""
     return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
 
 

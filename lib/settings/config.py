@@ -51,6 +51,7 @@ class Settings:
 
     @property
     def snapshots(self) -> Path:
+        """Return the folder of what is noted for the next run."""
         return self.folder / "snapshots"
 
     def snapshot_of(self, source: str, target: int = 1) -> Path:

@@ -24,11 +24,13 @@ class Digest:
     total: int = 0
 
     def add(self, lines: list[bytes]) -> None:
+        """Add rows, each given as its whole line."""
         hashes = b"".join([row_md5(line, usedforsecurity=False).digest() for line in lines])
         self.rows += len(lines)
         self.total += sum(struct.unpack(">" + "q8x" * len(lines), hashes))
 
     def add_row(self, md5: bytes) -> None:
+        """Add one row, given the MD5 of its line."""
         self.rows += 1
         self.total += struct.unpack(">q8x", md5)[0]
 

@@ -61,10 +61,12 @@ class TablePlan:
 
     @property
     def key_names(self) -> list[str]:
+        """Return the mirror's names of the key."""
         return [column.mirror_name for column in self.key]
 
     @property
     def only_key(self) -> "TablePlan":
+        """Return the plan of the key's columns alone."""
         return replace(self, columns=tuple(self.key))
 
     @property
@@ -78,6 +80,7 @@ class TablePlan:
 
     @property
     def printable(self) -> str:
+        """Return the name as one visible line."""
         return printable.name(self.name)
 
     def as_json(self) -> dict[str, Any]:
@@ -146,9 +149,8 @@ def _table_from_json(mirror: str | None, columns: list[dict[str, Any]], **others
 def planned(table: Table, mirror: Mirror | None) -> TablePlan:
     """Match a source table with a mirror that has all its columns; None keeps the table whole."""
     if mirror is None:
-        columns = [PlannedColumn(column.name, "", "text", False, False, False, column.is_rowid) for column in table.columns]
-        return TablePlan(table.name, "", tuple(columns), table.is_internal)
-    return TablePlan(table.name, mirror.name, tuple(_matched(table, column, mirror) for column in table.columns))
+        return TablePlan(table.name, "", tuple(map(_kept_whole, table.columns)), table.is_internal)
+    return TablePlan(table.name, mirror.name, tuple(_matched(column, mirror) for column in table.columns))
 
 
 def find(name: str, names: Iterable[str]) -> str:
@@ -167,7 +169,11 @@ def folded(name: str) -> str:
     return name.translate(ASCII_LOWER)
 
 
-def _matched(table: Table, column: Column, mirror: Mirror) -> PlannedColumn:
+def _kept_whole(column: Column) -> PlannedColumn:
+    return PlannedColumn(column.name, "", "text", not_null=False, is_key=False, is_rowid=column.is_rowid)
+
+
+def _matched(column: Column, mirror: Mirror) -> PlannedColumn:
     name = find(mirror_name(column.name), mirror.columns)
     kind, not_null = mirror.columns[name]["type"], mirror.columns[name]["not_null"]
     is_indexed = name in mirror.key or any(name in unique for unique in mirror.unique.values())

@@ -18,6 +18,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
+    """A table with rows of its own; `key` names its primary key or rowid, `unique` other columns that are unique together."""
+
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
@@ -30,6 +32,7 @@ class Table:
 
     @property
     def printable(self) -> str:
+        """Return the name as one visible line."""
         return printable.name(self.name)
 
 

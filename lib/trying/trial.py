@@ -4,13 +4,13 @@ import contextlib
 import dataclasses
 import secrets
 import time
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
 from psycopg2 import sql
 
 from lib.backing_up.attempts import Report
+from lib.backing_up.options import BackupOptions
 from lib.base import disk
 from lib.base.errors import Interrupted, Problem
 from lib.base.script import Console
@@ -31,7 +31,7 @@ COPIES = 4
 # By the server's clock; a trial takes minutes.
 ABANDONED_SECONDS = 3600
 SUFFIX = "trying"
-OPTIONS = Namespace(accept_shrink=True, accept_exposure=False, accept_moved=False, full=False)
+OPTIONS = BackupOptions(accept_shrink=True)
 
 
 def scratch_settings(settings: Settings, target: TargetSettings, folder: Path) -> Settings:
@@ -53,7 +53,7 @@ def copy_sources(settings: Settings, scratch: Settings) -> str:
         return "on sample databases, because yours are large"
     for name, path in settings.sources.items():
         with snapshots.taken(path, scratch.snapshots, settings.check) as snapshot:
-            snapshot.keep_as(scratch.sources[name])
+            snapshot.keep_as(scratch.sources[name], {})
     return "on copies of your databases"
 
 

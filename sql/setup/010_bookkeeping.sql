@@ -92,7 +92,7 @@ CREATE TABLE IF NOT EXISTS {schema}.source_schemas (
 );
 
 -- Rows that a mirror's column types cannot hold exactly, and SQLite's own tables (counters, statistics): each kept whole,
--- every cell tagged with its storage class (see lib/sqlite/lines/read_lines.py). Equal rows are told apart by `copy`.
+-- every cell tagged with its storage class (see lib/sqlite/lines/expressions.py). Equal rows are told apart by `copy`.
 CREATE TABLE IF NOT EXISTS {schema}.misfit_rows (
     source          text COLLATE "C" NOT NULL,
     table_name      text COLLATE "C" NOT NULL,

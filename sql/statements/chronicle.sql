@@ -1,5 +1,6 @@
 -- What the HTML report draws of a source: its runs of the last 30 days with every table, its drills, and what was changed by hand.
--- Times are Unix seconds; the lists are oldest first.
+-- Times are Unix seconds; the lists are oldest first. By hand is what no run wrote (see sql/setup/020_undo_log.sql); hand_edits.sql, which
+-- looks no further back than to the last saved run, also knows who took the source and saved nothing.
 WITH shown AS (
     SELECT * FROM {schema}.runs
     WHERE source = %(source)s AND started_at > clock_timestamp() - interval '30 days'

@@ -1,5 +1,6 @@
--- What people changed in the mirrors since the last saved run, with the keys of some rows: every record since then. One that has a run is
--- of somebody who took the source and saved nothing; what a failed run of ours had written was rolled back.
+-- What people changed in the mirrors since the last saved run, with the keys of some rows: every record since then. What no run
+-- wrote was made by hand (see sql/setup/020_undo_log.sql), and one that has a run is of somebody who took the source and saved nothing:
+-- what a failed run of ours had written was rolled back.
 SELECT mirror, operation, sum(row_count)::bigint, (array_agg(keys ORDER BY record))[1]
 FROM (
     SELECT record, mirror, operation, row_count, (

@@ -16,8 +16,7 @@ jsonb_build_object(
         JOIN pg_catalog.pg_class ON pg_class.oid = tgrelid
         JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
         WHERE nspname = %(mirror_schema)s
-            AND tgfoid NOT IN (
-                '{schema}.log_undo()'::regprocedure, '{schema}.begin_statement()'::regprocedure, 'unique_key_recheck()'::regprocedure)
+            AND tgfoid NOT IN ({our_triggers})
     ) OR EXISTS (
         SELECT FROM pg_catalog.pg_rewrite
         JOIN pg_catalog.pg_class ON pg_class.oid = ev_class AND relkind = 'r'

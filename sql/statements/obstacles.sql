@@ -6,8 +6,7 @@ WHERE nspname = %(mirror_schema)s AND relkind = 'r' AND (
     EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = mirror.oid)
     OR EXISTS (
         SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = mirror.oid
-            AND tgfoid NOT IN (
-                '{schema}.log_undo()'::regprocedure, '{schema}.begin_statement()'::regprocedure, 'unique_key_recheck()'::regprocedure))
+            AND tgfoid NOT IN ({our_triggers}))
     OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE mirror.oid IN (conrelid, confrelid) AND contype IN ('c', 'x', 'f'))
     OR EXISTS (
         SELECT FROM pg_catalog.pg_index WHERE indrelid = mirror.oid AND NOT EXISTS (

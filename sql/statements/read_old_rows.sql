@@ -5,7 +5,7 @@ COPY (
             SELECT operation, line, record, place,
                 (SELECT jsonb_object_agg(name, line::jsonb -> name) FROM unnest(key_columns) AS name) AS key
             FROM {schema}.undo_log CROSS JOIN LATERAL unnest(string_to_array(lines, E'\n')) WITH ORDINALITY AS given (line, place)
-            WHERE source = {source} AND mirror = {label} AND record > {mark} {of_table}
+            WHERE source = {source} AND mirror = {label} AND record > {mark} AND {of_table}
         ) AS changes
         ORDER BY key, record, place
     ) AS oldest

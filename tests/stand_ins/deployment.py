@@ -3,10 +3,10 @@
 import contextlib
 import shutil
 import sqlite3
-from argparse import Namespace
 from pathlib import Path
 
 from backup import back_up_all
+from lib.backing_up.options import BackupOptions
 from lib.base import script
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
@@ -65,7 +65,7 @@ class Deployment:
 
     def back_up(self, accept_shrink: bool = True, full: bool = False) -> dict[str, tuple[int, int, int]]:
         """Back up, and return inserted, updated and deleted rows of each table that changed."""
-        options = Namespace(accept_shrink=accept_shrink, accept_exposure=False, accept_moved=False, full=full)
+        options = BackupOptions(accept_shrink=accept_shrink, full=full)
         report = back_up_all(self.settings, self.settings.sources, options, trial.silent())
         if report.failures:
             raise report.failures[0]

@@ -3,13 +3,24 @@
 import platform
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from lib.base.errors import Problem
+from lib.tables.results import SavedBy
 
 ID = re.compile("[0-9a-f]{32}")
 CONTAINER = re.compile("[0-9a-f]{12}")
+
+
+class Told(TypedDict):
+    """What a run or a restore stores of an origin in Postgres."""
+
+    origin: str
+    machine: str
+    path: str
 
 
 @dataclass(frozen=True)
@@ -26,12 +37,11 @@ class Origin:
     run: int | None
 
     @property
-    def as_told(self) -> dict:
-        """Return what a run or a restore stores in Postgres."""
+    def as_told(self) -> Told:
         return {"origin": self.id, "machine": self.machine, "path": self.path}
 
-    def is_that_of(self, last: dict) -> bool:
-        """Whether this is the bot of the last run; `last` is as sql/statements/find_source.sql describes it.
+    def is_that_of(self, last: SavedBy) -> bool:
+        """Whether this is the bot of the last run.
 
         A container has another machine's name each time, a copied folder the same id, and every container the same path: none of
         them alone proves anything. Where the machine's name is another one, the last run that this folder has noted does.
@@ -44,24 +54,28 @@ class Origin:
         return (self.id, self.path) == (last["origin"], last["path"]) and (is_same_machine or self.run == last["run"])
 
 
-def other_machine(source: str, ours: Origin, last: dict) -> list[str]:
+def other_machine(source: str, ours: Origin, last: SavedBy) -> list[str]:
     """Return a warning where the same folder was on another machine: that may still run. Docker gives each a new name."""
-    if last["machine"] in (None, ours.machine) or (CONTAINER.fullmatch(last["machine"]) and CONTAINER.fullmatch(ours.machine)):
+    theirs = last["machine"]
+    if theirs is None or theirs == ours.machine or (CONTAINER.fullmatch(theirs) and CONTAINER.fullmatch(ours.machine)):
         return []
     return [
-        f"{source}: run {last['run']} was made on {last['machine']}, this one on {ours.machine}. If both go on, give one of them "
+        f"{source}: run {last['run']} was made on {theirs}, this one on {ours.machine}. If both go on, give one of them "
         "a BACKUP_SCHEMA of its own."
     ]
 
 
-def of(path: Path, note: dict) -> Origin:
+def of(path: Path, note: Mapping[str, object]) -> Origin:
     """Return the origin of a database, given the note beside its snapshot; where that is not of this file, it gets a new id."""
     place = str(path.absolute())  # not where a link leads: what is moved and linked is the same bot's
-    known = str(note.get("origin")) if note.get("path") == place and ID.fullmatch(str(note.get("origin"))) else ""
-    return Origin(known or secrets.token_hex(16), platform.node(), place, not known, note.get("run"))
+    known, run = str(note.get("origin")), note.get("run")
+    is_new = note.get("path") != place or not ID.fullmatch(known)
+    return Origin(
+        secrets.token_hex(16) if is_new else known, platform.node(), place, is_new, run if isinstance(run, int) else None
+    )
 
 
-def refuse_other(source: str, ours: Origin, last: dict, accept: str) -> None:
+def refuse_other(source: str, ours: Origin, last: SavedBy, accept: str) -> None:
     """Raise Problem where what is stored is another bot's; `accept` is what to type if this one has taken its place."""
     if ours.is_that_of(last):
         return

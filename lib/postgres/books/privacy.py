@@ -27,6 +27,7 @@ class Server:
 
 
 def describe(target: Target) -> Server:
+    """Return what the server says of itself."""
     return Server(*target.statement("describe_server")[0])
 
 
@@ -40,13 +41,14 @@ def refuse_exposure(openings: list[str], source: str) -> None:
 
 
 def as_sentence(openings: list[str]) -> str:
+    """Return ways in for others as one sentence; the first few are named."""
     more = f"; and {len(openings) - SHOWN} more" if len(openings) > SHOWN else ""
     return f"others can get in: {'; '.join(openings[:SHOWN])}{more}."
 
 
 def openings(target: Target, schemas: list[str]) -> list[str]:
     """Return every way in for anon, authenticated, service_role or PUBLIC, each as a sentence; none is right."""
-    return [found for (found,) in target.statement("exposure", {"schemas": schemas})]
+    return [opening for (opening,) in target.statement("exposure", {"schemas": schemas})]
 
 
 def tls(target: Target) -> str:

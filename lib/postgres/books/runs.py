@@ -5,8 +5,9 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from psycopg2 import sql
 
@@ -17,8 +18,8 @@ from lib.postgres.books import setup_version
 from lib.postgres.link.connection import Target
 from lib.postgres.link.statements import statement
 from lib.sqlite.snapshots.snapshot import Snapshot
-from lib.tables.plan import Plan, Source
-from lib.tables.results import TableResult
+from lib.tables.plan import Definition, Plan, Source
+from lib.tables.results import LastSaved, SavedBy, TableResult
 
 OUTRUN = "{} was backed up by another run in the meantime."
 
@@ -48,7 +49,8 @@ class Run:
     def misfits(self) -> int:
         return sum(table.misfits for table in self.tables)
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` shows of the run; an error only where there is one."""
         shown = asdict(self)
         del shown["database_bytes"], shown["committed"]
         for table in shown["tables"]:
@@ -61,20 +63,20 @@ class Run:
 def open_run(target: Target, source: str) -> tuple[Run, Source]:
     """Write the run's first trace; raise Problem where setup has not been run for this source."""
     values = {"source": source, "machine": platform.node(), "version": __version__, "schema": target.schema}
-    found = target.statement("open_run", values | {"comment": setup_version.comment(target.schema)})
-    if not found:
+    opened = target.statement("open_run", values | {"comment": setup_version.comment(target.schema)})
+    if not opened:
         setup_version.refuse_other(target)
         raise _not_set_up(target, source)
-    number, mirror_schema, may_alter, database_bytes = found[0]
+    ((number, mirror_schema, may_alter, database_bytes),) = opened
     return Run(number, source, target.host, database_bytes), Source(source, mirror_schema, may_alter)
 
 
-def find_source(target: Target, name: str) -> tuple[Source, dict]:
-    """Return where the source's mirrors are, and whose the last saved run was: {"origin", "machine", "path", "run", "at"}."""
-    found = target.statement("find_source", {"source": name})
-    if not found:
+def find_source(target: Target, name: str) -> tuple[Source, SavedBy]:
+    """Return where the source's mirrors are, and whose the last saved run was; raise Problem where there are no mirrors."""
+    described = target.statement("find_source", {"source": name})
+    if not described:
         raise _not_set_up(target, name)
-    mirror_schema, may_alter, last = found[0]
+    ((mirror_schema, may_alter, last),) = described
     return Source(name, mirror_schema, may_alter), last
 
 
@@ -82,14 +84,14 @@ def _not_set_up(target: Target, name: str) -> Problem:
     return Problem(f"{target.host} has no mirrors for {name}.", "python3 setup_supabase.py")
 
 
-def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], dict]:
-    """Take the source until the transaction ends; raise Problem where another run has it.
+def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], LastSaved]:
+    """Take the source until the transaction ends; return every way in for others, and what is told of the last saved run.
 
-    Return every way in for others, and what sql/statements/last_saved.sql tells of the last saved run.
+    Raise Locked where another run has the source, MayPass where one has had it since this one was opened.
     """
     values = {"source": run.source, "run": run.run, "schema": target.schema, "mirror_schema": source.mirror_schema}
-    found = target.statement("lock_source", values, last=_last_saved(target))
-    ((is_ours, other, since, machine, has_ended, openings, last),) = found
+    (row,) = target.statement("lock_source", values, last=_last_saved(target))
+    is_ours, other, since, machine, has_ended, openings, last = row
     if has_ended:
         raise MayPass(OUTRUN.format(source.name), "wait until it has ended")
     if not is_ours:
@@ -102,15 +104,17 @@ def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], di
     return openings, last | {"belongs_to": target.identity}
 
 
-def read_last(target: Target, source: Source) -> dict:
+def read_last(target: Target, source: Source) -> LastSaved:
     """Return what `lock_source` tells of the last saved run, and leave the source to others."""
     values = {"source": source.name, "schema": target.schema, "mirror_schema": source.mirror_schema}
-    ((last,),) = target.statement("read_last", values, last=_last_saved(target))
-    return last | {"belongs_to": target.identity}
+    ((told,),) = target.statement("read_last", values, last=_last_saved(target))
+    last: LastSaved = told | {"belongs_to": target.identity}
+    return last
 
 
 def _last_saved(target: Target) -> sql.Composed:
-    return statement("last_saved", schema=sql.Identifier(target.schema))
+    schema = sql.Identifier(target.schema)
+    return statement("last_saved", schema=schema, our_triggers=statement("our_triggers", schema=schema))
 
 
 def refuse_outrun(snapshot: Snapshot, source: str) -> None:
@@ -124,34 +128,54 @@ def refuse_outrun(snapshot: Snapshot, source: str) -> None:
 
 def definition(snapshot: Snapshot, planned: Plan) -> str:
     """Return, as JSON, all that a restore needs to know besides the rows."""
-    found = {
+    stored: Definition = {
         "pragmas": snapshot.schema.pragmas | {"journal_mode": snapshot.copy.journal_mode},
         "objects": snapshot.schema.objects,
         "tables": planned.as_json(),
     }
-    return json.dumps(found)
+    return json.dumps(stored)
 
 
 def save(
-    target: Target, run: Run, snapshot: Snapshot, planned: Plan, keep_days: int, about: dict, known_definition: str | None
+    target: Target,
+    run: Run,
+    snapshot: Snapshot,
+    planned: Plan,
+    keep_days: int,
+    about: Mapping[str, object],
+    known_definition: str | None,
 ) -> list[str]:
-    """Record what the run did, in the transaction that did it, with what there is to say `about` it. Return warnings.
+    """Record what the run did, in the transaction that did it, with what there is to say `about` it; return warnings.
 
+    `about` is the origin as told, {"compared_all": whether every row was compared, "lost": labels of what was changed unseen}.
     `known_definition` is the hash of the definition that the last run saved, as Postgres has it: the same need not travel again.
     """
-    found = {"snapshot_hash": snapshot.copy.hash, "snapshot_bytes": snapshot.copy.path.stat().st_size, "rows": run.rows}
-    found |= {"bytes_sent": sum(table.bytes_sent for table in run.tables), "machine_time": time.time(), **about}
     text = definition(snapshot, planned)
-    found["definition_hash"] = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-    new_text = None if found["definition_hash"] == known_definition else text
-    values = {"run": run.run, "source": run.source, "definition": new_text, "keep_days": keep_days}
-    values |= {"found": json.dumps(found), "tables": json.dumps([_to_save(table) for table in run.tables])}
+    text_hash = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    values = {
+        "run": run.run,
+        "source": run.source,
+        "keep_days": keep_days,
+        "definition": None if text_hash == known_definition else text,
+        "snapshot": json.dumps({**_read_by(run, snapshot), **about, "definition_hash": text_hash}),
+        "tables": json.dumps([_to_save(table) for table in run.tables]),
+    }
     ((clocks,),) = target.statement("save_run", values)
     run.outcome = "saved"
     return [f"{run.source}: {clocks} (UTC). History was not pruned; set the clock that is wrong."] if clocks else []
 
 
-def _to_save(table: TableResult) -> dict:
+def _read_by(run: Run, snapshot: Snapshot) -> dict[str, object]:
+    return {
+        "snapshot_hash": snapshot.copy.hash,
+        "snapshot_bytes": snapshot.copy.path.stat().st_size,
+        "rows": run.rows,
+        "bytes_sent": sum(table.bytes_sent for table in run.tables),
+        "machine_time": time.time(),
+    }
+
+
+def _to_save(table: TableResult) -> dict[str, Any]:
     """Return what is saved of a table; what is nought need not travel."""
     return {name: value for name, value in asdict(table).items() if value and name != "table"}
 
@@ -162,6 +186,7 @@ def hand_edits(target: Target, source: str) -> list[tuple[str, str, int, str]]:
 
 
 def as_sentence(source: str, mirror: str, operation: str, rows: int, keys: str) -> str:
+    """Return what is told of a change by hand: one row of `hand_edits`."""
     return (
         f"{source}.{mirror}: somebody changed the mirror by hand ({operation} of {rows:,} row{'s' * (rows != 1)}: {keys}). "
         "It is in the undo log, and the mirror is as the bot's database again."
@@ -199,11 +224,11 @@ def _untouched(target: Target, run: Run) -> str:
         good = last_saved(target, run.source)
     except Problem:
         return f"{untouched}."
-    kept = f"the last good backup is run {good[0]}, {good[1]} UTC." if good else "there is no earlier backup."
-    return f"{untouched}; {kept}"
+    still_good = f"the last good backup is run {good[0]}, {good[1]} UTC." if good else "there is no earlier backup."
+    return f"{untouched}; {still_good}"
 
 
 def last_saved(target: Target, source: str) -> tuple[int, str, int, int] | None:
     """Return the number, the UTC time, the age in seconds and the rows of the newest saved run."""
-    found = target.statement("last_success", {"source": source})
-    return found[0] if found else None
+    saved = target.statement("last_success", {"source": source})
+    return (saved[0][0], saved[0][1], saved[0][2], saved[0][3]) if saved else None

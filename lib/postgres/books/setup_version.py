@@ -8,10 +8,11 @@ VERSION = 5
 
 
 def comment(schema: str) -> str:
+    """Return the comment on the bookkeeping's schema: whose it is, and its version."""
     return f"{_first_comment(schema)}, version {VERSION}"
 
 
-def found(target: Target) -> int | None:
+def installed(target: Target) -> int | None:
     """Return the version that the target has; None where the schema is missing or somebody else's."""
     rows = target.statement("schema_owner", {"schemas": [target.schema]})
     first = _first_comment(target.schema)
@@ -23,7 +24,7 @@ def found(target: Target) -> int | None:
 
 def refuse_newer(target: Target) -> None:
     """Raise Problem where newer scripts have set the target up: these ones do not know what they would break."""
-    version = found(target)
+    version = installed(target)
     if version and version > VERSION:
         raise Problem(
             f"{target.host} was set up by a newer Hybrid backup (version {version} of sql/setup; these scripts know {VERSION}).",
@@ -34,7 +35,7 @@ def refuse_newer(target: Target) -> None:
 def refuse_other(target: Target) -> None:
     """Raise Problem where the target has another version than these scripts, or none."""
     refuse_newer(target)
-    version = found(target)
+    version = installed(target)
     if version and version < VERSION:
         raise Problem(
             f"{target.host} was set up by an older Hybrid backup (version {version} of sql/setup; these scripts need {VERSION}).",

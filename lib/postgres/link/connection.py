@@ -96,6 +96,7 @@ class Target:
             return cursor.fetchall() if cursor.description else []
 
     def row(self, query: sql.Composable | str, values: Values = None) -> Row:
+        """Run a statement, and return its first row."""
         return self.rows(query, values)[0]
 
     def statement(self, name: str, values: Values = None, **parts: sql.Composable) -> list[Row]:

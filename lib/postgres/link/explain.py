@@ -125,6 +125,7 @@ OTHERS = (
 
 
 def connection_problem(error: psycopg2.OperationalError, settings: TargetSettings) -> Problem:
+    """Return what is told of a connection that was not made: refused, unreachable, or what may pass."""
     said = " ".join(str(error).split())
     cannot = f"cannot connect to {settings.host}:{settings.port} as {settings.user}"
     for kind, table in ((ConnectionRefused, REFUSED), (MayPass, MAY_PASS), (Unreachable, UNREACHABLE)):
@@ -160,8 +161,8 @@ def _of_statement(error: psycopg2.Error, host: str, schema: str) -> Problem:
 
 def _others_function(context: str, schema: str) -> str:
     """Return the function that an error comes from, innermost first in its context, unless it is one of ours."""
-    found = FUNCTION.search(context)
-    name = found[1] if found else ""
+    match = FUNCTION.search(context)
+    name = match[1] if match else ""
     return "" if name.replace('"', "").startswith(f"{schema}.") else name
 
 

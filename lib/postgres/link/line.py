@@ -63,16 +63,17 @@ class Line:
         psycopg2's cancel() would hold Python's lock for as long as the server takes to answer.
         """
         if self._heard_at:
-            self._shut_down()
+            self.shut_down()
 
     def end_if_silent(self) -> None:
         """Shut a connection on which nothing has come for too long; called from another thread."""
         heard_at = self._heard_at
         if heard_at and time.monotonic() - heard_at > limits.SILENCE_SECONDS:
             self._is_silent = True
-            self._shut_down()
+            self.shut_down()
 
-    def _shut_down(self) -> None:
+    def shut_down(self) -> None:
+        """Shut the socket under the connection, whoever works on it."""
         with contextlib.suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(self.connection.fileno())) as peer:
             peer.shutdown(socket.SHUT_RDWR)
 

@@ -20,4 +20,5 @@ class Literal:
 
 
 def register() -> None:
+    """Let psycopg2 write every text so."""
     psycopg2.extensions.register_adapter(str, Literal)

@@ -28,9 +28,13 @@ CONVERTED = {"bigint": "{c}::text::numeric::bigint"}
 
 @functools.cache
 def text(name: str) -> str:
-    """Return a statement without the comment above it, which is for readers and need not travel."""
+    """Return a statement without the comment above it, which is for readers and need not travel.
+
+    One that ends in a semicolon is followed by others, on lines of their own.
+    """
     lines = (SQL / "statements" / f"{name}.sql").read_text(encoding="utf-8").splitlines(keepends=True)
-    return "".join(itertools.dropwhile(lambda line: line.startswith("--"), lines)).rstrip("\n")
+    body = "".join(itertools.dropwhile(lambda line: line.startswith("--"), lines))
+    return body if body.endswith(";\n") else body.rstrip("\n")
 
 
 def statement(name: str, **parts: sql.Composable) -> sql.Composed:
@@ -39,10 +43,12 @@ def statement(name: str, **parts: sql.Composable) -> sql.Composed:
 
 
 def setup_files() -> list[Path]:
+    """Return what setup runs, in its order."""
     return sorted((SQL / "setup").glob("*.sql"))
 
 
 def from_file(path: Path, **parts: sql.Composable) -> sql.Composed:
+    """Return a file's statements with their {placeholders} filled in."""
     return sql.SQL(path.read_text(encoding="utf-8")).format(**parts)
 
 
@@ -64,14 +70,17 @@ def over_whole_tables(*steps: sql.Composed) -> list[sql.Composed]:
 
 
 def mirror_of(source: Source, table: TablePlan) -> sql.Identifier:
+    """Return the qualified name of a table's mirror, which it must have."""
     return sql.Identifier(source.mirror_schema, table.mirror)
 
 
 def postgres_digest_line(table: TablePlan) -> sql.Composed:
+    """Return the expression of the line that is hashed; SQLite's is sqlite_digest_line."""
     return sql.SQL(" || ',' || ").join(_cells(table, DIGEST_CELL))
 
 
 def row_hash(line: sql.Composable) -> sql.Composed:
+    """Return the expression of a line's hash, as lib/tables/digest.py computes it."""
     return statement("row_hash", line=line)
 
 

@@ -1,8 +1,10 @@
 """The DDL of mirrors made from a source's declaration: run by a backup, printed by `setup_supabase.py --ddl`."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from lib.base import leftovers
+from lib.postgres.link.statements import text
 from lib.sqlite.files.mirror_types import mirror_type
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.sqlite.snapshots.snapshot import Snapshot
@@ -10,7 +12,7 @@ from lib.tables.mirror_names import mirror_name, quoted
 from lib.tables.plan import Mirror
 from lib.tables.schema import Column, Table
 
-# Percent of a page that new rows fill: in the rest updated ones find room, and no index is written for them.
+# Percent of a page.
 FILLFACTOR = 98
 EXACT_DECLARATIONS = {"bigint": "INTEGER", "text": "TEXT", "bytea": "BLOB", "boolean": "BOOLEAN", "double precision": "REAL"}
 
@@ -46,23 +48,30 @@ def _one_line(text: str) -> str:
 
 
 def create_mirror(table: Table, types: dict[str, str], schema: str = "", unique: tuple[tuple[str, ...], ...] = ()) -> str:
-    """Return CREATE TABLE for a source table; `types` maps its columns to mirror types."""
+    """Return CREATE TABLE for a source table; `types` are the mirror types of its columns, `unique` what else must be unique."""
+    key = tuple(map(mirror_name, table.key))
     columns = [_column(table, column, types[column.name]) for column in table.columns]
-    key = _names(table.key)
-    constraints = [f"UNIQUE ({_names(names)}) DEFERRABLE INITIALLY DEFERRED" for names in unique if set(names) != set(table.key)]
-    lines = ",\n".join(f"    {line}" for line in [*columns, f"PRIMARY KEY ({key})", *constraints])
-    return f"CREATE TABLE {_qualified(table.name, schema)} (\n{lines}\n) WITH (fillfactor = {FILLFACTOR});"
+    constraints = [tuple(map(mirror_name, names)) for names in unique if set(names) != set(table.key)]
+    return _create(table.name, schema, columns, key, constraints)
 
 
 def remade_mirror(mirror: Mirror, schema: str) -> str:
     """Return CREATE TABLE for a mirror as it was."""
     columns = [
-        f"{quoted(name)} {found['type']}{_collation(name in mirror.key, found['type'])}{' NOT NULL' * found['not_null']}"
-        for name, found in mirror.columns.items()
+        f"{quoted(name)} {column['type']}{_collation(name in mirror.key, column['type'])}{' NOT NULL' * column['not_null']}"
+        for name, column in mirror.columns.items()
     ]
-    unique = [f"UNIQUE ({', '.join(map(quoted, names))}) DEFERRABLE INITIALLY DEFERRED" for names in mirror.unique.values()]
-    lines = ", ".join([*columns, f"PRIMARY KEY ({', '.join(map(quoted, mirror.key))})", *unique])
-    return f"CREATE TABLE {_qualified(mirror.name, schema)} ({lines}) WITH (fillfactor = {FILLFACTOR});"
+    return _create(mirror.name, schema, columns, mirror.key, mirror.unique.values())
+
+
+def _create(name: str, schema: str, columns: list[str], key: tuple[str, ...], unique: Iterable[tuple[str, ...]]) -> str:
+    constraints = [f"UNIQUE ({_names(names)}) DEFERRABLE INITIALLY DEFERRED" for names in unique]
+    lines = ",\n".join(f"    {line}" for line in [*columns, f"PRIMARY KEY ({_names(key)})", *constraints])
+    return _filled("create_mirror", mirror=_qualified(name, schema), lines=lines, fillfactor=FILLFACTOR)
+
+
+def _filled(name: str, **parts: object) -> str:
+    return text(name).rstrip("\n").format(**parts)
 
 
 def _collation(is_key: bool, kind: str) -> str:
@@ -71,24 +80,27 @@ def _collation(is_key: bool, kind: str) -> str:
 
 
 def _names(columns: tuple[str, ...]) -> str:
-    return ", ".join(quoted(mirror_name(name)) for name in columns)
+    return ", ".join(map(quoted, columns))
 
 
 def add_column(table: str, column: Column, kind: str, schema: str = "") -> str:
-    return f"ALTER TABLE {_qualified(table, schema)} ADD COLUMN {quoted(mirror_name(column.name))} {kind};"
+    """Return what gives a mirror a column of this mirror type."""
+    return _filled("add_column", mirror=_qualified(table, schema), column=quoted(mirror_name(column.name)), kind=kind)
 
 
 def allow_null(table: str, column: str, schema: str = "") -> str:
-    return f"ALTER TABLE {_qualified(table, schema)} ALTER COLUMN {quoted(column)} DROP NOT NULL;"
+    """Return what lets a column of a mirror be empty."""
+    return _filled("allow_null", mirror=_qualified(table, schema), column=quoted(column))
 
 
 def drop_constraint(table: str, constraint: str, schema: str = "") -> str:
-    return f"ALTER TABLE {_qualified(table, schema)} DROP CONSTRAINT {quoted(constraint)};"
+    """Return what takes a constraint from a mirror."""
+    return _filled("drop_constraint", mirror=_qualified(table, schema), constraint=quoted(constraint))
 
 
 def drop_mirror(table: str, schema: str = "") -> str:
-    """Return what removes a mirror, and views on it; its rows are deleted first, so that the undo log has them."""
-    return f"DELETE FROM {_qualified(table, schema)}; DROP TABLE {_qualified(table, schema)} CASCADE;"
+    """Return what removes a mirror, and views on it, so that the undo log has its rows."""
+    return _filled("drop_mirror", mirror=_qualified(table, schema))
 
 
 def _column(table: Table, column: Column, kind: str) -> str:

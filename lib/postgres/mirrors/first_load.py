@@ -8,31 +8,28 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from lib.postgres.books.runs import Run
-from lib.postgres.link.connection import Target
-from lib.postgres.mirrors import last_run, merge, proof
+from lib.postgres.mirrors import merge, proof
 from lib.postgres.mirrors.doubt import Doubt
+from lib.postgres.mirrors.transfer import Transfer
 from lib.settings import limits
 from lib.sqlite.compare import find_changes
 from lib.sqlite.compare.table_change import TableChange
 from lib.sqlite.lines import read_lines
-from lib.sqlite.snapshots.snapshot import Snapshot
-from lib.tables.plan import Plan, Source, TablePlan
+from lib.tables.plan import Plan, TablePlan
 from lib.tables.results import LastRun, TableResult
 
 
-def bring(target: Target, source: Source, snapshot: Snapshot, plan: Plan, run: Run, note: Callable[[str], None]) -> bool:
-    """Send what is not there yet, or the next tables of it; say that every row was compared, in the end."""
-    some = iter if source.is_rehearsal else _until_commit
-    work = target, source, snapshot, plan.tables
+def bring(transfer: Transfer, plan: Plan, note: Callable[[str], None]) -> None:
+    """Send what is not there yet, or the next tables of it; in the end every row is compared. `note` is told why all is sent."""
+    snapshot, run, tables = transfer.snapshot, transfer.run, plan.tables
+    some = iter if transfer.source.is_rehearsal else _until_commit
     try:
-        loaded = _loaded(target, source, snapshot, plan, run)
-        confirm = functools.partial(last_run.confirm, target, source, plan.tables, loaded)
-        parts = some(find_changes.since(loaded, snapshot, plan.tables))
-        run.tables = merge.merge(*work, parts, confirm, functools.partial(_compare, *work))
+        loaded = _loaded(transfer, plan)
+        changes = some(find_changes.since(loaded, snapshot, tables))
+        run.tables = merge.changed_rows(transfer, tables, changes, loaded, functools.partial(_compare, transfer, tables))
     except Doubt as doubt:
-        note(f"{source.name}: every row is sent, because {doubt}.")
-        run.tables = merge.merge(*work, some(find_changes.every_row(snapshot, plan.tables)))
-    return True
+        note(f"{transfer.source.name}: every row is sent, because {doubt}.")
+        run.tables = merge.every_row(transfer, tables, some(find_changes.every_row(snapshot, tables)))
 
 
 def is_whole(run: Run, plan: Plan) -> bool:
@@ -42,35 +39,35 @@ def is_whole(run: Run, plan: Plan) -> bool:
     return is_whole
 
 
-def _loaded(target: Target, source: Source, snapshot: Snapshot, plan: Plan, run: Run) -> LastRun:
+def _loaded(transfer: Transfer, plan: Plan) -> LastRun:
     """Return what this run has committed, or an earlier one that was cut, where it equals the snapshot; else raise Doubt."""
-    results = run.tables or list(_equal(target, source, snapshot, plan))
+    results = transfer.run.tables or list(_equal(transfer, plan))
     if not results:
         raise Doubt("this is the first run")
-    return LastRun(snapshot.copy.hash, {result.label: result for result in results})
+    return LastRun(transfer.snapshot.copy.hash, {result.label: result for result in results})
 
 
-def _equal(target: Target, source: Source, snapshot: Snapshot, plan: Plan) -> Iterator[TableResult]:
+def _equal(transfer: Transfer, plan: Plan) -> Iterator[TableResult]:
     """Yield what has rows and is in Postgres as it is in the snapshot, by digest."""
-    held = proof.held_digests(target, source, plan.tables)
+    held = proof.held_digests(transfer.target, transfer.source, plan.tables)
     for table in plan.tables:
         theirs = held[table.label]
-        if theirs.rows and theirs.rows == snapshot.rows(table):
-            misfits, others = read_lines.digests(snapshot.connection, table)
+        if theirs.rows and theirs.rows == transfer.snapshot.rows(table):
+            misfits, others = read_lines.digests(transfer.snapshot.connection, table)
             if theirs == misfits + others:
                 yield TableResult(table.label, table.printable, theirs.rows, misfits.rows, digest=theirs.total)
 
 
-def _until_commit(parts: Iterable[TableChange]) -> Iterator[TableChange]:
-    """Yield the parts that are sent until it is time to commit them."""
+def _until_commit(changes: Iterable[TableChange]) -> Iterator[TableChange]:
+    """Yield the changes that are sent until it is time to commit them."""
     ends = time.monotonic() + limits.FIRST_LOAD_SECONDS
-    for part in parts:
-        yield part
-        if part.is_sent and time.monotonic() > ends:
+    for change in changes:
+        yield change
+        if change.is_sent and time.monotonic() > ends:
             return
 
 
-def _compare(target: Target, source: Source, snapshot: Snapshot, tables: list[TablePlan], results: list[TableResult]) -> None:
+def _compare(transfer: Transfer, tables: list[TablePlan], results: list[TableResult]) -> None:
     """Compare every row in the end: what was committed on the way lay open to others."""
     if len(results) == len(tables):
-        proof.compare(target, source, snapshot, tables, results)
+        proof.compare(transfer, tables, results)

@@ -1,6 +1,25 @@
 """Bring rows into the mirrors: COPY into staging tables, delete what vanished, insert or update the rest, prove it.
 
 Statements that belong together travel together: the link to the cloud takes 20 to 100 ms each way.
+
+Every row (`every_row`), one step after the other: each table is copied into staging tables, or straight into a mirror that is
+empty; then the misfits of all; then one round trip merges everything and returns digests, which must be the snapshot's.
+
+Changed rows (`changed_rows`), with a thread beside that does nothing but wait for Postgres:
+
+    here                                                     beside, meanwhile
+    1. look through the tables, one by one, and read of      Postgres counts the rows of the mirrors: are they as they were left?
+       each that has changed a little ahead
+    2. copy what was found into staging tables               nothing: a connection has one statement at a time
+    3. look through the next tables, and read ahead          Postgres merges what was copied, if that is much
+    2 and 3 again, until all tables are looked through
+    4. copy the rest, merge it, and ask for the digest of    nothing
+       all rows that were merged, in one round trip
+    5. compare all rows, where that is due                   nothing
+
+SQLite is read here only, and the connection is used on one side only: this side leaves it alone until the other one is done.
+What the other side raises, this one raises as soon as it sees it, before it sends anything more. Nothing is committed here; where
+the changed rows turn out not to be enough, the mirrors are again what they were before step 1.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,15 +28,15 @@ from dataclasses import dataclass, field
 
 from psycopg2 import sql
 
-from lib.postgres.link.connection import Target
+from lib.postgres.link.connection import Row, Target
 from lib.postgres.link.statements import equal, mirror_of, names, over_whole_tables, postgres_digest_line, row_hash, statement
-from lib.postgres.mirrors import proof, sending
+from lib.postgres.mirrors import last_run, proof, sending
 from lib.postgres.mirrors.doubt import Doubt
 from lib.postgres.mirrors.sending import StagedTable
+from lib.postgres.mirrors.transfer import Transfer
 from lib.sqlite.compare.table_change import TableChange
-from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.plan import Source, TablePlan
-from lib.tables.results import TableResult
+from lib.tables.results import LastRun, TableResult
 
 # From so many bytes on, Postgres merges what it has while the next table is looked through.
 MERGED_BYTES = 100_000
@@ -25,114 +44,125 @@ MERGED_BYTES = 100_000
 AHEAD_BYTES = 1_000_000
 
 
-def rely(_results: list[TableResult]) -> None:
-    """Rely on what was carried forward: not every row need be compared each time."""
+def every_row(transfer: Transfer, tables: list[TablePlan], changes: Iterable[TableChange]) -> list[TableResult]:
+    """Make the mirrors and the misfits equal to the snapshot from whole tables, and prove it by count and digest."""
+    queue = _MergeQueue(transfer, tables)
+    for change in changes:
+        queue.add(change)
+        queue.send()
+    return queue.finish()
 
 
-def merge(
-    target: Target,
-    source: Source,
-    snapshot: Snapshot,
+def changed_rows(
+    transfer: Transfer,
     tables: list[TablePlan],
-    parts: Iterable[TableChange],
-    confirm: Callable[[], None] = lambda: None,
-    compare: Callable[[list[TableResult]], None] = rely,
+    changes: Iterable[TableChange],
+    known: LastRun,
+    compare: Callable[[list[TableResult]], None],
 ) -> list[TableResult]:
-    """Make the mirrors and the kept rows equal to the snapshot, and prove it by count and digest.
+    """The same from what has changed since the mirrors held what is `known`; `compare` has the last word.
 
-    `parts` are found one by one: while SQLite looks for the next ones, Postgres merges those before them, in a thread; and
-    before anything is sent, `confirm` asks it whether they are to be relied on. Where they are not enough, or `compare` finds in
-    the end that they were not, raise Doubt, and everything is as it was.
+    `changes` are found while they are asked for. Raise Doubt where the mirrors did not hold what is known, or where `compare`
+    finds a difference; then everything is as it was.
     """
-    work = _MergeQueue(target, source, snapshot, tables)
+    queue = _MergeQueue(transfer, tables)
     try:
-        results = _merge_all(work, parts, confirm)
+        _look_and_merge(queue, changes, known)
+        results = queue.finish()
         compare(results)
     except Doubt:
-        if work.sent:
-            target.statement("undo_merge")
+        if queue.sent:
+            transfer.target.statement("undo_merge")
         raise
     return results
 
 
-def _merge_all(work: "_MergeQueue", parts: Iterable[TableChange], confirm: Callable[[], None]) -> list[TableResult]:
-    results = {}
+def rely(_results: list[TableResult]) -> None:
+    """Rely on the changed rows: not every row need be compared each time."""
+
+
+def _look_and_merge(queue: "_MergeQueue", changes: Iterable[TableChange], known: LastRun) -> None:
+    """Do steps 1 to 3."""
+    transfer = queue.transfer
     with futures.ThreadPoolExecutor(1) as beside:
-        busy = beside.submit(confirm)
-        for place, part in enumerate(parts):
-            results[part.table.label] = part.result
-            if part.is_sent:
-                work.found.append(sending.of_part(work.snapshot, part, place))
+        busy = beside.submit(last_run.confirm, transfer.target, transfer.source, queue.tables, known)
+        for change in changes:
+            queue.add(change)
             if busy.done():
                 busy.result()
-                work.send()
-                if work.is_much:
-                    busy = beside.submit(work.merge)
-            elif part.is_sent:
-                work.read_ahead()
+                queue.send()
+                if queue.is_much:
+                    busy = beside.submit(queue.merge)
+            elif change.is_sent:
+                queue.read_ahead()
         busy.result()
-    work.send()
-    work.finish()
-    return [results[table.label] for table in work.tables if table.label in results]
 
 
 @dataclass
 class _MergeQueue:
-    """What has been found but not sent, what Postgres has not merged yet, and all that it was sent."""
+    """Where each change is: `looked_through`, but not sent; `staged`, but not merged. `sent` are all that ever were staged."""
 
-    target: Target
-    source: Source
-    snapshot: Snapshot
+    transfer: Transfer
     tables: list[TablePlan]
-    found: list[StagedTable] = field(default_factory=list)
-    waiting: list[StagedTable] = field(default_factory=list)
+    results: dict[str, TableResult] = field(default_factory=dict)
+    looked_through: list[StagedTable] = field(default_factory=list)
+    staged: list[StagedTable] = field(default_factory=list)
     sent: list[StagedTable] = field(default_factory=list)
     empty: set[str] = field(default_factory=set)
-    ahead: int = 0
+    bytes_ahead: int = 0
+
+    def add(self, change: TableChange) -> None:
+        self.results[change.table.label] = change.result
+        if change.is_sent:
+            number = len(self.sent) + len(self.looked_through)
+            self.looked_through.append(sending.staged(self.transfer.snapshot, change, number))
 
     def read_ahead(self) -> None:
         """Read of what was found last while Postgres is busy, but keep little of all that in memory."""
-        rows = self.found[-1].rows
-        if rows and self.ahead < AHEAD_BYTES:
-            self.ahead += rows.read_ahead(AHEAD_BYTES - self.ahead)
+        lines = self.looked_through[-1].lines
+        if lines and self.bytes_ahead < AHEAD_BYTES:
+            self.bytes_ahead += lines.read_ahead(AHEAD_BYTES - self.bytes_ahead)
 
     def send(self) -> None:
-        if self.found and not self.sent:
-            may_be_empty = self.tables if any(one.part.sends_every_row for one in self.found) else []
-            self.empty = sending.begin(self.target, self.source, may_be_empty)
-        for one in self.found:
+        target, source = self.transfer.target, self.transfer.source
+        if self.looked_through and not self.sent:
+            may_be_empty = self.tables if any(one.change.sends_every_row for one in self.looked_through) else []
+            self.empty = sending.begin(target, source, may_be_empty)
+        for one in self.looked_through:
             # COPY goes straight into a table of one's own only: for anybody else row level security forbids it.
-            may_be_first = self.source.may_alter and not self.source.is_rehearsal
-            one.part.is_first = one.part.sends_every_row and may_be_first and one.part.table.label in self.empty
-            sending.send(self.target, self.source, self.snapshot, one)
-        self.waiting += self.found
-        self.sent += self.found
-        self.found, self.ahead = [], 0
+            may_be_direct = source.may_alter and not source.is_rehearsal
+            one.is_direct = one.change.sends_every_row and may_be_direct and one.change.table.label in self.empty
+            sending.send(target, source, self.transfer.snapshot, one)
+        self.staged += self.looked_through
+        self.sent += self.looked_through
+        self.looked_through, self.bytes_ahead = [], 0
 
     @property
     def is_much(self) -> bool:
         """Whether it pays to merge now; whole tables wait for their misfits, which all tables send together."""
-        size = sum(one.part.result.bytes_sent for one in self.waiting)
-        must_wait = self.source.is_rehearsal or any(one.part.sends_every_row for one in self.waiting)
+        size = sum(one.change.result.bytes_sent for one in self.staged)
+        must_wait = self.transfer.source.is_rehearsal or any(one.change.sends_every_row for one in self.staged)
         return size >= MERGED_BYTES and not must_wait
 
     def merge(self) -> None:
-        _merge(self.target, self.source, self.waiting)
-        self.waiting = []
+        _merge(self.transfer.target, self.transfer.source, self.staged)
+        self.staged = []
 
-    def finish(self) -> None:
+    def finish(self) -> list[TableResult]:
+        """Send and merge what is left, prove all of it, and return the results in the order of the tables."""
+        target, source = self.transfer.target, self.transfer.source
+        self.send()
         if self.sent:
-            sending.send_misfits(self.target, self.snapshot, self.waiting)
-            found = _merge(self.target, self.source, self.waiting, proof.query(self.target, self.source, self.sent))
-            proof.prove(self.source, self.sent, found)
+            sending.send_misfits(target, self.transfer.snapshot, self.staged)
+            proof.prove(source, self.sent, _merge(target, source, self.staged, proof.query(target, source, self.sent)))
+        return [self.results[table.label] for table in self.tables if table.label in self.results]
 
 
-def _merge(target: Target, source: Source, waiting: list[StagedTable], *queries: sql.Composed) -> list[tuple]:
-    """Merge what was sent, and return what a query that travels with it finds then."""
-    script = [
-        step for sent in waiting if sent.part.table.mirror and not sent.part.is_first for step in _merge_table(source, sent)
-    ]
-    whole = [sent.part.table.label for sent in waiting if sent.part.sends_every_row]
+def _merge(target: Target, source: Source, staged: list[StagedTable], *queries: sql.Composed) -> list[Row]:
+    """Merge what was staged, and return what a query that travels with it finds then."""
+    with_mirrors = [one for one in staged if one.change.table.mirror and not one.is_direct]
+    script = [step for one in with_mirrors for step in _merge_table(source, one)]
+    whole = [one.change.table.label for one in staged if one.change.sends_every_row]
     if whole:
         script += _merge_misfits(target, source, whole)
     return target.rows(sql.SQL("\n").join([*script, *queries]))
@@ -144,26 +174,20 @@ def _merge_misfits(target: Target, source: Source, labels: list[str]) -> list[sq
     return over_whole_tables(delete, statement("insert_misfits", **places))
 
 
-def _merge_table(source: Source, sent: StagedTable) -> list[sql.Composed]:
-    table = sent.part.table
+def _merge_table(source: Source, staged: StagedTable) -> list[sql.Composed]:
+    table, is_whole = staged.change.table, staged.change.sends_every_row
     key, columns = table.key_names, table.mirror_columns
     places = {
         "key": names(key),
         "mirror": mirror_of(source, table),
-        "staging": sent.staging,
+        "staging": staged.staging,
         "label": sql.Literal(table.label),
         "same_key": equal(key, "mirror", "staging"),
-        "hash": sql.Literal(0)
-        if sent.part.sends_every_row
-        else row_hash(postgres_digest_line(table)),  # whole tables are read in the end
+        "hash": sql.Literal(0) if is_whole else row_hash(postgres_digest_line(table)),  # whole tables are read in the end
     }
-    merge_staging = statement(
-        "merge_staging",
-        columns=names(columns),
-        old=names(columns, "mirror"),
-        new=names(columns, "excluded"),
-        **places,
-    )
-    if sent.part.sends_every_row:
+    cells = {"columns": names(columns), "old": names(columns, "mirror"), "new": names(columns, "excluded")}
+    merge_staging = statement("merge_staging", **cells, **places)
+    if is_whole:
         return [*over_whole_tables(statement("delete_vanished", **places)), merge_staging]
-    return [statement("delete_gone", gone=sent.gone, is_gone=equal(key, "mirror", "gone"), **places), merge_staging]
+    is_gone = equal(key, "mirror", "gone")
+    return [statement("delete_gone", gone=staged.gone, is_gone=is_gone, **places), merge_staging]

@@ -1,39 +1,49 @@
 """Plan a run: match every table with its mirror, and collect the DDL where the source has grown or loosened."""
 
 import dataclasses
+from dataclasses import dataclass, field
 
 from lib.postgres.mirrors import ddl
 from lib.sqlite.files import mirror_types
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables import plan as plans
 from lib.tables.mirror_names import mirror_name
-from lib.tables.plan import MOST_COLUMNS, MOST_KEY_COLUMNS, Mirror, Plan, Source
-from lib.tables.schema import Table
+from lib.tables.plan import MOST_COLUMNS, MOST_KEY_COLUMNS, Mirror, MirrorColumn, Plan, Source
+from lib.tables.schema import Column, Table
+
+
+@dataclass(frozen=True)
+class FutureMirror:
+    """The mirror of a table as it will be when the DDL has run, and what is to be said about that; None keeps its rows whole."""
+
+    mirror: Mirror | None
+    ddl: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def plan(snapshot: Snapshot, mirrors: dict[str, Mirror], source: Source) -> Plan:
     """Match every table of the snapshot with its mirror; collect the DDL for what the mirrors lack."""
-    found = Plan()
-    for table in map(_with_usable_key, snapshot.schema.tables):
-        found.tables.append(plans.planned(table, _mirror_for(snapshot, table, mirrors, found, source)))
-    return found
+    tables = [_with_usable_key(table) for table in snapshot.schema.tables]
+    futures = [_future(snapshot, table, mirrors, source) for table in tables]
+    return Plan(
+        [plans.planned(table, future.mirror) for table, future in zip(tables, futures, strict=True)],
+        [statement for future in futures for statement in future.ddl],
+        [warning for future in futures for warning in future.warnings],
+        {mirror_name(table.name) for table, future in zip(tables, futures, strict=True) if future.ddl},
+    )
 
 
-def _mirror_for(snapshot: Snapshot, table: Table, mirrors: dict[str, Mirror], found: Plan, source: Source) -> Mirror | None:
+def _future(snapshot: Snapshot, table: Table, mirrors: dict[str, Mirror], source: Source) -> FutureMirror:
     if not _can_have_mirror(table):
-        return None
-    mended = Plan()
-    mirror = _mended(snapshot, table, mirrors, mended, source)
-    if mended.ddl and not source.may_alter:
-        found.warnings.append(
+        return FutureMirror(None)
+    future = _mended(snapshot, table, mirrors, source)
+    if future.ddl and not source.may_alter:
+        warning = (
             f"{source.name}.{table.printable} does not fit its mirror, and this user may not alter it: all its rows are kept "
             "whole. Run setup_supabase.py once as the user postgres."
         )
-        return None
-    found.ddl += mended.ddl
-    found.mended |= {mirror_name(table.name)} if mended.ddl else set()
-    found.warnings += mended.warnings
-    return mirror
+        return FutureMirror(None, [], [warning])
+    return future
 
 
 def _with_usable_key(table: Table) -> Table:
@@ -47,26 +57,55 @@ def _can_have_mirror(table: Table) -> bool:
     return not table.is_internal and bool(table.key) and len(table.columns) <= MOST_COLUMNS
 
 
-def _mended(snapshot: Snapshot, table: Table, mirrors: dict, found: Plan, source: Source) -> Mirror:
-    """Return the mirror as it will be when the plan's DDL has run."""
+def _mended(snapshot: Snapshot, table: Table, mirrors: dict[str, Mirror], source: Source) -> FutureMirror:
     name = plans.find(mirror_name(table.name), mirrors)
-    reason = _unfit(table, mirrors[name]) if name else "has no mirror yet, and one was made"
-    if reason:
-        return _created(snapshot, table, name, reason, found, source)
-    mirror = mirrors[name]
-    columns = _with_missing(snapshot, table, mirror, found, source)
+    if not name:
+        return _created(snapshot, table, source, "has no mirror yet, and one was made")
+    mirror, schema = mirrors[name], source.mirror_schema
+    if reason := _unfit(table, mirror):
+        created = _created(snapshot, table, source, reason)
+        return dataclasses.replace(created, ddl=[ddl.drop_mirror(name, schema), *created.ddl])
+    missing = _missing(snapshot, table, mirror)
+    columns = mirror.columns | {mirror_name(column.name): _described(kind) for column, kind in missing}
+    outgrown = {constraint: unique for constraint, unique in mirror.unique.items() if not _is_unique(unique, table, columns)}
+    return FutureMirror(
+        Mirror(name, columns, mirror.key, mirror.unique),
+        [ddl.add_column(name, column, kind, schema) for column, kind in missing]
+        + [ddl.allow_null(name, column, schema) for column in _unfilled(table, mirror, columns)]
+        + [ddl.drop_constraint(name, constraint, schema) for constraint in outgrown],
+        [_has_grown(table, source, ddl.add_column(name, column, kind)) for column, kind in missing]
+        + [_is_not_unique(table, source, unique) for unique in outgrown.values()],
+    )
+
+
+def _missing(snapshot: Snapshot, table: Table, mirror: Mirror) -> list[tuple[Column, str]]:
+    """Return the columns that the mirror lacks, with the types that it will give them."""
+    missing = [column for column in table.columns if not plans.find(mirror_name(column.name), mirror.columns)]
+    return [(column, mirror_types.mirror_type(snapshot.connection, table, column)) for column in missing]
+
+
+def _described(kind: str, not_null: bool = False) -> MirrorColumn:
+    return {"type": kind, "not_null": not_null}
+
+
+def _unfilled(table: Table, mirror: Mirror, columns: dict[str, MirrorColumn]) -> list[str]:
+    """Return the columns that must have a value, and that the source has dropped."""
     present = {plans.find(mirror_name(column.name), columns) for column in table.columns}
-    for column, description in mirror.columns.items():
-        if column not in present and description["not_null"]:
-            found.ddl.append(ddl.allow_null(name, column, source.mirror_schema))
-    for constraint, unique in mirror.unique.items():
-        if not _is_unique(unique, table, columns):
-            found.ddl.append(ddl.drop_constraint(name, constraint, source.mirror_schema))
-            found.warnings.append(
-                f"{source.name}.{table.printable} is no longer unique by ({', '.join(unique)}). The mirror's constraint was "
-                f"dropped; remove it from sql/tables/{source.name}.sql."
-            )
-    return Mirror(name, columns, mirror.key, mirror.unique)
+    return [name for name, column in mirror.columns.items() if name not in present and column["not_null"]]
+
+
+def _has_grown(table: Table, source: Source, statement: str) -> str:
+    return (
+        f"{source.name}.{table.printable} has a new column, and the mirror got it too. "
+        f"Put into sql/tables/{source.name}.sql:\n{statement}"
+    )
+
+
+def _is_not_unique(table: Table, source: Source, unique: tuple[str, ...]) -> str:
+    return (
+        f"{source.name}.{table.printable} is no longer unique by ({', '.join(unique)}). The mirror's constraint was "
+        f"dropped; remove it from sql/tables/{source.name}.sql."
+    )
 
 
 def _unfit(table: Table, mirror: Mirror) -> str:
@@ -81,44 +120,26 @@ def _unfit(table: Table, mirror: Mirror) -> str:
     return f"has values that {unknown[0]} in its mirror cannot hold, {anew}" if unknown else ""
 
 
-def _created(snapshot: Snapshot, table: Table, old: str | None, reason: str, found: Plan, source: Source) -> Mirror:
-    if old:
-        found.ddl.append(ddl.drop_mirror(old, source.mirror_schema))
+def _created(snapshot: Snapshot, table: Table, source: Source, reason: str) -> FutureMirror:
+    name, key = mirror_name(table.name), tuple(mirror_name(name) for name in table.key)
     kinds = {column.name: mirror_types.mirror_type(snapshot.connection, table, column) for column in table.columns}
-    found.ddl.append(ddl.create_mirror(table, kinds, source.mirror_schema))
-    found.warnings.append(
-        f"{source.name}.{table.printable} {reason}. Put into sql/tables/{source.name}.sql:\n{ddl.create_mirror(table, kinds)}"
-    )
-    key = tuple(mirror_name(name) for name in table.key)
     columns = {
-        mirror_name(column.name): {
-            "type": kinds[column.name],
-            "not_null": column.not_null or mirror_name(column.name) in key,
-        }
+        mirror_name(column.name): _described(kinds[column.name], column.not_null or mirror_name(column.name) in key)
         for column in table.columns
     }
-    return Mirror(mirror_name(table.name), columns, key, {})
-
-
-def _with_missing(snapshot: Snapshot, table: Table, mirror: Mirror, found: Plan, source: Source) -> dict:
-    columns = dict(mirror.columns)
-    for column in table.columns:
-        if not plans.find(mirror_name(column.name), columns):
-            kind = mirror_types.mirror_type(snapshot.connection, table, column)
-            columns[mirror_name(column.name)] = {"type": kind, "not_null": False}
-            found.ddl.append(ddl.add_column(mirror.name, column, kind, source.mirror_schema))
-            found.warnings.append(
-                f"{source.name}.{table.printable} has a new column, and the mirror got it too. "
-                f"Put into sql/tables/{source.name}.sql:\n{ddl.add_column(mirror.name, column, kind)}"
-            )
-    return columns
+    told = f"Put into sql/tables/{source.name}.sql:\n{ddl.create_mirror(table, kinds)}"
+    return FutureMirror(
+        Mirror(name, columns, key, {}),
+        [ddl.create_mirror(table, kinds, source.mirror_schema)],
+        [f"{source.name}.{table.printable} {reason}. {told}"],
+    )
 
 
 def _has_key(mirror: Mirror, table: Table) -> bool:
     return {plans.folded(name) for name in mirror.key} == {plans.folded(mirror_name(name)) for name in table.key}
 
 
-def _is_unique(unique: tuple[str, ...], table: Table, columns: dict) -> bool:
+def _is_unique(unique: tuple[str, ...], table: Table, columns: dict[str, MirrorColumn]) -> bool:
     wanted = set(unique)
     return any(
         {plans.find(mirror_name(name), columns) for name in candidate} <= wanted for candidate in (*table.unique, table.key)

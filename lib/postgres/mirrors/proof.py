@@ -3,12 +3,12 @@
 from psycopg2 import sql
 
 from lib.base.errors import Problem
-from lib.postgres.link.connection import Target
+from lib.postgres.link.connection import Row, Target
 from lib.postgres.link.statements import mirror_of, postgres_digest_line, row_hash, statement
 from lib.postgres.mirrors.doubt import Doubt
 from lib.postgres.mirrors.sending import StagedTable
+from lib.postgres.mirrors.transfer import Transfer
 from lib.sqlite.lines import read_lines
-from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.digest import Digest
 from lib.tables.plan import Source, TablePlan
 from lib.tables.results import TableResult
@@ -19,45 +19,47 @@ def query(target: Target, source: Source, sent: list[StagedTable]) -> sql.Compos
 
     Those are read when all are merged: a trigger or a foreign key on one mirror may change another.
     """
-    whole = [one.part.table for one in sent if one.part.sends_every_row and one.part.table.mirror]
-    labels = sql.Literal([one.part.table.label for one in sent])
+    whole = [one.change.table for one in sent if one.change.sends_every_row and one.change.table.mirror]
+    labels = sql.Literal([one.change.table.label for one in sent])
     return statement("prove", held=_held(target, source, whole), labels=labels)
 
 
-def prove(source: Source, sent: list[StagedTable], found: list[tuple]) -> None:
+def prove(source: Source, sent: list[StagedTable], answer: list[Row]) -> None:
     """Note what the merges did, and refuse a mirror that does not hold what the snapshot holds, which rolls the run back.
 
-    Where only changed rows were sent, raise Doubt: the mirror did not hold what was expected.
+    `answer` is that of `query`: label, rows, sum of hashes, inserted, updated, deleted. Where only changed rows were sent, raise
+    Doubt: the mirror did not hold what was expected.
     """
-    counts = {label: counts for label, *counts in found}
+    counts = {label: counts for label, *counts in answer}
     for one in sent:
-        _prove_table(source, one, *counts.get(one.part.table.label, (0, 0, 0, 0, 0)))
+        _prove_table(source, one, *counts.get(one.change.table.label, (0, 0, 0, 0, 0)))
 
 
 def _prove_table(source: Source, sent: StagedTable, rows: int, total: int, inserted: int, updated: int, deleted: int) -> None:
-    result, part, ours = sent.part.result, sent.part, sent.digest
-    theirs = Digest(rows if part.sends_every_row else part.before + inserted - deleted, int(total) + part.unchanged.total)
+    result, change, ours = sent.change.result, sent.change, sent.digest
+    theirs = Digest(rows if change.sends_every_row else change.before + inserted - deleted, int(total) + change.unchanged.total)
     result.inserted += inserted
     result.updated += updated
     result.deleted += deleted
     result.digest = theirs.total
-    if not ours.rows == theirs.rows == result.rows or ours.total != theirs.total:
-        if not part.sends_every_row:
-            why = f"with the changed rows alone the mirror of {result.table} does not hold what the snapshot holds"
-            raise Doubt(why, [result.label])
-        raise Problem(
-            f"{source.name}.{result.table}: the mirror does not hold what the snapshot holds ({result.rows} rows in the "
-            f"snapshot, {ours.rows} sent or kept, {theirs.rows} in the mirror, "
-            f"digests {'equal' if ours.total == theirs.total else 'differ'}).",
-            "run it again; if it stays, please report it",
-        )
+    if ours.rows == theirs.rows == result.rows and ours.total == theirs.total:
+        return
+    if not change.sends_every_row:
+        why = f"with the changed rows alone the mirror of {result.table} does not hold what the snapshot holds"
+        raise Doubt(why, [result.label])
+    raise Problem(
+        f"{source.name}.{result.table}: the mirror does not hold what the snapshot holds ({result.rows} rows in the "
+        f"snapshot, {ours.rows} sent or kept, {theirs.rows} in the mirror, "
+        f"digests {'equal' if ours.total == theirs.total else 'differ'}).",
+        "run it again; if it stays, please report it",
+    )
 
 
-def compare(target: Target, source: Source, snapshot: Snapshot, tables: list[TablePlan], results: list[TableResult]) -> None:
-    """Compare every row of every table with its mirror by digest; raise Doubt where one differs, else note what was found."""
-    held = held_digests(target, source, tables)
-    found = {table.label: read_lines.digest(snapshot.connection, table) for table in tables}
-    if different := [result for result in results if held[result.label] != found[result.label]]:
+def compare(transfer: Transfer, tables: list[TablePlan], results: list[TableResult]) -> None:
+    """Compare every row of every table with its mirror by digest; raise Doubt where one differs, else note the digests."""
+    held = held_digests(transfer.target, transfer.source, tables)
+    ours = {table.label: read_lines.digest(transfer.snapshot.connection, table) for table in tables}
+    if different := [result for result in results if held[result.label] != ours[result.label]]:
         carried = {result.label for result in different if held[result.label].total != result.digest}
         raise Doubt(f"the mirror of {different[0].table} does not hold what the snapshot holds", carried)
     for result in results:
@@ -75,7 +77,7 @@ def held_digests(target: Target, source: Source, tables: list[TablePlan]) -> dic
 
 
 def _held(target: Target, source: Source, tables: list[TablePlan]) -> sql.Composed:
-    """Return the query of some mirrors' digests and of those of the source's kept rows, by label; a label may come twice."""
+    """Return the query of some mirrors' digests and of those of the source's misfits, by label; a label may come twice."""
     places = {"schema": sql.Identifier(target.schema), "source": sql.Literal(source.name)}
     misfits = statement("digest_misfits", hash=row_hash(sql.SQL("line")), **places)
     return sql.SQL("\nUNION ALL\n").join([misfits, *(_digest_mirror(source, table) for table in tables)])

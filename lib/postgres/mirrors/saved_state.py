@@ -4,6 +4,7 @@ import contextlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, TypedDict
 
 from psycopg2 import sql
 
@@ -15,24 +16,30 @@ from lib.postgres.mirrors import upkeep
 from lib.sqlite.files.read_schema import PRAGMAS
 from lib.tables import plan as plans
 from lib.tables.digest import Digest
-from lib.tables.plan import Mirror, Source, TablePlan
+from lib.tables.plan import Definition, Mirror, Source, TablePlan
 
 MISFITS = "misfit_rows"
 OTHER_TABLES = "python3 restore.py --table NAME  brings back another table; the next  python3 backup.py  mends the mirror"
+# The condition that leaves out nothing.
+ALL: sql.Composable = sql.SQL("true")
 MISFIT_KEY = {"table_name": "text", "line_hash": "text", "copy": "bigint"}
 
 
 @dataclass(frozen=True)
 class SavedState:
-    """A source as a run left it; `digests` is keyed by table, `changed` names the mirrors that were changed since, `mirrors` are
-    as they are now, `bytes` is the size of its file then."""
+    """A source as a run left it.
+
+    `digests` and `misfits`, which are numbers of rows, go by the tables' labels. `changed` names the mirrors that were changed
+    since `mark`, a record of the undo log; `mirrors` are as they are now. `bytes` is the size of the file then; `finished_at` is
+    in UTC.
+    """
 
     source: Source
     run: int
     finished_at: str
     rows: int
     mark: int
-    definition: dict
+    definition: Definition
     tables: list[TablePlan]
     digests: dict[str, Digest]
     misfits: dict[str, int]
@@ -49,6 +56,7 @@ class SavedState:
 
 def run_at(target: Target, source: str, run: int | None, before: datetime | None) -> int | None:
     """Return the newest saved run of a source up to a run, or before a moment; raise SourceError outside the retention."""
+    chosen: int | None
     ((chosen, oldest, finished_at),) = target.statement("run_at", {"source": source, "run": run, "before": before})
     if oldest and chosen is None:
         raise SourceError(
@@ -58,40 +66,80 @@ def run_at(target: Target, source: str, run: int | None, before: datetime | None
     return chosen
 
 
-def restore_points(target: Target, source: str) -> list[dict]:
+class RestorePoint(TypedDict):
+    """A saved run, as `restore.py --list --json` shows it; times are in UTC.
+
+    `restorable` where the undo log reaches it with all of its tables, `lost` names those of which its state may be lost.
+    """
+
+    run: int
+    finished_at: str
+    rows: int
+    bytes: int | None
+    restorable: bool
+    changes: int | None
+    proven_at: str | None
+    lost: list[str]
+
+
+def restore_points(target: Target, source: str) -> list[RestorePoint]:
     """Return the saved runs of a source, newest first."""
-    fields = ("run", "finished_at", "rows", "bytes", "restorable", "changes", "proven_at", "lost")
-    return [dict(zip(fields, found, strict=True)) for found in target.statement("restore_points", {"source": source})]
+    return [
+        {
+            "run": run,
+            "finished_at": finished_at,
+            "rows": rows,
+            "bytes": file_bytes,
+            "restorable": is_restorable,
+            "changes": changes,
+            "proven_at": proven_at,
+            "lost": lost,
+        }
+        for run, finished_at, rows, file_bytes, is_restorable, changes, proven_at, lost in target.statement(
+            "restore_points", {"source": source}
+        )
+    ]
 
 
 def read_state(target: Target, source: str, run: int | None = None) -> SavedState:
     """Read the state that a run left, the newest if none is named; raise SourceError where there is none."""
-    found = target.statement("saved_state", {"source": source, "run": run})
-    if not found:
+    states = target.statement("saved_state", {"source": source, "run": run})
+    if not states:
         raise SourceError(f"{target.host} holds no backup of {source}.", "python3 backup.py --status")
-    run, finished_at, rows, mark, mirror_schema, definition, tables, snapshot_hash, changed, bytes_then = found[0]
-    digests = {name: Digest(left["rows"], int(left["digest"])) for name, left in (tables or {}).items()}
-    misfits = {name: left["misfits"] for name, left in (tables or {}).items()}
-    definition, planned = _read_definition(definition, source)
-    if {table.label for table in planned} != digests.keys():
+    number, finished_at, rows, mark, mirror_schema, text, tables, snapshot_hash, changed, bytes_then = states[0]
+    definition, planned = _read_definition(text, source)
+    where, tables = Source(source, mirror_schema), tables or {}
+    if {table.label for table in planned} != tables.keys():
         raise _tampered(source)
-    where = Source(source, mirror_schema)
-    known = (where, run, finished_at, rows, mark, definition, planned, digests, misfits, snapshot_hash)
-    return SavedState(*known, frozenset(changed or ()), upkeep.read(target, where), bytes_then or 0)
+    return SavedState(
+        source=where,
+        run=number,
+        finished_at=finished_at,
+        rows=rows,
+        mark=mark,
+        definition=definition,
+        tables=planned,
+        digests={label: Digest(left["rows"], int(left["digest"])) for label, left in tables.items()},
+        misfits={label: left["misfits"] for label, left in tables.items()},
+        snapshot_hash=snapshot_hash,
+        changed=frozenset(changed or ()),
+        mirrors=upkeep.read(target, where),
+        bytes=bytes_then or 0,
+    )
 
 
 def last_plan(target: Target, source: str) -> list[TablePlan]:
     """Return the plan of the last saved run, as far as it can be read."""
-    found = target.statement("saved_state", {"source": source, "run": None})
+    states = target.statement("saved_state", {"source": source, "run": None})
     with contextlib.suppress(SourceError):
-        return _read_definition(found[0][5], source)[1] if found else []
+        return _read_definition(states[0][5], source)[1] if states else []
     return []
 
 
-def _read_definition(text: str, source: str) -> tuple[dict, list[TablePlan]]:
+def _read_definition(text: str, source: str) -> tuple[Definition, list[TablePlan]]:
     """Read the stored schema; raise SourceError where something is missing or is what no run has written."""
     try:
-        definition = json.loads(text)
+        definition: Definition = json.loads(text)
         planned = plans.from_json(definition["tables"])
         is_whole = _is_whole(definition, planned)
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -101,12 +149,13 @@ def _read_definition(text: str, source: str) -> tuple[dict, list[TablePlan]]:
     return definition, planned
 
 
-def _is_whole(definition: dict, planned: list[TablePlan]) -> bool:
+def _is_whole(definition: Definition, planned: list[TablePlan]) -> bool:
     pragmas = definition["pragmas"]
     has_pragmas = {*PRAGMAS, "journal_mode"} <= pragmas.keys()
     has_pragmas &= isinstance(pragmas["user_version"], int) and isinstance(pragmas["application_id"], int)
-    has_objects = all(isinstance(found[part], str) for found in definition["objects"] for part in ("type", "name", "table"))
-    has_sql = all(isinstance(found["sql"], str) or found["type"] == "index" for found in definition["objects"])
+    objects: Any = definition["objects"]  # whatever somebody has written there
+    has_objects = all(isinstance(thing[part], str) for thing in objects for part in ("type", "name", "table"))
+    has_sql = all(isinstance(thing["sql"], str) or thing["type"] == "index" for thing in objects)
     has_types = all(column.mirror_type in plans.MIRROR_TYPES for table in planned for column in table.columns)
     has_columns = all(table.columns for table in planned)
     return has_pragmas and has_objects and has_sql and has_types and has_columns
@@ -125,35 +174,36 @@ def read_rows(target: Target, state: SavedState, table: TablePlan, rows: Take, o
     mirror = state.mirrors.get(table.mirror)
     is_changed = table.mirror in state.changed
     if mirror and _has_columns(mirror, table):
-        unchanged = _unchanged_rows(target, state, table, mirror) if is_changed else sql.SQL("")
+        unchanged = _unchanged_rows(target, state, table, mirror) if is_changed else ALL
         _read_mirror(target, state, table, unchanged, rows)
     if is_changed:
-        parts = _parts(target, state, table.mirror)
-        target.copy_out(statement("read_old_rows", of_table=sql.SQL(""), **parts), old_rows)
+        target.copy_out(statement("read_old_rows", of_table=ALL, **_places(target, state, table.mirror)), old_rows)
 
 
 def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Take, old_rows: Take) -> None:
-    """Send a table's kept rows to `rows`, and those that were changed since, as JSON, to `old_rows`."""
-    label = sql.Literal(table.label)
-    ours = sql.SQL("source = {} AND table_name = {}").format(sql.Literal(state.source.name), label)
-    condition = sql.SQL("WHERE {}").format(ours)
+    """Send a table's misfits to `rows`, and those that were changed since, as JSON, to `old_rows`."""
+    label, unchanged = sql.Literal(table.label), ALL
     if MISFITS in state.changed:
-        condition = sql.SQL("WHERE {} AND {}").format(_unchanged(target, state, MISFITS, MISFIT_KEY), ours)
-        of_table = sql.SQL("AND line::json ->> 'table_name' = {}").format(label)
-        target.copy_out(statement("read_old_rows", of_table=of_table, **_parts(target, state, MISFITS)), old_rows)
+        unchanged, of_table = _unchanged(target, state, MISFITS, MISFIT_KEY), statement("old_misfit_of_table", label=label)
+        target.copy_out(statement("read_old_rows", of_table=of_table, **_places(target, state, MISFITS)), old_rows)
     elif not state.misfits[table.label]:
         return
-    read = statement("read_misfits", schema=sql.Identifier(target.schema), unchanged=condition)
+    places = {"schema": sql.Identifier(target.schema), "source": sql.Literal(state.source.name), "label": label}
+    read = statement("read_misfits", unchanged=unchanged, **places)
     target.copy_out(statement("avoid_nested_loops") + read, rows)
 
 
 def _read_mirror(target: Target, state: SavedState, table: TablePlan, unchanged: sql.Composable, rows: Take) -> None:
     mirror = state.mirrors[table.mirror]
-    parts = {"mirror": sql.Identifier(state.source.mirror_schema, table.mirror), "unchanged": unchanged}
-    parts["only"] = sql.SQL("" if mirror.oddity in upkeep.NOT_TABLES else "ONLY")
-    parts["cells"] = read_converted(table, {name: found["type"] for name, found in mirror.columns.items()})
+    read = statement(
+        "read_mirror",
+        mirror=sql.Identifier(state.source.mirror_schema, table.mirror),
+        only=sql.SQL("" if mirror.oddity in upkeep.NOT_TABLES else "ONLY"),
+        cells=read_converted(table, {name: column["type"] for name, column in mirror.columns.items()}),
+        unchanged=unchanged,
+    )
     try:
-        target.copy_out(statement("avoid_nested_loops") + statement("read_mirror", **parts), rows)
+        target.copy_out(statement("avoid_nested_loops") + read, rows)
     except MayPass:
         raise
     except Problem as problem:
@@ -180,7 +230,7 @@ def _unchanged_rows(target: Target, state: SavedState, table: TablePlan, mirror:
     keys = {frozenset(mirror.key): mirror.key, frozenset(table.key_names): table.key_names}
     kinds = [{name: mirror.columns[name]["type"] for name in key} for key in keys.values() if key]
     conditions = [_unchanged(target, state, table.mirror, types) for types in kinds]
-    return sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(conditions))
+    return sql.SQL(" AND ").join(conditions)
 
 
 def _unchanged(target: Target, state: SavedState, mirror: str, key_types: dict[str, str]) -> sql.Composed:
@@ -190,11 +240,11 @@ def _unchanged(target: Target, state: SavedState, mirror: str, key_types: dict[s
         key_types=sql.SQL(", ").join(pairs),
         key_columns=sql.Literal(list(key_types)),
         same_key=equal(list(key_types), "touched", "mirror"),
-        **_parts(target, state, mirror),
+        **_places(target, state, mirror),
     )
 
 
-def _parts(target: Target, state: SavedState, mirror: str) -> dict[str, sql.Composable]:
+def _places(target: Target, state: SavedState, mirror: str) -> dict[str, sql.Composable]:
     return {
         "schema": sql.Identifier(target.schema),
         "source": sql.Literal(state.source.name),

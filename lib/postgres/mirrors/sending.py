@@ -17,25 +17,31 @@ from lib.tables.plan import Source, TablePlan
 
 @dataclass
 class StagedTable:
-    """A part on its way: into staging tables, or straight into the mirror; `digest` is what the table must have in the end."""
+    """A change on its way: into staging tables, or, where it is direct, into the mirror itself, which is empty.
 
-    part: TableChange
-    place: int
-    rows: read_lines.Lines | None
+    `number` tells its staging tables from others. `lines` are those of the rows, None where the table has no mirror. `digest` is
+    what the table must have in the end.
+    """
+
+    change: TableChange
+    number: int
+    lines: read_lines.Lines | None
     digest: Digest = field(default_factory=Digest)
+    is_direct: bool = False
 
     @property
     def staging(self) -> sql.Identifier:
-        return sql.Identifier("pg_temp", f"staging_{self.place}")
+        return sql.Identifier("pg_temp", f"staging_{self.number}")
 
     @property
     def gone(self) -> sql.Identifier:
-        return sql.Identifier("pg_temp", f"gone_{self.place}")
+        return sql.Identifier("pg_temp", f"gone_{self.number}")
 
 
-def of_part(snapshot: Snapshot, part: TableChange, place: int) -> StagedTable:
-    rows = read_lines.of_mirror(snapshot.connection, part.table, part.rows) if part.table.mirror else None
-    return StagedTable(part, place, rows)
+def staged(snapshot: Snapshot, change: TableChange, number: int) -> StagedTable:
+    """Prepare a change for its way; `number` is one that no other has."""
+    table = change.table
+    return StagedTable(change, number, read_lines.of_mirror(snapshot.connection, table, change.rows) if table.mirror else None)
 
 
 def begin(target: Target, source: Source, tables: list[TablePlan]) -> set[str]:
@@ -48,41 +54,54 @@ def begin(target: Target, source: Source, tables: list[TablePlan]) -> set[str]:
     return {label for (label,) in target.rows(sql.SQL("\n").join(script))}
 
 
-def send(target: Target, source: Source, snapshot: Snapshot, sent: StagedTable) -> None:
+def send(target: Target, source: Source, snapshot: Snapshot, staged: StagedTable) -> None:
     """Copy the rows, and the keys that vanished; note the digest that the table will have without its misfits."""
-    part, result, found = sent.part, sent.part.result, sent.rows
-    if not found:
+    result, lines, started = staged.change.result, staged.lines, time.monotonic()
+    if not lines:
         result.misfits = result.rows
         return
-    started, mirror = time.monotonic(), mirror_of(source, part.table)
-    total = result.rows if part.sends_every_row else 0  # changed rows are counted while they are sent
-    place = mirror if part.is_first else sent.staging
-    staging = [] if part.is_first else [_new_staging(sent.staging, mirror, part.table)]
-    lock = [] if source.is_rehearsal else [statement("lock_mirror", mirror=mirror)]
-    _copy(target, part.table, found, total, place, [*lock, *staging])
-    sent.digest = part.unchanged + found.digest
-    result.bytes_sent = found.bytes
-    if part.sends_every_row:
-        result.misfits = result.rows - found.digest.rows
-    if part.is_first:
-        result.inserted = found.digest.rows
-    if part.vanished:
-        keys = read_lines.of_mirror(snapshot.connection, part.table.only_key, part.vanished)
-        _copy(target, part.table.only_key, keys, 0, sent.gone, [_new_staging(sent.gone, mirror, part.table.only_key)])
-        result.bytes_sent += keys.bytes
+    _send_rows(target, source, staged, lines)
+    staged.digest = staged.change.unchanged + lines.digest
+    result.bytes_sent = lines.bytes
+    if staged.change.sends_every_row:
+        result.misfits = result.rows - lines.digest.rows
+    else:
+        result.bytes_sent += _send_vanished(target, source, snapshot, staged)
+    if staged.is_direct:
+        result.inserted = lines.digest.rows
     result.seconds = round(time.monotonic() - started, 3)
 
 
-def send_misfits(target: Target, snapshot: Snapshot, sent: list[StagedTable]) -> None:
-    with_misfits = {one.part.table.label: one for one in sent if one.part.result.misfits}
+def _send_rows(target: Target, source: Source, staged: StagedTable, lines: read_lines.Lines) -> None:
+    table, mirror = staged.change.table, mirror_of(source, staged.change.table)
+    lock = [] if source.is_rehearsal else [statement("lock_mirror", mirror=mirror)]
+    total = staged.change.result.rows
+    if staged.is_direct:
+        _copy(target, table, lines, total, mirror, lock)
+    else:
+        total = total if staged.change.sends_every_row else 0  # changed rows are counted while they are sent
+        _copy(target, table, lines, total, staged.staging, [*lock, _new_staging(staged.staging, mirror, table)])
+
+
+def _send_vanished(target: Target, source: Source, snapshot: Snapshot, staged: StagedTable) -> int:
+    """Copy the keys, and return their bytes."""
+    keys = staged.change.table.only_key
+    lines = read_lines.of_mirror(snapshot.connection, keys, staged.change.vanished)
+    _copy(target, keys, lines, 0, staged.gone, [_new_staging(staged.gone, mirror_of(source, keys), keys)])
+    return lines.bytes
+
+
+def send_misfits(target: Target, snapshot: Snapshot, staged: list[StagedTable]) -> None:
+    """Copy the misfits of all tables at once, and add them to what each table must have in the end."""
+    with_misfits = {one.change.table.label: one for one in staged if one.change.result.misfits}
     if not with_misfits:
         return
-    found = read_lines.Misfits(snapshot.connection, [one.part.table for one in with_misfits.values()])
+    lines = read_lines.Misfits(snapshot.connection, [one.change.table for one in with_misfits.values()])
     place = sql.Identifier("pg_temp", "misfits")
-    target.copy_in(statement("copy_in", place=place, columns=names(["table_name", "line"])), found)
-    for label, misfits in found.parts.items():
-        with_misfits[label].digest += misfits.digest
-        with_misfits[label].part.result.bytes_sent += misfits.bytes
+    target.copy_in(statement("copy_in", place=place, columns=names(["table_name", "line"])), lines)
+    for label, of_table in lines.parts.items():
+        with_misfits[label].digest += of_table.digest
+        with_misfits[label].change.result.bytes_sent += of_table.bytes
 
 
 def _new_staging(staging: sql.Identifier, mirror: sql.Identifier, table: TablePlan) -> sql.Composed:
@@ -90,9 +109,9 @@ def _new_staging(staging: sql.Identifier, mirror: sql.Identifier, table: TablePl
 
 
 def _copy(
-    target: Target, table: TablePlan, found: read_lines.Lines, total: int, place: sql.Identifier, before: list[sql.Composed]
+    target: Target, table: TablePlan, lines: read_lines.Lines, total: int, place: sql.Identifier, before: list[sql.Composed]
 ) -> None:
     """Copy the lines to their place; the statements before COPY travel with it."""
     script = [*before, statement("copy_in", place=place, columns=names(table.mirror_columns))]
-    with progress.of_lines(table.printable, total, found) as file:
+    with progress.of_lines(table.printable, total, lines) as file:
         target.copy_in(sql.SQL("\n").join(script), file)

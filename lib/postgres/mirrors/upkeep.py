@@ -1,5 +1,7 @@
 """Read a source's mirrors as they are, and do for them what a plan says and what setup does for every mirror."""
 
+from typing import TypedDict
+
 from lib.postgres.link.connection import Target
 from lib.tables.mirror_names import writer_name
 from lib.tables.plan import Mirror, Plan, Source
@@ -8,15 +10,28 @@ from lib.tables.plan import Mirror, Plan, Source
 NOT_TABLES = ("is a view", "is a materialized view", "is a foreign table", "is divided into partitions")
 
 
+class Constraint(TypedDict):
+    """A constraint of a mirror, as in pg_constraint: `type` is p for the primary key, u for UNIQUE."""
+
+    type: str
+    columns: list[str]
+
+
 def read(target: Target, source: Source) -> dict[str, Mirror]:
-    found = target.statement("read_mirrors", {"mirror_schema": source.mirror_schema, "source": source.name})
-    return {name: _mirror(name, columns, constraints or {}, *about) for name, columns, constraints, *about in found}
+    """Return whatever stands in the mirror schema, by name; what is no mirror has an `oddity`."""
+    described = target.statement("read_mirrors", {"mirror_schema": source.mirror_schema, "source": source.name})
+    return {
+        name: Mirror(name, columns or {}, _key(constraints or {}), _unique(constraints or {}), oid, is_watched, oddity)
+        for name, columns, constraints, oid, is_watched, oddity in described
+    }
 
 
-def _mirror(name: str, columns: dict[str, dict], constraints: dict[str, dict], *about) -> Mirror:
-    key = next((tuple(found["columns"]) for found in constraints.values() if found["type"] == "p"), ())
-    unique = {name: tuple(found["columns"]) for name, found in constraints.items() if found["type"] == "u"}
-    return Mirror(name, columns or {}, key, unique, *about)
+def _key(constraints: dict[str, Constraint]) -> tuple[str, ...]:
+    return next((tuple(constraint["columns"]) for constraint in constraints.values() if constraint["type"] == "p"), ())
+
+
+def _unique(constraints: dict[str, Constraint]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(constraint["columns"]) for name, constraint in constraints.items() if constraint["type"] == "u"}
 
 
 def mend(target: Target, planned: Plan, source: Source, present: dict[str, Mirror]) -> dict[str, Mirror]:

@@ -16,10 +16,11 @@ from lib.postgres.mirrors import altered, plan_mirrors, upkeep
 from lib.settings.config import Settings
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.mirror_names import mirror_name, writer_name
-from lib.tables.plan import Plan, Source
+from lib.tables.plan import Mirror, Plan, Source
 
 
 def mirror_schema(schema: str, source: str) -> str:
+    """Return the name of the schema of one source's mirrors."""
     return mirror_name(f"{schema}_{source}")
 
 
@@ -28,6 +29,7 @@ def mirror_schemas(settings: Settings) -> list[str]:
 
 
 def analytics_schema(schema: str) -> str:
+    """Return the name of the schema of the views for people."""
     return f"{schema}_analytics"
 
 
@@ -39,7 +41,7 @@ def schemas(settings: Settings) -> list[str]:
 def install(target: Target) -> None:
     """Apply sql/setup/ in order, in the caller's transaction."""
     setup_version.refuse_newer(target)
-    if not setup_version.found(target):
+    if not setup_version.installed(target):
         refuse_foreign(target, {target.schema: setup_version.comment(target.schema)})
     parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
     for path in setup_files():
@@ -50,9 +52,8 @@ def install(target: Target) -> None:
 
 def refuse_other_bot(target: Target, name: str, ours: Origin) -> None:
     """Raise Problem where the source's mirrors are another bot's: they must not be altered for this one."""
-    found = target.statement("find_source", {"source": name})
-    if found:
-        origin.refuse_other(name, ours, found[0][2], f"python3 backup.py {name} --accept-moved")
+    for _, _, last in target.statement("find_source", {"source": name}):
+        origin.refuse_other(name, ours, last, f"python3 backup.py {name} --accept-moved")
 
 
 def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
@@ -90,7 +91,7 @@ def create_writer(target: Target, settings: Settings) -> str:
     return password
 
 
-def _described(before: dict, after: dict, plan: Plan) -> str:
+def _described(before: dict[str, Mirror], after: dict[str, Mirror], plan: Plan) -> str:
     created = plural(len(after) - len(before), "mirror")
     made = f"{created} created" if len(after) > len(before) else "nothing to create"
     changed = f", {plural(len(plan.ddl), 'change')} from the database's own declarations" if plan.ddl else ""
@@ -99,7 +100,7 @@ def _described(before: dict, after: dict, plan: Plan) -> str:
 
 def is_installed(target: Target) -> bool:
     """Whether setup has been run for this deployment."""
-    return setup_version.found(target) is not None
+    return setup_version.installed(target) is not None
 
 
 def require(target: Target) -> None:
@@ -110,6 +111,7 @@ def require(target: Target) -> None:
 
 
 def hand_written(source: str) -> Path:
+    """Return where the mirrors of a source may be written by hand."""
     return SQL / "tables" / f"{source}.sql"
 
 
@@ -118,6 +120,7 @@ def _comment(target: Target, source: str) -> str:
 
 
 def refuse_foreign(target: Target, expected: dict[str, str]) -> None:
+    """Raise Problem where a schema, of {name: comment}, is there with another comment."""
     for name, comment, owner in target.statement("schema_owner", {"schemas": list(expected)}):
         if comment != expected[name]:
             said = f"it says {comment!r}" if comment else f"it belongs to {owner}"
@@ -129,4 +132,5 @@ def refuse_foreign(target: Target, expected: dict[str, str]) -> None:
 
 
 def claim(target: Target, name: str, comment: str) -> None:
+    """Say in a schema's comment whose it is."""
     target.statement("claim_schema", claimed=sql.Identifier(name), comment=sql.Literal(comment))

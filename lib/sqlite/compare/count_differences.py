@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.base.errors import Problem
-from lib.sqlite.compare import find_changes
+from lib.sqlite.compare import changed_row, find_changes
 from lib.sqlite.files import read_schema as schemas
 from lib.sqlite.files.names import quoted
 from lib.sqlite.files.opening import open_read_only
@@ -31,7 +31,8 @@ def between(now: Path | None, then: Path) -> list[Difference]:
     ours = _tables(now) if now else {}
     with contextlib.closing(open_read_only(then)) as connection:
         try:
-            connection.execute("ATTACH ? AS present", [f"{now.absolute().as_uri()}?mode=ro" if now else ":memory:"])
+            if now:
+                find_changes.attach(connection, now, "present")
         except sqlite3.OperationalError as error:
             raise Problem(
                 f"the present file and the rebuilt one cannot be compared: {error}.",
@@ -47,14 +48,14 @@ def _tables(path: Path) -> dict[str, Table]:
 
 
 def _table(connection: sqlite3.Connection, name: str, ours: Table | None, theirs: Table | None) -> Difference:
-    rows_now = _count(connection, "present", name) if ours else 0
-    rows_then = _count(connection, "main", name) if theirs else 0
+    rows_now = _count(connection, f"present.{quoted(name)}") if ours else 0
+    rows_then = _count(connection, f"main.{quoted(name)}") if theirs else 0
     if not ours or not theirs or not ours.key or (ours.key, ours.columns) != (theirs.key, theirs.columns):
         return Difference(name, rows_now, rows_then, rows_then, 0, rows_now)
     same_key = _same_key(ours)
-    added = _count_missing(connection, name, "main", "present", same_key)
-    removed = _count_missing(connection, name, "present", "main", same_key)
-    return Difference(name, rows_now, rows_then, added, _count_changed(connection, ours, same_key), removed)
+    added = _count(connection, _missing(name, "main", "present", same_key))
+    removed = _count(connection, _missing(name, "present", "main", same_key))
+    return Difference(name, rows_now, rows_then, added, _count(connection, _changed(ours, same_key)), removed)
 
 
 def _same_key(table: Table) -> str:
@@ -66,17 +67,17 @@ def _same_key(table: Table) -> str:
     return " AND ".join(same)
 
 
-def _count(connection: sqlite3.Connection, side: str, table: str) -> int:
-    return connection.execute(f"SELECT count(*) FROM {side}.{quoted(table)}").fetchone()[0]
+def _count(connection: sqlite3.Connection, rows: str) -> int:
+    """Return how many there are of what stands behind FROM."""
+    ((count,),) = connection.execute(f"SELECT count(*) FROM {rows}")
+    return int(count)
 
 
-def _count_missing(connection: sqlite3.Connection, table: str, here: str, there: str, same_key: str) -> int:
-    query = f"SELECT count(*) FROM {here}.{quoted(table)} AS old"
+def _missing(table: str, here: str, there: str, same_key: str) -> str:
     where = f"WHERE NOT EXISTS (SELECT 1 FROM {there}.{quoted(table)} AS new WHERE {same_key})"
-    return connection.execute(f"{query} {where}").fetchone()[0]
+    return f"{here}.{quoted(table)} AS old {where}"
 
 
-def _count_changed(connection: sqlite3.Connection, table: Table, same_key: str) -> int:
-    differs = find_changes.any_of([find_changes.DIFFERS_EXACTLY.format(c=quoted(column.name)) for column in table.columns])
-    joined = f"present.{quoted(table.name)} AS old JOIN main.{quoted(table.name)} AS new ON {same_key}"
-    return connection.execute(f"SELECT count(*) FROM {joined} WHERE {differs}").fetchone()[0]
+def _changed(table: Table, same_key: str) -> str:
+    differs = changed_row.condition(column.name for column in table.columns)
+    return f"present.{quoted(table.name)} AS old JOIN main.{quoted(table.name)} AS new ON {same_key} WHERE {differs}"

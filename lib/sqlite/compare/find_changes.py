@@ -8,8 +8,10 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib.sqlite.compare.table_change import TableChange
+from lib.sqlite.compare import changed_row
+from lib.sqlite.compare.table_change import NO_ROW, TableChange
 from lib.sqlite.files.names import quoted
+from lib.sqlite.files.opening import uri
 from lib.sqlite.lines import expressions, read_lines
 from lib.sqlite.lines.read_lines import Selection
 from lib.sqlite.snapshots.snapshot import Snapshot
@@ -18,16 +20,12 @@ from lib.tables.plan import PlannedColumn, TablePlan, folded
 from lib.tables.results import LastRun, TableResult
 from lib.tables.schema import Schema
 
-# Enough where only text, blobs or NULL can meet, or where SQLite turns every whole number into an integer.
-DIFFERS = "new.{c} IS NOT old.{c} COLLATE BINARY"
-# 1 and 1.0 are equal to IS, and so are 0.0 and -0.0.
-DIFFERS_EXACTLY = f"""({DIFFERS} OR typeof(new.{{c}}) <> typeof(old.{{c}})
-    OR typeof(new.{{c}}) = 'real' AND new.{{c}} = 0 AND is_negative_zero(new.{{c}}) <> is_negative_zero(old.{{c}}))"""
-
-GROUP = 100
+# The declared type of a column, folded, by table and column.
+DeclaredTypes = dict[tuple[str, str], str]
 
 
 def every_row(snapshot: Snapshot, tables: list[TablePlan]) -> list[TableChange]:
+    """Return what to send so that the mirrors hold this snapshot, whatever they hold now."""
     return [_whole(snapshot, table) for table in tables]
 
 
@@ -36,7 +34,7 @@ def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterato
     new = [table for table in tables if table.label not in last.left]
     known = [table for table in tables if table.label in last.left]
     if last.snapshot_hash == snapshot.copy.hash:
-        yield from (TableChange(table, last.left[table.label], None) for table in known)
+        yield from (TableChange(table, last.left[table.label], NO_ROW) for table in known)
         yield from every_row(snapshot, new)
         return
     yield from every_row(snapshot, new)
@@ -44,18 +42,20 @@ def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterato
     declared = declared_types(snapshot.schema)
     # The largest first: Postgres is busy with it while SQLite looks through the others.
     for number, table in enumerate(sorted(known, key=lambda table: -last.left[table.label].rows)):
-        yield _part(snapshot, table, number, last.left[table.label], declared)
+        yield _change(snapshot, table, number, last.left[table.label], declared)
 
 
-def attach(connection: sqlite3.Connection, previous: Path) -> None:
-    connection.execute("ATTACH ? AS previous", [f"{previous.absolute().as_uri()}?mode=ro"])
+def attach(connection: sqlite3.Connection, path: Path, name: str = "previous") -> None:
+    """Let a connection read another file, too, under this name."""
+    connection.execute(f"ATTACH ? AS {name}", [uri(path)])
 
 
-def declared_types(schema: Schema) -> dict[tuple[str, str], str]:
+def declared_types(schema: Schema) -> DeclaredTypes:
+    """Return what the bot has declared, which decides how SQLite stores a number."""
     return {(table.name, column.name): folded(column.declared_type) for table in schema.tables for column in table.columns}
 
 
-def has_same_rows(connection: sqlite3.Connection, table: TablePlan, misfits: int, declared: dict) -> bool:
+def has_same_rows(connection: sqlite3.Connection, table: TablePlan, misfits: int, declared: DeclaredTypes) -> bool:
     """Whether the table has exactly the rows of the attached snapshot; never sure of one whose rows cannot be matched."""
     address, name = _address(table), quoted(table.name)
     if not address:
@@ -72,34 +72,34 @@ def _whole(snapshot: Snapshot, table: TablePlan) -> TableChange:
     return TableChange(table, TableResult(table.label, table.printable, snapshot.rows(table), 0))
 
 
-def _part(snapshot: Snapshot, table: TablePlan, number: int, left: TableResult, declared: dict) -> TableChange:
+def _change(snapshot: Snapshot, table: TablePlan, number: int, left: TableResult, declared: DeclaredTypes) -> TableChange:
     try:
         return _changed(snapshot, table, number, left, declared) or _whole(snapshot, table)
     except sqlite3.OperationalError:  # the key's collation is known to the bot alone
         return _whole(snapshot, table)
 
 
-def _changed(snapshot: Snapshot, table: TablePlan, number: int, left: TableResult, declared: dict) -> TableChange | None:
-    """Return the table's part, or None where its rows cannot be matched, or are not all in its mirror."""
-    address, found = _address(table), f"temp.found_{number}"
+def _changed(snapshot: Snapshot, table: TablePlan, number: int, left: TableResult, declared: DeclaredTypes) -> TableChange | None:
+    """Return what is sent of the table, or None where its rows cannot be matched, or are not all in its mirror."""
+    address, notes = _address(table), f"temp.changes_{number}"
     if not address:
         return None
     connection, rows = snapshot.connection, snapshot.rows(table)
-    replaced, deleted = _find_replaced(connection, table, address, found, _differs(table, left.misfits, declared))
+    replaced, deleted = _find_replaced(connection, table, address, notes, _differs(table, left.misfits, declared))
     inserted = rows - (left.rows - deleted)
     if inserted:
-        _find_inserted(connection, table, address, found, inserted)
+        _find_inserted(connection, table, address, notes, inserted)
     elif not replaced:
-        return TableChange(table, left, None)
-    if not table.mirror or left.misfits or _has_misfits(connection, found):
+        return TableChange(table, left, NO_ROW)
+    if not table.mirror or left.misfits or _has_misfits(connection, notes):
         return None
-    new = Selection("main", f"({_names(address)}) IN (SELECT {_numbered('new', address)} FROM {found} WHERE fits)")
-    was = f"({_names(address)}) IN (SELECT {_numbered('old', address)} FROM {found} WHERE old_0 NOT NULL"
-    old, vanished = Selection("previous", f"{was})"), Selection("previous", f"{was} AND NOT has_same_key)")
-    old_lines = read_lines.of_mirror(connection, table, old)
-    unchanged = Digest(left.rows, left.digest) - read_lines.read_through(old_lines)
+    is_new = f"({_names(address)}) IN (SELECT {_numbered('new', address)} FROM {notes} WHERE fits)"
+    was = f"({_names(address)}) IN (SELECT {_numbered('old', address)} FROM {notes} WHERE old_0 NOT NULL"
+    vanished = Selection("previous", f"{was} AND NOT has_same_key)")
+    old = read_lines.of_mirror(connection, table, Selection("previous", f"{was})"))
+    unchanged = Digest(left.rows, left.digest) - read_lines.read_through(old)
     result = TableResult(table.label, table.printable, rows, 0)
-    return TableChange(table, result, new, vanished, unchanged, left.rows)
+    return TableChange(table, result, Selection("main", is_new), vanished, unchanged, left.rows)
 
 
 def _address(table: TablePlan) -> list[str]:
@@ -107,21 +107,12 @@ def _address(table: TablePlan) -> list[str]:
     return [column.name for column in table.columns if column.is_rowid] or [column.name for column in table.key]
 
 
-def _differs(table: TablePlan, misfits: int, declared: dict) -> str:
+def _differs(table: TablePlan, misfits: int, declared: DeclaredTypes) -> str:
     """Return the condition that two rows of one address are not the same."""
-    conditions = ["0"]
-    for column in table.columns:
-        if column.is_rowid:
-            continue
-        is_plain = table.mirror and not misfits and _is_plain(column, declared[table.name, column.name])
-        conditions.append((DIFFERS if is_plain else DIFFERS_EXACTLY).format(c=quoted(column.name)))
-    return any_of(conditions)
-
-
-def any_of(conditions: list[str]) -> str:
-    """Join by OR, in groups: SQLite's expressions may be 1,000 deep, its tables 2,000 wide."""
-    groups = (" OR ".join(conditions[start : start + GROUP]) for start in range(0, len(conditions), GROUP))
-    return " OR ".join(f"({group})" for group in groups)
+    columns = [column for column in table.columns if not column.is_rowid]
+    fits = bool(table.mirror) and not misfits
+    plain = frozenset(column.name for column in columns if fits and _is_plain(column, declared[table.name, column.name]))
+    return changed_row.condition([column.name for column in columns], plain)
 
 
 def _is_plain(column: PlannedColumn, declared_type: str) -> bool:
@@ -140,7 +131,7 @@ def _replaced_rows(table: TablePlan, address: list[str], differs: str) -> str:
 
 
 def _find_replaced(
-    connection: sqlite3.Connection, table: TablePlan, address: list[str], found: str, differs: str
+    connection: sqlite3.Connection, table: TablePlan, address: list[str], notes: str, differs: str
 ) -> tuple[int, int]:
     """Note each row that is gone or not as it was, and what it is now; count them, and those that are gone.
 
@@ -150,11 +141,12 @@ def _find_replaced(
     same = " AND ".join(f"new.{quoted(key.name)} IS old.{quoted(key.name)} COLLATE BINARY" for key in table.key) or "1"
     rows = _replaced_rows(table, address, differs)
     columns = f"{', '.join(noted)}, {_fits(table)} AS fits, {same} AS has_same_key"
-    connection.execute(f"CREATE TABLE {found} AS SELECT {columns} {rows}")
-    return connection.execute(f"SELECT count(*), count(*) - count(new_0) FROM {found}").fetchone()
+    connection.execute(f"CREATE TABLE {notes} AS SELECT {columns} {rows}")
+    ((count, gone),) = connection.execute(f"SELECT count(*), count(*) - count(new_0) FROM {notes}")
+    return count, gone
 
 
-def _find_inserted(connection: sqlite3.Connection, table: TablePlan, address: list[str], found: str, inserted: int) -> None:
+def _find_inserted(connection: sqlite3.Connection, table: TablePlan, address: list[str], notes: str, inserted: int) -> None:
     """Note the rows that are new: as a rule they follow all others; where they do not, every row is looked for."""
     name, first = quoted(table.name), quoted(address[0])
     rows = f"FROM main.{name} AS new WHERE new.{first} > (SELECT max({first}) FROM previous.{name})"
@@ -162,17 +154,17 @@ def _find_inserted(connection: sqlite3.Connection, table: TablePlan, address: li
         rows = f"""FROM main.{name} AS new NOT INDEXED LEFT JOIN previous.{name} AS old ON {_same(address, "old", "new")}
             WHERE old.{first} IS NULL"""
     columns = f"{_numbered('new', address)}, fits"
-    connection.execute(f"INSERT INTO {found} ({columns}) SELECT {_names(address, 'new')}, {_fits(table)} {rows}")
+    connection.execute(f"INSERT INTO {notes} ({columns}) SELECT {_names(address, 'new')}, {_fits(table)} {rows}")
 
 
 def _fits(table: TablePlan) -> str:
     return expressions.fits(table, "new.") if table.mirror else "0"
 
 
-def _has_misfits(connection: sqlite3.Connection, found: str) -> bool:
+def _has_misfits(connection: sqlite3.Connection, notes: str) -> bool:
     """Whether a row that is there does not fit; one that was inserted may have NULL for its key."""
     is_there = "(new_0 NOT NULL OR old_0 IS NULL)"
-    return connection.execute(f"SELECT EXISTS (SELECT 1 FROM {found} WHERE {is_there} AND fits IS NOT 1)").fetchone()[0]
+    return connection.execute(f"SELECT 1 FROM {notes} WHERE {is_there} AND fits IS NOT 1 LIMIT 1").fetchone() is not None
 
 
 def _names(columns: list[str], file: str = "") -> str:

@@ -34,6 +34,6 @@ def first_difference(path: Path, other: Path, tables: list[TablePlan], misfits: 
         return "" if _orphans(ours) == _orphans(theirs) else "the rows that foreign keys miss"
 
 
-def _orphans(connection: sqlite3.Connection) -> Counter:
+def _orphans(connection: sqlite3.Connection) -> Counter[tuple[object, ...]]:
     """Return the rows whose foreign key leads nowhere; orphans are normal, as long as they are the same."""
     return Counter(connection.execute("PRAGMA foreign_key_check").fetchall())

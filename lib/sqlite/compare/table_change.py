@@ -7,26 +7,27 @@ from lib.tables.digest import Digest
 from lib.tables.plan import TablePlan
 from lib.tables.results import TableResult
 
+NO_ROW = Selection(where="0")
 
-@dataclass
+
+@dataclass(frozen=True)
 class TableChange:
-    """The rows of a table that are sent, the keys that vanished, and the digest of the rows that stay as they are.
+    """The rows of a table that are sent, those whose keys vanished, and the digest of the rows that are unchanged.
 
-    `rows` is None where nothing is sent. `vanished` is None where the whole table is: then Postgres finds what vanished.
-    `before` is how many rows the last run left. `is_first` where the mirror is empty: then the rows go straight into it.
+    As it is made, the whole table is sent: then Postgres finds what vanished. With NO_ROW nothing is. Of changed rows, `vanished`
+    selects from the previous snapshot, and `before` is how many rows the last run left. `result` grows while the change is sent.
     """
 
     table: TablePlan
     result: TableResult
-    rows: Selection | None = EVERY_ROW
-    vanished: Selection | None = None
+    rows: Selection = EVERY_ROW
+    vanished: Selection = NO_ROW
     unchanged: Digest = field(default_factory=Digest)
     before: int = 0
-    is_first: bool = False
 
     @property
     def is_sent(self) -> bool:
-        return self.rows is not None
+        return self.rows != NO_ROW
 
     @property
     def sends_every_row(self) -> bool:

@@ -29,6 +29,11 @@ def as_bytes(connection: sqlite3.Connection) -> Iterator[None]:
         connection.text_factory = str
 
 
+def as_text(raw: bytes) -> str:
+    """Return text of which the bytes that are not UTF-8 come back: a text_factory for what may have such names."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
 def codec_of(connection: sqlite3.Connection) -> str:
     """Return Python's name for the database's encoding."""
     return {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}[

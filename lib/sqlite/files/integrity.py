@@ -36,22 +36,22 @@ class Checking:
 
     def __init__(self, path: Path, check: str, ask: Ask = _nothing):
         self._connection, self._ask = open_as_it_is(path, "rw"), ask
-        self._found = BESIDE.submit(self._run, check)
+        self._doubts = BESIDE.submit(self._run, check)
 
     def _run(self, check: str) -> list[str]:
-        found = [*(_check(self._connection, check) or ()), *self._ask(self._connection)]
+        doubts = [*_check(self._connection, check), *self._ask(self._connection)]
         self._connection.execute("PRAGMA shrink_memory")  # the next one has begun when this one is closed
-        return found
+        return doubts
 
     def finish(self) -> list[str]:
         """Wait until SQLite has looked through the file; raise DatabaseError where it is damaged, return what may be wrong."""
-        return self._found.result()
+        return self._doubts.result()
 
     def close(self) -> None:
         """Nobody waits for the result any more."""
-        while not self._found.cancel() and not self._found.done():
+        while not self._doubts.cancel() and not self._doubts.done():
             self._connection.interrupt()
-            futures.wait([self._found], 0.01)
+            futures.wait([self._doubts], 0.01)
         self._connection.close()
 
 
@@ -81,9 +81,9 @@ def _check(connection: sqlite3.Connection, check: str) -> list[str]:
     if missing and check == "full":
         checks += [f"integrity_check({quoted(table)})" for table in as_they_are]
     with virtual_tables.left_out(connection):
-        found = [row[0] for pragma in checks for row in connection.execute(f"PRAGMA {pragma}")]
-        doubted = indexes.doubted(connection, found)
-    damage = [row for row in found if row != "ok" and not CONTRADICTION.match(row) and row not in doubted]
+        findings = [row[0] for pragma in checks for row in connection.execute(f"PRAGMA {pragma}")]
+        doubted = indexes.doubted(connection, findings)
+    damage = [row for row in findings if row != "ok" and not CONTRADICTION.match(row) and row not in doubted]
     if damage:
         raise sqlite3.DatabaseError(f"database disk image is malformed ({CHECKS[check]}: {'; '.join(damage[:3])})")
     return list(dict.fromkeys(doubted.values()))

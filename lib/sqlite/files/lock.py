@@ -5,16 +5,16 @@ is connected. The lock is gone as soon as this process closes any descriptor of 
 """
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from lib.base.errors import Problem
 
-try:
+IS_NEEDED = sys.platform != "win32"  # Windows refuses to rename a file that is open, which is what the lock is for
+if IS_NEEDED:
     import fcntl
-except ImportError:  # Windows refuses to rename a file that is open, which is what the lock is for
-    fcntl = None
 
 PENDING_BYTE = 0x40000000
 LOCK_BYTES = 512
@@ -23,7 +23,7 @@ LOCK_BYTES = 512
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[BinaryIO | None]:
     """Yield the file, locked; nothing where it is no file or needs no lock. Raise Problem where a program uses it."""
-    if fcntl is None or not path.is_file():
+    if not IS_NEEDED or not path.is_file():
         yield None
         return
     with open(path, "r+b") as file:
@@ -35,4 +35,5 @@ def exclusive(path: Path) -> Iterator[BinaryIO | None]:
 
 
 def in_use(path: Path) -> Problem:
+    """Return what is told of a file that a program uses."""
     return Problem(f"{path} is in use by another program.", "stop the bot, then run this again", "The file was not touched.")

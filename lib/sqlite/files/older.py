@@ -21,18 +21,19 @@ class TooOld(sqlite3.DatabaseError):
 
 
 def too_old(what: str, reason: str) -> TooOld:
+    """Return the error that names what this SQLite does not understand."""
     this = f"this Python's SQLite {sqlite3.sqlite_version} is older than what made the file"
     return TooOld(f"{this}: it does not understand {name(what)} ({name(reason)})")
 
 
 def judged(connection: sqlite3.Connection, error: sqlite3.DatabaseError) -> sqlite3.DatabaseError:
     """Return the error, or TooOld where a schema is not understood and the file is sound otherwise."""
-    found = NOT_UNDERSTOOD.fullmatch(str(error))
-    if not found or CONTRADICTS_ITSELF.search(found[2]):
+    match = NOT_UNDERSTOOD.fullmatch(str(error))
+    if not match or CONTRADICTS_ITSELF.search(match[2]):
         return error
     connection.execute("PRAGMA writable_schema = ON")  # SQLite passes over what it does not understand
     is_sound = all(PASSED_OVER.fullmatch(line) for (text,) in _checked(connection) for line in text.split("\n"))
-    return too_old(found[1], found[2]) if is_sound else error
+    return too_old(match[1], match[2]) if is_sound else error
 
 
 def explained(what: str, error: sqlite3.OperationalError) -> sqlite3.OperationalError | TooOld:

@@ -15,11 +15,20 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def uri(path: Path, mode: str = "ro") -> str:
+    """Return how a file is named to SQLite, which must not create it; `mode` is SQLite's: ro or rw."""
+    return f"{path.absolute().as_uri()}?mode={mode}"
+
+
+def attach(connection: sqlite3.Connection, path: Path, name: str) -> None:
+    """Let a connection read another file, too, as `name`."""
+    connection.execute(f"ATTACH ? AS {name}", [uri(path)])
+
+
 def open_as_it_is(path: Path, mode: str = "ro") -> sqlite3.Connection:
-    """Open a file; `mode` is SQLite's: ro, or rw for what is rolled back."""
+    """Open a file; rw is for what is rolled back."""
     # The thread that checks the file is not the one that opens it.
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(uri(path, mode), uri=True, isolation_level=None, check_same_thread=False)
     trust_own_functions(connection)
     connection.execute("PRAGMA ignore_check_constraints = ON")
     return connection

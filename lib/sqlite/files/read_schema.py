@@ -4,6 +4,7 @@ import itertools
 import sqlite3
 
 from lib.base import printable
+from lib.sqlite.files.functions import as_text
 from lib.sqlite.files.names import quoted
 from lib.tables.schema import Column, Schema, SchemaObject, Table
 
@@ -23,14 +24,14 @@ def read(connection: sqlite3.Connection) -> Schema:
 
     Raise Unsayable for the name of a table or a column that cannot be used: those of other objects need not be.
     """
-    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    connection.text_factory = as_text
     objects: list[SchemaObject] = [
         {"type": kind, "name": name, "table": table, "is_virtual": kind == "table" and not rootpage, "sql": sql}
         for kind, name, table, rootpage, sql in connection.execute(
             "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master ORDER BY rowid"
         )
     ]
-    names = [found["name"] for found in objects if found["type"] == "table" and not found["is_virtual"]]
+    names = [entry["name"] for entry in objects if entry["type"] == "table" and not entry["is_virtual"]]
     _refuse_unsayable("table", names)
     tables = [_table(connection, name) for name in names]
     for table in tables:
@@ -45,29 +46,29 @@ def _refuse_unsayable(what: str, names: list[str]) -> None:
 
 
 def _table(connection: sqlite3.Connection, name: str) -> Table:
-    found = connection.execute(f"PRAGMA table_xinfo({quoted(name)})").fetchall()
-    columns = [Column(column, kind, bool(not_null)) for _, column, kind, not_null, _, _, hidden in found if hidden != VIRTUAL]
-    by_position = sorted((position, column) for _, column, _, _, _, position, _ in found if position)
+    described = connection.execute(f"PRAGMA table_xinfo({quoted(name)})").fetchall()
+    columns = [Column(column, kind, bool(not_null)) for _, column, kind, not_null, _, _, hidden in described if hidden != VIRTUAL]
+    by_position = sorted((position, column) for _, column, _, _, _, position, _ in described if position)
     key = tuple(column for _, column in by_position)
-    rowid = _hidden_rowid(connection, name, bool(key), [column for _, column, *_ in found])
+    rowid = _hidden_rowid(connection, name, bool(key), [column for _, column, *_ in described])
     if rowid:
         columns.append(Column(rowid, "INTEGER", True, True))
     return Table(name, tuple(columns), key or ((rowid,) if rowid else ()), _unique(connection, name))
 
 
-def _hidden_rowid(connection: sqlite3.Connection, table: str, has_key: bool, columns: list[str]) -> str | None:
-    """Return the name by which the table's rowid can be read, or None: it is a column, there is none, or it is out of reach.
+def _hidden_rowid(connection: sqlite3.Connection, table: str, has_key: bool, columns: list[str]) -> str:
+    """Return the name by which the table's rowid can be read; it is empty where that is a column, missing, or out of reach.
 
     An INTEGER PRIMARY KEY is the rowid itself: such a key has no index. The key of a table WITHOUT ROWID has an index that
     is not in sqlite_master, because the table is that index.
     """
     key_indexes = [index[1] for index in connection.execute(f"PRAGMA index_list({quoted(table)})") if index[3] == "pk"]
     if has_key and not key_indexes:
-        return None
+        return ""
     if key_indexes and not _is_in_schema(connection, key_indexes[0]):
-        return None
+        return ""
     taken = {column.lower() for column in columns}
-    return next((name for name in ROWID_NAMES if name not in taken), None)
+    return next((name for name in ROWID_NAMES if name not in taken), "")
 
 
 def _is_in_schema(connection: sqlite3.Connection, name: str) -> bool:
@@ -76,16 +77,16 @@ def _is_in_schema(connection: sqlite3.Connection, name: str) -> bool:
 
 def _unique(connection: sqlite3.Connection, table: str) -> tuple[tuple[str, ...], ...]:
     """Return the columns of every unique constraint and index that covers all rows and no expression."""
-    found = connection.execute(
+    indexed = connection.execute(
         """SELECT list.seq, info.name FROM pragma_index_list(?) AS list, pragma_index_info(list.name) AS info
         WHERE list."unique" AND NOT list.partial ORDER BY list.seq DESC, info.seqno""",
         [table],
     )
-    columns = [tuple(name for _, name in part) for _, part in itertools.groupby(found, key=lambda row: row[0])]
+    columns = [tuple(name for _, name in part) for _, part in itertools.groupby(indexed, key=lambda row: row[0])]
     return tuple(names for names in columns if None not in names)
 
 
-def sorted_objects(connection: sqlite3.Connection) -> list[tuple]:
-    """Return every object with its SQL byte for byte, in an order that does not depend on when it was created."""
+def sorted_objects(connection: sqlite3.Connection) -> list[tuple[bytes | None, ...]]:
+    """Return every object as (type, name, table, SQL), byte for byte, in an order that does not depend on when it was created."""
     cells = ", ".join(f"CAST({cell} AS BLOB)" for cell in ("type", "name", "tbl_name", "sql"))
     return sorted(connection.execute(f"SELECT {cells} FROM sqlite_master").fetchall(), key=repr)

@@ -4,14 +4,16 @@ What the bot's SQLite brings along and this one does not is the same: only the b
 """
 
 import contextlib
+import functools
 import re
 import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
+from lib.sqlite.files.functions import as_text
 from lib.sqlite.files.names import quoted
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 COLLATION = re.compile(r"no such collation sequence: (.*)", re.DOTALL)
 FUNCTION = re.compile(r"(?:no such|unknown) function: (.*?)(?:\(\))?", re.DOTALL)
 # SQLite has a function of that name; the bot calls it with another number of arguments.
@@ -29,28 +31,27 @@ MOST_ARGUMENTS = 100
 def complete(connection: sqlite3.Connection) -> list[str]:
     """Register a stand-in for each collation and function that the schema misses; return their names."""
     missing: list[str] = []
-    as_before, connection.text_factory = connection.text_factory, lambda raw: raw.decode("utf-8", "surrogateescape")
+    as_before, connection.text_factory = connection.text_factory, as_text
     tables = tried(connection, lambda: connection.execute(TABLES).fetchall(), missing)
     connection.text_factory = as_before
     for (table,) in tables:
-        compiled = COMPILED.format(quoted(table))
         with contextlib.suppress(sqlite3.OperationalError, UnicodeEncodeError):
-            tried(connection, lambda compiled=compiled: connection.execute(compiled), missing)
+            tried(connection, functools.partial(connection.execute, COMPILED.format(quoted(table))), missing)
     return missing
 
 
 def not_needed_by(connection: sqlite3.Connection) -> list[str]:
     """Return the tables that can be checked before there is any stand-in; none, where the schema cannot even be read."""
-    found = []
+    sound = []
     with contextlib.suppress(sqlite3.DatabaseError):
         for (table,) in connection.execute(TABLES).fetchall():
             with contextlib.suppress(sqlite3.OperationalError):
                 connection.execute(COMPILED.format(quoted(table)))
-                found.append(table)
-    return found
+                sound.append(table)
+    return sound
 
 
-def tried(connection: sqlite3.Connection, operation: Callable[[], Found], missing: list[str]) -> Found:
+def tried(connection: sqlite3.Connection, operation: Callable[[], Result], missing: list[str]) -> Result:
     """Run an operation; register a stand-in for each name that SQLite misses, and note it in `missing`.
 
     A stand-in collation compares bytes, a stand-in function returns NULL.
@@ -65,25 +66,29 @@ def tried(connection: sqlite3.Connection, operation: Callable[[], Found], missin
 
 def _stood_in(connection: sqlite3.Connection, error: sqlite3.DatabaseError) -> str:
     """Register a stand-in for what the error misses and return its name; raise the error where it is about something else."""
-    collation, function, arity = (kind.fullmatch(str(error)) for kind in (COLLATION, FUNCTION, ARITY))
-    if collation:
+    if collation := COLLATION.fullmatch(str(error)):
         connection.create_collation(collation[1], _by_bytes)
-    elif function:
-        connection.create_function(function[1], -1, _null, deterministic=True)
-    elif arity:
-        for arguments in _other_arities(connection, arity[1]):
-            connection.create_function(arity[1], arguments, _null, deterministic=True)
-    elif MATCH.fullmatch(str(error)):
-        connection.create_function("match", 2, _null, deterministic=True)
-        return "match"
-    else:
+        return collation[1]
+    name, arities = _function(connection, str(error))
+    if not arities:
         raise error
-    return (collation or function or arity)[1]
+    for arity in arities:
+        connection.create_function(name, arity, _null, deterministic=True)
+    return name
+
+
+def _function(connection: sqlite3.Connection, said: str) -> tuple[str, set[int]]:
+    """Return the function that is missed, and with which numbers of arguments (-1 is any); with none, it is no function."""
+    if function := FUNCTION.fullmatch(said):
+        return function[1], {-1}
+    if arity := ARITY.fullmatch(said):
+        return arity[1], _other_arities(connection, arity[1])
+    return ("match", {2}) if MATCH.fullmatch(said) else ("", set())
 
 
 def _other_arities(connection: sqlite3.Connection, name: str) -> set[int]:
     """Return the numbers of arguments that SQLite's own function does not take."""
-    own = {narg for found, _, _, _, narg, _ in connection.execute("PRAGMA function_list") if found == name.lower()}
+    own = {narg for known, _, _, _, narg, _ in connection.execute("PRAGMA function_list") if known == name.lower()}
     return set(range(MOST_ARGUMENTS + 1)) - own
 
 

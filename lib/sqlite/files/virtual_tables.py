@@ -43,11 +43,11 @@ def doubts(connection: sqlite3.Connection) -> list[str]:
 
 def _doubts(connection: sqlite3.Connection, table: str) -> list[str]:
     with contextlib.suppress(sqlite3.OperationalError):
-        found = [text for (text,) in connection.execute(f"PRAGMA quick_check({quoted(table)})") if DISAGREES.match(text)]
+        findings = [text for (text,) in connection.execute(f"PRAGMA quick_check({quoted(table)})") if DISAGREES.match(text)]
         said = f"the virtual table {name(table)} does not agree with its rows, which are backed up as they are"
-        return [f"{said} ({name(text)}). If it should, let the bot rebuild it." for text in found[:1]]
+        return [f"{said} ({name(text)}). If it should, let the bot rebuild it." for text in findings[:1]]
     return []
 
 
 def _names(connection: sqlite3.Connection) -> list[str]:
-    return [found for (found,) in connection.execute(f"SELECT name FROM sqlite_master WHERE {IS_VIRTUAL}")]
+    return [table for (table,) in connection.execute(f"SELECT name FROM sqlite_master WHERE {IS_VIRTUAL}")]

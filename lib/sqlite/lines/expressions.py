@@ -57,14 +57,17 @@ MISFIT_CELL = f"""
 
 
 def mirror_line(table: TablePlan) -> str:
+    """Return the expression of the line that COPY loads into a mirror."""
     return _line(table, CELL)
 
 
 def sqlite_digest_line(table: TablePlan) -> str:
+    """Return the expression of the line that is hashed; Postgres' is postgres_digest_line."""
     return _line(table, CELL | HASHED)
 
 
 def misfit_line(table: TablePlan) -> str:
+    """Return the expression of the line that holds a whole row."""
     return _printed([("%s", MISFIT_CELL.format(c=quoted(column.name))) for column in table.columns])
 
 
@@ -89,6 +92,7 @@ def is_small_line(table: TablePlan) -> str:
 
 
 def is_small_misfit(table: TablePlan) -> str:
+    """Return the condition that a misfit's line may be built in one piece."""
     # length() of a text ends at a NUL
     return _is_small("length(CAST({c} AS BLOB))", table.columns)
 

@@ -8,6 +8,7 @@ import sqlite3
 import struct
 from collections.abc import Iterator
 from itertools import chain
+from typing import Any
 
 from lib.sqlite.files.functions import as_bytes, codec_of, is_plain_text
 from lib.sqlite.files.names import quoted
@@ -15,6 +16,8 @@ from lib.tables.digest import Digest, row_md5
 from lib.tables.plan import TablePlan
 
 SLICE_BYTES = 1 << 20
+# What SQLite gives, text as bytes.
+Value = int | float | bytes | None
 
 QUOTE = """CASE WHEN {c} IS NULL THEN '' ELSE '"' END"""
 # The parts of a mirror's cell, each with what it is for: to be sent, to be hashed, or both.
@@ -41,6 +44,7 @@ def _sent(pairs: Iterator[tuple[str, bytes]], digest: Digest) -> Iterator[bytes]
 
 
 def of_mirror(connection: sqlite3.Connection, table: TablePlan, source: str, digest: Digest) -> Iterator[bytes]:
+    """Yield the large rows' lines in pieces; `source` stands behind FROM, `digest` grows."""
     parts = [
         (purpose, part.format(c=quoted(column.name)))
         for column in table.columns
@@ -51,7 +55,7 @@ def of_mirror(connection: sqlite3.Connection, table: TablePlan, source: str, dig
     return _sent(chain.from_iterable(_mirror_line(purposes, row) for row in rows), digest)
 
 
-def _mirror_line(purposes: list[str], row: tuple) -> Iterator[tuple[str, bytes]]:
+def _mirror_line(purposes: list[str], row: tuple[Value, ...]) -> Iterator[tuple[str, bytes]]:
     for purpose, part in zip(purposes, row, strict=True):
         for piece in _slices(part):
             yield purpose, piece
@@ -59,7 +63,7 @@ def _mirror_line(purposes: list[str], row: tuple) -> Iterator[tuple[str, bytes]]
 
 
 def of_misfits(connection: sqlite3.Connection, table: TablePlan, source: str, label: str, digest: Digest) -> Iterator[bytes]:
-    """Return the kept rows' lines, each one CSV field behind the table's label: its quotes are doubled once more."""
+    """Return the misfits' lines, each one CSV field behind the table's label: its quotes are doubled once more."""
     cells = [
         part.format(c=quoted(column.name))
         for column in table.columns
@@ -69,7 +73,7 @@ def of_misfits(connection: sqlite3.Connection, table: TablePlan, source: str, la
     return _sent(chain.from_iterable(_misfit_line(row, codec, label) for row in rows), digest)
 
 
-def _misfit_line(row: tuple, codec: str, label: str) -> Iterator[tuple[str, bytes]]:
+def _misfit_line(row: tuple[Any, ...], codec: str, label: str) -> Iterator[tuple[str, bytes]]:
     yield "sent", f'{label},"'.encode()
     for place in range(0, len(row), 2):
         cell = _misfit_cell(row[place].decode(), row[place + 1], codec)
@@ -79,7 +83,7 @@ def _misfit_line(row: tuple, codec: str, label: str) -> Iterator[tuple[str, byte
     yield "end", b'"\n'
 
 
-def _misfit_cell(storage_class: str, value: object, codec: str) -> Iterator[bytes]:
+def _misfit_cell(storage_class: str, value: Any, codec: str) -> Iterator[bytes]:
     if storage_class == "null":
         yield b"n"
     elif storage_class == "integer":
@@ -95,7 +99,7 @@ def _misfit_cell(storage_class: str, value: object, codec: str) -> Iterator[byte
         yield from chain([b"x"], _hex(value))
 
 
-def _rows(connection: sqlite3.Connection, wanted: list[str], source: str) -> Iterator[tuple]:
+def _rows(connection: sqlite3.Connection, wanted: list[str], source: str) -> Iterator[tuple[Any, ...]]:
     with as_bytes(connection):
         rows = connection.execute(f"SELECT {', '.join(wanted)} FROM {source}")
     while True:
@@ -110,7 +114,7 @@ def _hex(raw: bytes) -> Iterator[bytes]:
     return (piece.hex().upper().encode() for piece in _slices(raw))
 
 
-def _slices(part: object) -> Iterator[bytes]:
+def _slices(part: Value) -> Iterator[bytes]:
     if part is not None:
         raw = part if isinstance(part, bytes) else str(part).encode()
         view = memoryview(raw)

@@ -1,11 +1,13 @@
 """Read the line of a misfit back into its cells, as lib/sqlite/lines/expressions.py has written it."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+Cell = int | float | str | bytes | None
 
 
-def read(line: str) -> Iterator[object]:
-    """Yield the cells of a line: None, int, float, str, bytes, or BadText."""
+def read(line: str) -> Iterator[Cell]:
+    """Yield the cells of a line; what is BadText among the bytes is text."""
     for cell in _fields(line):
         yield READ_CELL[cell[0]](cell[1:])
 
@@ -31,7 +33,7 @@ class BadText(bytes):
     """Text whose bytes are not valid in the database's encoding, or hold a NUL; stored with a CAST."""
 
 
-READ_CELL = {
+READ_CELL: dict[str, Callable[[str], Cell]] = {
     "n": lambda _: None,
     "i": int,
     "r": lambda bits: struct.unpack(">d", bytes.fromhex(bits))[0],

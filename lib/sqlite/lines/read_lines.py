@@ -4,6 +4,7 @@ import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from lib.base.errors import Problem
 from lib.sqlite.files.functions import as_bytes
@@ -13,6 +14,7 @@ from lib.tables.digest import Digest
 from lib.tables.plan import MOST_COLUMNS, TablePlan
 
 ROWS_AT_ONCE = 200
+Large = Callable[[Digest], Iterator[bytes]]
 # Before, group_concat's result ends at the first NUL.
 JOINS_WITH_NUL = sqlite3.sqlite_version_info >= (3, 38)
 FIRST_ROWID, LAST_ROWID = "-9223372036854775808", "9223372036854775807"
@@ -31,7 +33,7 @@ class Lines:
     Source: psycopg2's copy_expert calls `read` until it returns nothing; it takes more bytes than it asked for.
     """
 
-    def __init__(self, texts: Iterator[bytes], kinds: int, large: Callable[[Digest], Iterator[bytes]]):
+    def __init__(self, texts: Iterator[bytes], kinds: int, large: Large):
         self.digest, self.bytes = Digest(), 0
         self._chunks = self._small_then(large, texts, kinds)
 
@@ -53,7 +55,7 @@ class Lines:
         self._chunks = itertools.chain(ahead, self._chunks)
         return length
 
-    def _small_then(self, large: Callable, texts: Iterator[bytes], kinds: int) -> Iterator[bytes]:
+    def _small_then(self, large: Large, texts: Iterator[bytes], kinds: int) -> Iterator[bytes]:
         has_large = False
         for text in texts:
             lines = text.split(b"\0")
@@ -71,13 +73,13 @@ def _texts(connection: sqlite3.Connection, query: str, rows_at_once: int) -> Ite
     """Yield what a query finds, so many of its rows at once, NUL between them."""
     with as_bytes(connection):
         rows = connection.execute(query)
-    while found := _some(connection, rows, rows_at_once):
-        texts = [text for (text,) in found if text is not None]
+    while fetched := _fetch(connection, rows, rows_at_once):
+        texts = [text for (text,) in fetched if text is not None]
         if texts:
             yield b"\0".join(texts)
 
 
-def _some(connection: sqlite3.Connection, rows: sqlite3.Cursor, many: int) -> list[tuple]:
+def _fetch(connection: sqlite3.Connection, rows: sqlite3.Cursor, many: int) -> list[Any]:
     with as_bytes(connection):
         return rows.fetchmany(many)
 
@@ -114,7 +116,7 @@ def digest_without_misfits(connection: sqlite3.Connection, table: TablePlan) -> 
 
 
 def read_through(part: Lines) -> Digest:
-    """Return the digest of lines that nobody wants to have."""
+    """Read lines for their digest alone."""
     while part.read(0):
         pass
     return part.digest
@@ -176,7 +178,7 @@ class Misfits:
 
 
 def of_misfits(connection: sqlite3.Connection, table: TablePlan) -> Lines:
-    """Return the lines of the rows that are kept whole, each as one CSV field behind the table's label."""
+    """Return the misfits' lines, each as one CSV field behind the table's label."""
     source = EVERY_ROW.of(table, f"NOT ({expressions.fits(table)})" if table.mirror else "1")
     is_small, label = expressions.is_small_misfit(table), _csv_field(table.label)
 
@@ -191,7 +193,9 @@ def of_misfits(connection: sqlite3.Connection, table: TablePlan) -> Lines:
 
 
 def rows(connection: sqlite3.Connection, table: TablePlan) -> int:
-    return connection.execute(f"SELECT count(*) FROM main.{quoted(table.name)}").fetchone()[0]
+    """Return how many rows a table has."""
+    ((count,),) = connection.execute(f"SELECT count(*) FROM main.{quoted(table.name)}")
+    return int(count)
 
 
 def _refuse_too_large(connection: sqlite3.Connection, table: TablePlan) -> None:
@@ -206,8 +210,8 @@ def _too_large(connection: sqlite3.Connection, table: TablePlan, column: str, si
     keys = [key for key in table.key if key.name != column] or [key for key in table.columns if key.is_rowid]
     shown = ", ".join(f"quote({quoted(key.name)})" for key in keys) or "'?'"
     where = f"length(CAST({quoted(column)} AS BLOB)) = {size}"
-    found = connection.execute(f"SELECT {shown} FROM main.{quoted(table.name)} WHERE {where}").fetchone()
-    row = ", ".join(f"{key.name} = {value}" for key, value in zip(keys, found, strict=False))
+    values = connection.execute(f"SELECT {shown} FROM main.{quoted(table.name)} WHERE {where}").fetchone()
+    row = ", ".join(f"{key.name} = {value}" for key, value in zip(keys, values, strict=False))
     return f"{table.printable}.{column} holds {size:,} bytes in the row {row}; Postgres takes {LARGEST:,} at most."
 
 

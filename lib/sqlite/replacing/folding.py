@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from lib.sqlite.files import lock
+from lib.sqlite.files.opening import uri
 from lib.sqlite.replacing.safety_copies import COMPANIONS
 
 MAGIC = b"SQLite format 3\0"
@@ -33,8 +34,7 @@ def fold(path: Path) -> bool:
 
 def opened(path: Path) -> contextlib.closing[sqlite3.Connection]:
     """Open a file to write, which must be there; a lock of somebody else's is not waited for."""
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    return contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0))
+    return contextlib.closing(sqlite3.connect(uri(path, "rw"), uri=True, isolation_level=None, timeout=0))
 
 
 def refuse_passing(path: Path, error: sqlite3.DatabaseError) -> None:

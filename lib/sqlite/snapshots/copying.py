@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lib.base import disk, leftovers
 from lib.base.errors import SourceError
-from lib.sqlite.snapshots import live_file, previous
 from lib.sqlite.files import remedy, virtual_tables
 from lib.sqlite.files.integrity import Checking, give_way
+from lib.sqlite.snapshots import live_file, previous
 from lib.sqlite.snapshots.previous import Previous
 
 SUFFIX = "taking"
@@ -99,6 +100,8 @@ def _bytes_of(path: Path) -> int:
 class Ahead:
     """Copies that are made in a thread, one by one: while one is backed up, the next is made, where there is room for both."""
 
+    _begun: dict[str, futures.Future[Copy]]
+
     def __init__(self, copies: dict[str, Callable[[], Copy]], has_room: Callable[[str, str], bool] = lambda *_: True):
         self._copies, self._has_room, self._begun = copies, has_room, {}
         self._thread = futures.ThreadPoolExecutor(1)
@@ -133,7 +136,7 @@ class Ahead:
                 copy.result().remove()
 
 
-def _write_through(copying: futures.Future) -> None:
+def _write_through(copying: futures.Future[Copy]) -> None:
     """Bring a copy that will be kept to the disk meanwhile: at the end of the run it would be waited for."""
     copy = copying.result()
     if copy.hash != copy.previous.hash:
@@ -141,7 +144,7 @@ def _write_through(copying: futures.Future) -> None:
             os.fsync(file.fileno())
 
 
-def _refuse_unusable(source: Path, told: dict) -> None:
+def _refuse_unusable(source: Path, told: dict[str, Any]) -> None:
     """Look before SQLite does: it would create a missing file, and takes an empty one for an empty database."""
     if not source.exists():
         correct = "correct SQLITE_DATABASES in .env"
@@ -158,7 +161,7 @@ def _refuse_empty(source: Path, size: int, told: dict) -> None:
 
 
 @contextlib.contextmanager
-def explained(source: Path, told: dict, folder: Path | None = None) -> Iterator[None]:
+def explained(source: Path, told: dict[str, Any], folder: Path | None = None) -> Iterator[None]:
     """Say what to do about a source that cannot be copied to a folder; where there is a note, a run was saved from here."""
     try:
         yield

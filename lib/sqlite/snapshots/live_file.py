@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from lib.base import stopping
 from lib.base.errors import SourceError
+from lib.sqlite.files.opening import uri
 
 # A transaction of the bot's is waited for.
 TURN_SECONDS = 60
@@ -92,7 +93,7 @@ def _begun(source: Path) -> sqlite3.Connection | None:
 
 def open_live(source: Path, mode: str) -> sqlite3.Connection:
     """Open the bot's file as SQLite's `ro` or `rw`, and wait for nobody."""
-    return sqlite3.connect(f"{source.absolute().as_uri()}?mode={mode}", uri=True, timeout=0, isolation_level=None)
+    return sqlite3.connect(uri(source, mode), uri=True, timeout=0, isolation_level=None)
 
 
 def _is_in_wal_mode(file: BinaryIO) -> bool:

@@ -6,11 +6,16 @@ when it has been used.
 
 import hashlib
 import json
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypedDict
+
+from lib.tables.plan import MirrorColumn
 
 # What a run notes beside its snapshot, and of which kind it is.
-NOTED = {
+NOTED: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("hash", "check", "journal_mode", "belongs_to", "origin", "machine", "path"), str),
     **dict.fromkeys(("run", "rows"), int),
     **dict.fromkeys(("tables", "mirrors"), dict),
@@ -19,21 +24,58 @@ NOTED = {
 }
 LEFT_IN_A_TABLE = [int, int, int, str]
 MIRROR = {"oid", "columns", "key", "unique"}
+# Where nothing can be: the place of what nobody has kept.
+NOWHERE = Path(os.devnull, "nothing")
+
+# The rows, the misfits and the digest that a run left in a table, and the table's form (see lib/postgres/mirrors/last_run.py).
+NotedTable = tuple[int, int, int, str]
+# What changes with the file and with its note.
+Identity = tuple[tuple[int, ...], ...]
+
+
+class NotedMirror(TypedDict):
+    """A mirror as a run left it, as in lib/tables/plan.py."""
+
+    oid: str
+    columns: dict[str, MirrorColumn]
+    key: Sequence[str]
+    unique: Mapping[str, Sequence[str]]
+
+
+class Note(TypedDict, total=False):
+    """What a run notes beside its snapshot: all of it, or nothing.
+
+    `hash` is the SHA-256 of the file. `tables` go by label, `mirrors` by name. `compared_at`, in Unix seconds, is when every row was
+    compared last.
+    """
+
+    hash: str
+    check: str
+    journal_mode: str
+    belongs_to: str
+    origin: str
+    machine: str
+    path: str
+    run: int
+    rows: int
+    tables: dict[str, NotedTable]
+    mirrors: dict[str, NotedMirror]
+    doubts: list[str]
+    compared_at: float
 
 
 @dataclass(frozen=True)
 class Previous:
     """A kept snapshot as it was when it was looked at.
 
-    `told` is what stands beside it, `note` the same where it is whole and of the file, else empty (see NOTED); "tables" are
-    {label: [rows, misfits, digest, form]}, "mirrors" {name: {"oid", "columns", "key", "unique"}}. `identity` tells whether it is
-    still the same.
+    `told` is the JSON that stands beside it, `note` the same where it is whole and of the file, else empty. `identity` tells
+    whether it is still the same.
     """
 
-    place: Path | None
-    told: dict
-    note: dict
-    identity: tuple
+    place: Path
+    told: dict[str, Any]
+    note: Note
+    identity: Identity
 
     @property
     def hash(self) -> str:
@@ -45,42 +87,49 @@ class Previous:
         return identity(self.place) == self.identity
 
 
-def look(place: Path | None, seen: tuple | None = None) -> Previous:
-    """Look at a kept snapshot; `seen` is its identity at an earlier moment, from which on it must not have changed."""
+def look(place: Path | None, seen: Identity | None = None) -> Previous:
+    """Look at a kept snapshot, if there is any; `seen` is its identity at an earlier moment, from which on it must not have changed."""
+    place = place or NOWHERE
     seen = identity(place) if seen is None else seen  # before it is read
-    told = read(place) if place else {}
-    return Previous(place, told, told if told and _is_of(told, place) else {}, seen)
+    told = read(place)
+    return Previous(place, told, _note(told, place), seen)
 
 
-def identity(place: Path | None) -> tuple:
+def identity(place: Path | None) -> Identity:
     """Return what changes with the file or its note: every write and every rename gives a file another change time."""
-    return tuple(_stat(path) for path in (place, note_of(place))) if place else ()
+    place = place or NOWHERE
+    return _stat(place), _stat(note_of(place))
 
 
-def _stat(path: Path) -> tuple:
+def _stat(path: Path) -> tuple[int, ...]:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _is_of(note: dict, place: Path) -> bool:
-    """Whether a note is whole, and of this file; one that an older version has written is not."""
-    is_whole = all(isinstance(note.get(name), kind) for name, kind in NOTED.items())
+def _note(told: Any, place: Path) -> Note:
+    """Return the note, or nothing where it is not whole or not of this file; one that an older version has written is not."""
+    is_whole = all(isinstance(told.get(name), kind) for name, kind in NOTED.items()) and _can_be_read(told["tables"], told["mirrors"])
     try:
-        return is_whole and _can_be_read(note["tables"], note["mirrors"]) and note["hash"] == file_hash(place)
+        is_of_file = is_whole and told["hash"] == file_hash(place)
     except OSError:
-        return False
+        is_of_file = False
+    if not is_of_file:
+        return {}
+    note: Note = told
+    tables = {label: (rows, misfits, digest, form) for label, (rows, misfits, digest, form) in note["tables"].items()}
+    return {**note, "tables": tables}
 
 
-def _can_be_read(tables: dict, mirrors: dict) -> bool:
+def _can_be_read(tables: dict[str, Any], mirrors: dict[str, Any]) -> bool:
     return all(isinstance(left, list) and [type(value) for value in left] == LEFT_IN_A_TABLE for left in tables.values()) and all(
         isinstance(mirror, dict) and mirror.keys() == MIRROR for mirror in mirrors.values()
     )
 
 
-def read(place: Path) -> dict:
+def read(place: Path) -> dict[str, Any]:
     """Return what is noted beside a snapshot, or nothing; whether it is true of the file, nobody has looked."""
     try:
         note = json.loads(note_of(place).read_text())
@@ -90,10 +139,12 @@ def read(place: Path) -> dict:
 
 
 def note_of(place: Path) -> Path:
+    """Return where the note stands that belongs to a snapshot."""
     return place.with_name(f"{place.name}.json")
 
 
 def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex; raise OSError where it cannot be read."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

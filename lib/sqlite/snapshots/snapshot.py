@@ -10,13 +10,15 @@ from pathlib import Path
 
 from lib.base import private_file
 from lib.base.errors import SourceError
-from lib.tables.plan import TablePlan
-from lib.sqlite.snapshots import copying, previous
-from lib.sqlite.lines import read_lines
 from lib.sqlite.files import lock
 from lib.sqlite.files import read_schema as schemas
-from lib.sqlite.snapshots.copying import Copy, explained
 from lib.sqlite.files.opening import open_read_only
+from lib.sqlite.lines import read_lines
+from lib.sqlite.snapshots import copying, previous
+from lib.sqlite.snapshots.copying import Copy, explained
+from lib.sqlite.snapshots.previous import Note
+from lib.tables.plan import TablePlan
+from lib.tables.schema import Schema
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Snapshot:
 
     copy: Copy
     connection: sqlite3.Connection
-    schema: schemas.Schema
+    schema: Schema
     counted: dict[str, int] = field(default_factory=dict)
 
     def rows(self, table: TablePlan) -> int:
@@ -34,15 +36,15 @@ class Snapshot:
             self.counted[table.label] = read_lines.rows(self.connection, table)
         return self.counted[table.label]
 
-    def keep_as(self, place: Path, **about: object) -> list[str]:
-        """Make this copy the previous snapshot, in one step; what is told about it stands beside it. Return warnings.
+    def keep_as(self, place: Path, about: Note) -> list[str]:
+        """Make this copy the previous snapshot, in one step, with what is told `about` it as a note beside it. Return warnings.
 
         The note comes first: a note without its file is worth nothing, a file without its note would be taken for another one.
         """
         self.connection.close()
-        told = {"hash": self.copy.hash, "check": self.copy.check, "journal_mode": self.copy.journal_mode, **about}
+        note: Note = {"hash": self.copy.hash, "check": self.copy.check, "journal_mode": self.copy.journal_mode, **about}
         try:
-            private_file.write(previous.note_of(place), json.dumps(told))
+            private_file.write(previous.note_of(place), json.dumps(note))
             if self.copy.hash == self.copy.previous.hash:
                 os.utime(place)  # the same bytes need not be written again
             else:

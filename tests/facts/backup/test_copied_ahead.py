@@ -4,13 +4,13 @@ import contextlib
 import os
 import sqlite3
 import threading
-from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from backup import back_up_all
+from lib.backing_up.options import BackupOptions
 from lib.base.errors import Interrupted, SourceError
 from lib.postgres.books import runs
 from lib.settings import config
@@ -171,10 +171,7 @@ def test_a_copy_that_will_be_kept_is_written_through_to_the_disk(saved_bot, monk
 def test_an_older_copy_is_not_saved_over_a_newer_one(saved_bot, monkeypatch):
     """Another run saves the source while this one waits for its turn; then a new copy is taken."""
     settings = config.load(saved_bot.folder / ".env")
-    sources, options = (
-        {"user_requests": saved_bot.requests},
-        Namespace(**dict.fromkeys(("accept_shrink", "accept_exposure", "accept_moved", "full"), False)),
-    )
+    sources, options = {"user_requests": saved_bot.requests}, BackupOptions()
     lock, others = runs.lock_source, []
 
     def outrun(*arguments):

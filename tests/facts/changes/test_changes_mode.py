@@ -14,7 +14,7 @@ from lib.base.errors import Problem
 from lib.postgres.link.statements import equal, names, statement
 from lib.postgres.mirrors import altered, last_run, merge
 from lib.sqlite.compare import find_changes
-from lib.sqlite.compare.table_change import TableChange
+from lib.sqlite.compare.table_change import NO_ROW, TableChange
 from lib.sqlite.lines import read_lines
 from tests import compare
 from tests.cases import hostile
@@ -118,7 +118,7 @@ def test_postgres_merges_a_large_table_while_the_next_one_is_looked_through(two_
         first = next(parts)
         yield first
         for _ in range(3000):  # until Postgres is free to begin
-            yield TableChange(first.table, first.result, None)
+            yield TableChange(first.table, first.result, NO_ROW)
             if begun.wait(0.01):
                 break
         assert begun.is_set(), "the merge of the first table waits for the second"

@@ -1,11 +1,11 @@
 """What people change in the dashboard: what is listed can be restored, the next run mends the mirror and says so."""
 
 import dataclasses
-from argparse import Namespace
 
 import pytest
 
 from backup import back_up_all
+from lib.backing_up.options import BackupOptions
 from lib.base.errors import Problem
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
@@ -187,7 +187,7 @@ def keep(deployment):
 
 def back_up(deployment, full=False):
     """Back up, and return the tables that were changed in the mirrors, and the warnings."""
-    options = Namespace(accept_shrink=True, accept_exposure=False, accept_moved=False, full=full)
+    options = BackupOptions(accept_shrink=True, full=full)
     report = back_up_all(deployment.settings, deployment.settings.sources, options, trial.silent())
     assert [problem.text for problem in report.failures] == []
     deployment.run = report.runs[0].run

@@ -1,11 +1,11 @@
 """What somebody edits by hand in the books does not outlive the next run: texts are compared, not the hashes beside them."""
 
 import json
-from argparse import Namespace
 
 import pytest
 
 from backup import back_up_all
+from lib.backing_up.options import BackupOptions
 from lib.base.errors import Problem
 from lib.trying import trial
 from tests import compare
@@ -47,7 +47,7 @@ def lived(tmp_path, database):
 
 def back_up(deployment, full=False):
     """Back up, and return what was changed in the mirrors, and the warnings."""
-    options = Namespace(accept_shrink=True, accept_exposure=False, accept_moved=False, full=full)
+    options = BackupOptions(accept_shrink=True, full=full)
     report = back_up_all(deployment.settings, deployment.settings.sources, options, trial.silent())
     assert [problem.text for problem in report.failures] == []
     changed = [table.table for table in report.runs[0].tables if table.inserted or table.updated or table.deleted]

@@ -55,7 +55,7 @@ def test_it_leaves_nothing_behind_when_its_connection_is_cut(bot):
     with contextlib.suppress(Interrupted), target, trial.scratch_schemas(target, scratch):
         trial.set_up_scratch(target, scratch)
         assert len(bot.query(LEFT)) == 3
-        target._shut_down()
+        target._line.shut_down()
         raise Interrupted(15)
     assert bot.query(LEFT) == []
 

@@ -81,7 +81,7 @@ def merging(lived):
 
 def send(merging, part):
     target, source, snapshot, _ = merging
-    sent = sending.of_part(snapshot, part, 0)
+    sent = sending.staged(snapshot, part, 0)
     sending.send(target, source, snapshot, sent)
     return sent
 

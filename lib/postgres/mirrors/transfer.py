@@ -1,0 +1,30 @@
+"""What a run works on, as one record: nearly every step needs most of it."""
+
+from dataclasses import dataclass
+
+from lib.postgres.books.runs import Run
+from lib.postgres.link.connection import Target
+from lib.sqlite.snapshots.snapshot import Snapshot
+from lib.tables.plan import Source
+from lib.tables.results import LastSaved
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A snapshot on its way into a source's mirrors, and the run that brings it.
+
+    `last` is what Postgres tells of the last saved run, `edits` what people have changed in the mirrors since (see
+    lib/postgres/books/runs.py).
+    """
+
+    target: Target
+    source: Source
+    snapshot: Snapshot
+    run: Run
+    last: LastSaved
+    edits: list[tuple[str, str, int, str]]
+
+    @property
+    def edited(self) -> set[str]:
+        """Return the names of the mirrors that people have changed."""
+        return {mirror for mirror, *_ in self.edits}

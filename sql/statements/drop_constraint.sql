@@ -1,0 +1,2 @@
+-- Lets a mirror have rows that the source no longer forbids.
+ALTER TABLE {mirror} DROP CONSTRAINT {constraint};

@@ -129,7 +129,7 @@ def back_up_source(target, settings, name, ahead, options, report):
     """Snapshot, plan, merge, verify, commit: all of it or nothing; but a first load is committed now and then."""
     run, source = runs.open_run(target, name)
     with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
-        warnings, previous = plan_limit.refuse_or_warn(target, run, snapshot, settings.max_database_mb), snapshot.copy.previous
+        warnings, previous = plan_limit.refuse_or_warn(target, run, snapshot, settings.max_database_bytes), snapshot.copy.previous
         while run.outcome == "running":
             with target.transaction():
                 openings, last = runs.lock_source(target, run, source)

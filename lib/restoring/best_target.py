@@ -1,9 +1,10 @@
 """Choose the target to restore from: the one whose newest backup is newest, by its own clock."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lib.backing_up import health
-from lib.backing_up.health import Health
+from lib.backing_up.health import Answered, Health, Success, Unanswered
 from lib.base.errors import Problem, SettingsError
 from lib.base.script import Console
 from lib.base.words import clock
@@ -17,7 +18,7 @@ def of_target(settings: Settings, sources: dict[str, Path], number: int | None, 
     targets = config.chosen_targets(settings, number)
     if len(targets) == 1:
         return targets[0]
-    known = {target.number: health.of_target(settings, target, sources) for target in targets}
+    known: dict[int, Sequence[Health]] = {target.number: health.of_target(settings, target, sources) for target in targets}
     ages = {target.number: age for target in targets if (age := _age(known[target.number])) is not None}
     if not ages:
         raise _first_problem(known)
@@ -35,24 +36,33 @@ def of_target(settings: Settings, sources: dict[str, Path], number: int | None, 
     return best
 
 
-def _is_complete(found: list[Health]) -> bool:
-    return all(block.success and not block.problem for block in found)
-
-
-def _age(found: list[Health]) -> float | None:
+def _age(known: Sequence[Health]) -> float | None:
     """Return how many seconds ago the target last had all sources; None where it lacks one or does not answer.
 
     Each target's own clock tells, then and now: two clocks may differ.
     """
-    return max(block.found["now"] - block.success["at"] for block in found) if _is_complete(found) else None
+    successes = _successes(known)
+    return (
+        max(health.known["now"] - success["at"] for health, success in zip(known, successes, strict=True)) if successes else None
+    )
 
 
-def _described(found: list[Health]) -> str:
-    if _is_complete(found):
-        return f"complete as of {clock(min(block.success['at'] for block in found))}"
-    return next((block.problem.what for block in found if block.problem), "a database has never been backed up there")
+def _successes(known: Sequence[Health]) -> list[Success]:
+    """Return the last success of every source; none where the target lacks one or does not answer."""
+    found = [health.success for health in known if isinstance(health, Answered) and health.success]
+    return found if len(found) == len(known) else []
 
 
-def _first_problem(known: dict[int, list[Health]]) -> Problem:
-    problems = [block.problem for found in known.values() for block in found if block.problem]
+def _described(known: Sequence[Health]) -> str:
+    if successes := _successes(known):
+        return f"complete as of {clock(min(success['at'] for success in successes))}"
+    return next(iter(_problems(known)), Problem("a database has never been backed up there")).what
+
+
+def _problems(known: Sequence[Health]) -> list[Problem]:
+    return [health.problem for health in known if isinstance(health, Unanswered)]
+
+
+def _first_problem(known: dict[int, Sequence[Health]]) -> Problem:
+    problems = [problem for healths in known.values() for problem in _problems(healths)]
     return problems[0] if problems else Problem("no target holds a backup of every database.", "python3 backup.py --status")

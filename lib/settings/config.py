@@ -21,12 +21,15 @@ DEFAULTS = {
     "BACKUP_MAX_DATABASE_MB": "500",
     "BACKUP_LOG": "supabase_backup.log",
 }
+MEGABYTE = 1_000_000
 OURS = re.compile(r"BACKUP_|SUPABASE_DB_")
 KNOWN = re.compile(rf"SUPABASE_DB_URL(_\d+)?|SUPABASE_DB_({'|'.join(targets.PARTS)})|{'|'.join(DEFAULTS)}")
 
 
 @dataclass(frozen=True)
 class Settings:
+    """All settings; `sources` are {name: the file's path}, `folder` is that of the settings file. No limit in MB is 0."""
+
     targets: list[TargetSettings]
     sources: dict[str, Path]
     schema: str
@@ -40,6 +43,11 @@ class Settings:
     max_database_mb: int = 500
     channels: Channels = field(default_factory=Channels)
     file: str = ".env"
+
+    @property
+    def max_database_bytes(self) -> int:
+        """Return what the plan allows; no limit is 0."""
+        return self.max_database_mb * MEGABYTE
 
     @property
     def snapshots(self) -> Path:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from lib.base import disk, leftovers
 from lib.base.errors import SourceError
-from lib.sqlite.snapshots import live_file, previous
 from lib.sqlite.files import remedy, virtual_tables
 from lib.sqlite.files.integrity import Checking, give_way
+from lib.sqlite.snapshots import live_file, previous
 from lib.sqlite.snapshots.previous import Previous
 
 SUFFIX = "taking"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from lib.base import private_file
 from lib.base.errors import SourceError
-from lib.tables.plan import TablePlan
-from lib.sqlite.snapshots import copying, previous
-from lib.sqlite.lines import read_lines
 from lib.sqlite.files import lock
 from lib.sqlite.files import read_schema as schemas
-from lib.sqlite.snapshots.copying import Copy, explained
 from lib.sqlite.files.opening import open_read_only
+from lib.sqlite.lines import read_lines
+from lib.sqlite.snapshots import copying, previous
+from lib.sqlite.snapshots.copying import Copy, explained
+from lib.tables.plan import TablePlan
 
 
 @dataclass

@@ -57,6 +57,7 @@ from lib.postgres.mirrors.unseen import Unseen
 from lib.reporting import alerts
 from lib.settings import config
 from lib.settings.config import Settings
+from lib.settings.targets import TargetSettings
 from lib.sqlite.compare import find_changes
 from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
@@ -124,16 +125,16 @@ def back_up_all(settings: Settings, sources: dict[str, Path], options: BackupOpt
     return report
 
 
-def copied_ahead(settings, sources, target_settings) -> copying.Ahead:
+def copied_ahead(settings: Settings, sources: dict[str, Path], target_settings: TargetSettings) -> copying.Ahead:
     """Copy the sources one by one, also while the target is being connected to."""
-    kept = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
+    previous = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
 
-    def has_room(*names):
+    def has_room(*names: str) -> bool:
         return disk.has_room(settings.snapshots, sum(copying.size_of(sources[name]) for name in names))
 
     return copying.Ahead(
         {
-            name: functools.partial(copying.copy, path, settings.snapshots, settings.check, kept[name])
+            name: functools.partial(copying.copy, path, settings.snapshots, settings.check, previous[name])
             for name, path in sources.items()
         },
         has_room,
@@ -188,15 +189,42 @@ def refuse_unless_accepted(name: str, openings: list[str], ours: Origin, last: L
 def rehearse(
     options: BackupOptions, target: Target, settings: Settings, source: Source, snapshot: Snapshot, report: Report
 ) -> list[dict[str, Any]]:
-    """Do what a backup does, in a transaction that will be rolled back, and say what that was; the brake stops no rehearsal."""
+    """Do what a backup does, in a transaction that will be rolled back, and say what that was, and what a backup would refuse."""
     from lib.backing_up import dry_run
 
     run, last = runs.Run(0, source.name, target.host, 0), runs.read_last(target, source)
     source = replace(source, is_rehearsal=True)
     transfer = Transfer(target, source, snapshot, run, last, runs.hand_edits(target, source.name))
-    bring(transfer, settings, replace(options, accept_shrink=True), report)
+    mirrored = bring(transfer, settings, replace(options, accept_shrink=True), report)
     runs.refuse_outrun(snapshot, source.name)
+    openings = privacy.openings(target, [target.schema, source.mirror_schema])
+    ours = origin.of(settings.sources[source.name], snapshot.copy.previous.told)
+    for refusal in would_refuse(transfer, settings, options, openings, ours, mirrored):
+        report.warn(f"a backup would refuse this: {refusal}")
+    for warning in [*mirrored.warnings, *what_others_did(transfer, openings, ours, mirrored.unseen)]:
+        report.warn(f"a backup would do this, and say: {warning}")
     return dry_run.changes(run.tables, source)
+
+
+def would_refuse(
+    transfer: Transfer, settings: Settings, options: BackupOptions, openings: list[str], ours: Origin, mirrored: Mirrored
+) -> list[str]:
+    """Return why a backup would stop, first things first; a rehearsal is not stopped, because somebody wants to see."""
+    source, plan = transfer.source, mirrored.plan
+    try:
+        refuse_unless_accepted(source.name, openings, ours, transfer.last, options)
+        if not options.accept_shrink:
+            before = brake.refuse_sudden_loss(transfer.target, source, transfer.snapshot, plan, settings.max_shrink)
+            refuse_replacement(transfer, plan, mirrored.unseen, before, settings)
+    except Problem as problem:
+        return [problem.what]
+    return []
+
+
+def refuse_replacement(transfer: Transfer, plan: Plan, missed: Unseen, before: dict[str, int], settings: Settings) -> None:
+    """Refuse another database in the place of the bot's, unless it is known why the rows are others than before."""
+    if not (transfer.last["is_restored"] or transfer.edits or missed.suspects or missed.changed):
+        brake.refuse_replacement(transfer.source, before, transfer.run.tables, plan, settings.max_shrink)
 
 
 def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report: Report) -> Mirrored:
@@ -216,8 +244,7 @@ def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report
         now = changed.mirrors
         missed = missed.also(unseen.look(transfer, plan, present, changed))
         is_compared = bring_rows(transfer, plan, missed, True, report)
-    if not (last["is_restored"] or transfer.edits or missed.suspects or missed.changed):
-        brake.refuse_replacement(source, before, transfer.run.tables, plan, settings.max_shrink)
+    refuse_replacement(transfer, plan, missed, before, settings)
     return Mirrored(plan, now | changed.left_aside(source), changed, missed, is_compared)
 
 

@@ -23,6 +23,8 @@ exit status:
   3  incomplete   the first backup saved something, not all: read the lines on stderr
 """
 
+from argparse import Namespace
+from dataclasses import dataclass
 from pathlib import Path
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
@@ -31,81 +33,94 @@ from lib.backing_up.options import BackupOptions
 from lib.base import log, script
 from lib.base.errors import SettingsError
 from lib.postgres.books import origin
+from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import ddl
 from lib.postgres.setup import analytics, installation
 from lib.settings import config
+from lib.settings.config import Settings
+from lib.settings.targets import TargetSettings
 from lib.sqlite.snapshots import previous
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.tables.mirror_names import writer_name
 from lib.trying import checks
+from lib.trying.checks import Checks
 
 
-def main(options, console) -> int:
-    if options.ddl:
-        console.say(ddl.for_file(Path(options.ddl)))
+@dataclass(frozen=True)
+class Options:
+    """What was asked for besides checking: a change in Supabase, a writer role."""
+
+    may_change: bool
+    makes_writer: bool
+
+
+def main(flags: Namespace, console: script.Console) -> int:
+    if flags.ddl:
+        console.say(ddl.for_file(Path(flags.ddl)))
         return script.SAVED
-    if options.writer_role and console.is_quiet:
+    if flags.writer_role and console.is_quiet:
         raise SettingsError("--writer-role shows a password once, and cannot be quiet.", "leave out --quiet and --json")
-    settings = config.load(options.env_file)
+    settings = config.load(flags.env_file)
     log.open_file(settings.log)
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
-    found = checks.Checks(console)
+    checked, options = Checks(console), Options(not flags.check, flags.writer_role)
     for target_settings in settings.targets:
-        set_up(found, settings, target_settings, options)
-    if found.failures or options.check:
-        return found.finish()
+        set_up(checked, settings, target_settings, options)
+    if checked.failures or flags.check:
+        return checked.finish()
     console.say("The first backup:")
     console.is_watched = True
     return back_up(settings, settings.sources, BackupOptions(), console)
 
 
-def set_up(found, settings, target_settings, options) -> None:
+def set_up(checked: Checks, settings: Settings, target_settings: TargetSettings, options: Options) -> None:
     """Check one target; unless only checking, create what is missing and close it to others."""
-    target = checks.connect(found, target_settings, settings.schema)
+    target = checks.connect(checked, target_settings, settings.schema)
     if not target:
         return
     with target:
-        checks.rights(found, target)
-        checks.sources(found, settings, settings.snapshots)
-        if not found.failures:
-            checks.room(found, settings)
-        if not found.failures and not options.check:
-            create(found, target, settings)
-        if options.writer_role and not found.failures:
-            create_writer(found, target, settings)
-        if not found.failures:
-            checks.installed(found, target)
-        if not found.failures:
-            checks.exposure(found, target, installation.schemas(settings))
+        checks.rights(checked, target)
+        checks.sources(checked, settings, settings.snapshots)
+        if not checked.failures:
+            checks.room(checked, settings)
+        if not checked.failures and options.may_change:
+            create(checked, target, settings)
+        if not checked.failures and options.makes_writer:
+            create_writer(checked, target, settings)
+        if not checked.failures:
+            checks.installed(checked, target)
+        if not checked.failures:
+            checks.exposure(checked, target, installation.schemas(settings))
 
 
-def create(found, target, settings) -> None:
-    with found.step(f"Bookkeeping in the schema {settings.schema}"), target.transaction():
+def create(checked: Checks, target: Target, settings: Settings) -> None:
+    """Create or upgrade the bookkeeping, the mirrors of every source and the views."""
+    with checked.step(f"Bookkeeping in the schema {settings.schema}"), target.transaction():
         installation.install(target)
     for name, path in settings.sources.items():
         with (
-            found.step(f"Mirrors of {name}") as tell,
+            checked.step(f"Mirrors of {name}") as tell,
             snapshots.taken(path, settings.snapshots, settings.check) as snapshot,
             target.transaction(),
         ):
             noted = previous.read(settings.snapshot_of(name, target.settings.number))
             installation.refuse_other_bot(target, name, origin.of(path, noted))
             tell(installation.install_source(target, name, snapshot))
-    if not found.failures:
-        with found.step("Analytics views") as tell:
+    if not checked.failures:
+        with checked.step("Analytics views") as tell:
             tell(analytics.install(target, settings))
 
 
-def create_writer(found, target, settings) -> None:
+def create_writer(checked: Checks, target: Target, settings: Settings) -> None:
     """Make the role for everyday use, and show its password this once."""
-    with found.step("Writer role") as tell, target.transaction():
+    with checked.step("Writer role") as tell, target.transaction():
         password = installation.create_writer(target, settings)
         tell(f"{writer_name(target.schema)} can back up and restore, and cannot remove history")
-    if found.failures:
+    if checked.failures:
         return
     user = ".".join([writer_name(target.schema), *target.settings.user.split(".")[1:]])
-    found.console.say(
+    checked.console.say(
         f"     Put this user and password into SUPABASE_DB_URL in .env; they are not shown again:\n     {user}:{password}"
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lib.backing_up.attempts import Report
 from lib.base import script
@@ -19,48 +20,50 @@ from lib.tables.results import TableResult
 
 # A bot that has written since the last backup differs, too.
 EQUAL_AGAIN = "python3 backup.py --full && python3 backup.py --verify"
-Compare = Callable[[Target, Settings, Source, Snapshot, Report], list[dict]]
+# What is said of one table, as `--json` shows it; its sentence is in "text".
+Told = dict[str, Any]
+Compare = Callable[[Target, Settings, Source, Snapshot, Report], list[Told]]
 
 
 def show(settings: Settings, sources: dict[str, Path], compare: Compare, console: script.Console) -> int:
     """Compare every table with its mirror; exit 1 where `--verify` finds a difference."""
-    report, found = Report(console), []
+    report, told = Report(console), list[Told]()
     for target_settings in settings.targets:
         with report.failures_reported(), Target(target_settings, settings.schema) as target:
             for name, path in sources.items():
                 with report.failures_reported():
-                    found += target.with_reconnects(partial(_of_source, target, settings, name, path, compare, report))
-    different = [table for table in found if table.get("is_equal") is False]
-    for table in found:
+                    told += target.with_reconnects(partial(_of_source, target, settings, name, path, compare, report))
+    different = [table for table in told if table.get("is_equal") is False]
+    for table in told:
         tell = console.fault if table.get("is_equal") is False else console.say
         tell(table["text"])
     errors = [problem.what for problem in report.failures] + [table["text"] for table in different]
-    result = {"outcome": "failed" if errors else "saved", "tables": [_without_text(table) for table in found]}
+    result = {"outcome": "failed" if errors else "saved", "tables": [_without_text(table) for table in told]}
     if errors:
         result |= {"error": "\n".join(errors), "try": report.failures[0].remedy if report.failures else EQUAL_AGAIN}
     console.result(result)
     return script.FAILED if errors else script.SAVED
 
 
-def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare, report: Report) -> list[dict]:
-    (source, _), kept = runs.find_source(target, name), settings.snapshot_of(name, target.settings.number)
-    with snapshots.taken(path, settings.snapshots, settings.check, kept) as snapshot, target.rehearsal():
-        found = compare(target, settings, source, snapshot, report)
-        return [{"source": name, "target": target.host} | table for table in found]
+def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare, report: Report) -> list[Told]:
+    (source, _), previous = runs.find_source(target, name), settings.snapshot_of(name, target.settings.number)
+    with snapshots.taken(path, settings.snapshots, settings.check, previous) as snapshot, target.rehearsal():
+        told = compare(target, settings, source, snapshot, report)
+        return [{"source": name, "target": target.host} | table for table in told]
 
 
-def changes(results: list[TableResult], source: Source) -> list[dict]:
+def changes(results: list[TableResult], source: Source) -> list[Told]:
     """Say what a backup would do to each table."""
     return [_change(source, done) for done in results]
 
 
-def _change(source: Source, done: TableResult) -> dict:
+def _change(source: Source, done: TableResult) -> Told:
     counts = {name: getattr(done, name) for name in ("inserted", "updated", "deleted")}
     text = f"{source.name}.{done.table}: would insert {done.inserted:,}, update {done.updated:,}, delete {done.deleted:,}"
     return {"table": done.table, "rows": done.rows, **counts, "bytes_sent": done.bytes_sent, "text": text}
 
 
-def differences(target: Target, _: Settings, source: Source, snapshot: Snapshot, _report: Report) -> list[dict]:
+def differences(target: Target, _: Settings, source: Source, snapshot: Snapshot, _report: Report) -> list[Told]:
     """Compare each table's content with what the target holds, by digest."""
     present = upkeep.read(target, source)
     present = altered.mended(target, source, snapshot, present).mirrors
@@ -73,12 +76,12 @@ def differences(target: Target, _: Settings, source: Source, snapshot: Snapshot,
     ]
 
 
-def _difference(target: Target, source: Source, table: TablePlan, ours: Digest, theirs: Digest) -> dict:
+def _difference(target: Target, source: Source, table: TablePlan, ours: Digest, theirs: Digest) -> Told:
     verdict = "✅ equal" if ours == theirs else "❌ differs"
     text = f"{verdict}  {source.name}.{table.printable}: {ours.rows:,} rows here, {theirs.rows:,} in {target.host}"
     counts = {"rows": ours.rows, "rows_in_target": theirs.rows}
     return {"table": table.printable, **counts, "is_equal": ours == theirs, "text": text}
 
 
-def _without_text(table: dict) -> dict:
+def _without_text(table: Told) -> Told:
     return {name: value for name, value in table.items() if name != "text"}

@@ -1,8 +1,10 @@
 """How each source is doing on each target: asked from the target, and from this machine's own record where that fails."""
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypedDict
 
 from lib.backing_up import local_runs
 from lib.base.errors import MayPass, Problem, Unreachable
@@ -14,97 +16,196 @@ from lib.settings.targets import TargetSettings
 SHOWN_RUNS = 10
 
 
-@dataclass
-class Health:
-    """What is known of one source on one target; times are Unix seconds, `now` is the clock that they were taken from.
+class Success(TypedDict):
+    """A saved run; `at` is when it ended, in Unix seconds, `seconds` how long it took, `bytes_sent` of rows."""
 
-    `found` is what sql/statements/health.sql tells; `problem` says why the target could not be asked.
-    """
+    run: int
+    at: float
+    rows: int
+    changes: int
+    bytes_sent: int
+    seconds: float
+
+
+class _FailureHere(TypedDict):
+    at: float
+    error: str | None
+
+
+class Failure(_FailureHere, total=False):
+    """A failed run; one that this machine alone knows of never got a number."""
+
+    run: int
+
+
+class ShownRun(TypedDict):
+    """One of the newest runs; `at` is when it ended, or began where it has not."""
+
+    outcome: str
+    at: float
+
+
+class Compared(TypedDict):
+    """The last run that compared every row, and when it ended."""
+
+    run: int
+    at: float
+
+
+class Drill(Compared):
+    """The last drill that went well: `by` which user of Postgres, on which `machine` (older drills have not noted it)."""
+
+    seconds: float
+    by: str
+    machine: str | None
+
+
+class FailedDrill(Compared):
+    """The last drill, where it failed, and why."""
+
+    error: str
+
+
+class RestorePoints(TypedDict):
+    """How many runs can be restored; the `oldest` of them and when it ended, nothing where there is none."""
+
+    count: int
+    oldest: int | None
+    at: float | None
+
+
+class Known(TypedDict):
+    """What both sides can tell of a source; `now` is the clock from which ages are counted, `runs` are newest first."""
+
+    now: float
+    last_success: Success | None
+    last_failure: Failure | None
+    runs: list[ShownRun]
+
+
+class Answer(Known):
+    """What sql/statements/health.sql tells; `pace` is the usual pause between two runs in seconds, where there is one."""
+
+    database_bytes: int
+    pace: float | None
+    last_start: float | None
+    restore_points: RestorePoints
+    compared: Compared | None
+    proven: Drill | None
+    failed_drill: FailedDrill | None
+
+
+@dataclass(frozen=True)
+class Health:
+    """What is known of one source on one target, with the warnings of the last run that this machine made."""
 
     source: str
     target: TargetSettings
-    found: dict
-    problem: Problem | None = None
-    warnings: list[str] = field(default_factory=list)
+    known: Known
+    warnings: list[str]
 
     @property
-    def success(self) -> dict | None:
-        return self.found.get("last_success")
+    def success(self) -> Success | None:
+        return self.known["last_success"]
+
+    @property
+    def failure(self) -> Failure | None:
+        return self.known["last_failure"]
 
     @property
     def age(self) -> int | None:
         """Return how long ago the last success was, in seconds."""
-        return round(self.found["now"] - self.success["at"]) if self.success else None
-
-    @property
-    def failure(self) -> dict | None:
-        return self.found.get("last_failure")
+        return round(self.known["now"] - self.success["at"]) if self.success else None
 
     @property
     def is_failing(self) -> bool:
         """Whether the last failure is newer than the last success."""
         if not self.failure or not self.success:
             return bool(self.failure)
-        # Two clocks may differ; the numbers of two runs do not lie.
-        what = "run" if "run" in self.failure else "at"
-        return self.failure[what] > self.success[what]
+        if "run" in self.failure:  # two clocks may differ; the numbers of two runs do not lie
+            return self.failure["run"] > self.success["run"]
+        return self.failure["at"] > self.success["at"]
 
     @property
     def next_expected(self) -> int | None:
-        """Return when the next run should begin, judged by the usual pause between runs."""
-        pace, last = self.found.get("pace"), self.found.get("last_start")
+        """Return when the next run should begin, in Unix seconds, where that can be told."""
+        return None
+
+    def is_late(self, limit: int | None) -> bool:
+        """Whether there is no success, or none that is younger than so many seconds."""
+        return self.age is None or bool(limit and self.age > limit)
+
+
+@dataclass(frozen=True)
+class Answered(Health):
+    """What the target has answered."""
+
+    known: Answer
+
+    @property
+    def next_expected(self) -> int | None:
+        """Judged by the usual pause between runs."""
+        pace, last = self.known["pace"], self.known["last_start"]
         return round(last + pace) if pace and last else None
 
-    def lateness(self, limit: int | None) -> str:
-        """Say why this is not good enough, or nothing."""
-        if not self.success:
-            return "has never been backed up"
-        return "old" if limit and self.age > limit else ""
+
+@dataclass(frozen=True)
+class Unanswered(Health):
+    """What this machine has recorded itself; `problem` says why the target could not be asked."""
+
+    problem: Problem
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether the target could not be reached, which says nothing against the backup."""
+        return isinstance(self.problem, (Unreachable, MayPass))
 
 
 def of_all(settings: Settings, sources: dict[str, Path]) -> list[Health]:
     """Ask every target about every source; one that does not answer does not stop the others."""
-    return [found for target in settings.targets for found in of_target(settings, target, sources)]
+    return [health for target in settings.targets for health in of_target(settings, target, sources)]
 
 
-def of_target(settings: Settings, target_settings: TargetSettings, sources: dict[str, Path]) -> list[Health]:
+def of_target(settings: Settings, target_settings: TargetSettings, sources: dict[str, Path]) -> Sequence[Answered | Unanswered]:
+    """Ask one target about every source: it answers for all of them, or for none."""
     try:
         with Target(target_settings, settings.schema) as target:
             installation.require(target)
-            found = {name: target.statement("health", {"source": name, "most": SHOWN_RUNS})[0][0] for name in sources}
+            answers = {name: target.statement("health", {"source": name, "most": SHOWN_RUNS})[0][0] for name in sources}
     except Problem as problem:
-        return [_as_seen_here(settings, target_settings, name, problem) for name in sources]
-    return [_with_what_is_known_here(settings, target_settings, name, found[name]) for name in sources]
+        return [_as_recorded_here(settings, target_settings, name, problem) for name in sources]
+    return [_with_what_is_recorded_here(settings, target_settings, name, answers[name]) for name in sources]
 
 
-def is_out_of_reach(found: Health) -> bool:
-    """Whether the target could not be asked because it could not be reached, which says nothing against the backup."""
-    return isinstance(found.problem, (Unreachable, MayPass))
-
-
-def _as_seen_here(settings: Settings, target: TargetSettings, name: str, problem: Problem) -> Health:
-    runs = local_runs.read(settings, name, target.number)
-    found = {
+def _as_recorded_here(settings: Settings, target: TargetSettings, name: str, problem: Problem) -> Unanswered:
+    runs = _runs_recorded_here(settings, target, name)
+    known: Known = {
         "now": time.time(),
         "last_success": _newest(runs, "saved"),
         "last_failure": _newest(runs, "failed"),
         "runs": runs[:SHOWN_RUNS],
     }
-    return Health(name, target, found, problem, _warnings(runs))
+    return Unanswered(name, target, known, _warnings(runs), problem)
 
 
-def _with_what_is_known_here(settings: Settings, target: TargetSettings, name: str, found: dict) -> Health:
+def _with_what_is_recorded_here(settings: Settings, target: TargetSettings, name: str, answer: Answer) -> Answered:
     """A run that could not reach the target has left its trace on this machine alone."""
-    runs = local_runs.read(settings, name, target.number)
-    ours, theirs = _newest(runs, "failed"), found["last_failure"]
+    runs = _runs_recorded_here(settings, target, name)
+    ours, theirs = _newest(runs, "failed"), answer["last_failure"]
     if ours and (not theirs or ours["at"] > theirs["at"] + 60):
-        found["last_failure"] = ours
-    return Health(name, target, found, warnings=_warnings(runs))
+        answer["last_failure"] = ours
+    return Answered(name, target, answer, _warnings(runs))
 
 
-def _newest(runs: list[dict], outcome: str) -> dict | None:
+def _runs_recorded_here(settings: Settings, target: TargetSettings, name: str) -> list[Any]:
+    """Return what lib/backing_up/local_runs.py has, newest first: JSON with all that a Success, a Failure or a ShownRun has."""
+    return [*local_runs.read(settings, name, target.number)]
+
+
+def _newest(runs: list[Any], outcome: str) -> Any:
+    """Return a Success, a Failure, or nothing."""
     return next((run for run in runs if run["outcome"] == outcome), None)
 
 
-def _warnings(runs: list[dict]) -> list[str]:
-    return runs[0]["warnings"] if runs else []
+def _warnings(runs: list[Any]) -> list[str]:
+    return list(runs[0]["warnings"]) if runs else []

@@ -6,6 +6,7 @@ is a warning, and is told again by the next run. The same failure is told at onc
 """
 
 import contextlib
+import functools
 import json
 import platform
 import re
@@ -55,26 +56,25 @@ def _delivery() -> ModuleType:
     return delivery
 
 
-def start(channels: Channels) -> Delivery | None:
-    """Tell the heartbeat that a backup begins, without waiting for its answer."""
-    return Delivery("heartbeat", lambda: _delivery().ping(channels.heartbeat, "/start", "")) if channels.heartbeat else None
+def start(channels: Channels) -> list[Delivery]:
+    """Tell the heartbeat, if there is one, that a backup begins, without waiting for its answer."""
+    return [_ping(channels.heartbeat, "/start", "")] if channels.heartbeat else []
 
 
-def tell(settings: Settings, attempts: list[Attempt], status: int, started: Delivery | None) -> list[str]:
+def tell(settings: Settings, attempts: list[Attempt], status: int, started: list[Delivery]) -> list[str]:
     """Tell what became of a backup to every channel that wants to know, and return what could not be delivered as warnings."""
     failures = {attempt.label: attempt.text for attempt in attempts if attempt.text}
     tried = {EVERYTHING, *(attempt.label for attempt in attempts)}
-    late = _undelivered([started] if started else [])
-    return late + _tell_all(settings, failures, tried, status)
+    return _undelivered(started) + _tell_all(settings, failures, tried, status)
 
 
 @contextlib.contextmanager
-def crashes_told(settings: Settings, started: Delivery | None) -> Iterator[None]:
+def crashes_told(settings: Settings, started: list[Delivery]) -> Iterator[None]:
     """An error that nobody expected is told like any other failure, and then takes its way."""
     try:
         yield
     except Exception as error:
-        _undelivered([started] if started else [])
+        _undelivered(started)
         what = f"Error: an unexpected {type(error).__name__}: {error}\nTry: report it, with the traceback in the log"
         for warning in _tell_all(settings, {EVERYTHING: what}, set(), script.FAILED):
             log.warning(warning)
@@ -86,40 +86,35 @@ def _tell_all(settings: Settings, failures: dict[str, str], tried: set[str], sta
     for channel, send in senders(settings.channels).items():
         well_again = memory.recovered(channel, tried - set(failures))
         if well_again or memory.is_news(channel, failures):
-            sent.append(Delivery(channel, _bound(send, *_message(failures, well_again, status))))
+            sent.append(Delivery(channel, functools.partial(send, *_message(failures, well_again, status))))
     beat = [_heartbeat(settings.channels.heartbeat, status)] if settings.channels.heartbeat else []
     late = _undelivered(sent + beat)
     memory.remember([delivery.channel for delivery in sent if not delivery.error()], failures, tried)
     return late + memory.problems
 
 
-def _bound(send: Callable[[str, str], None], subject: str, text: str) -> Callable[[], None]:
-    return lambda: send(subject, text)
-
-
 def senders(channels: Channels) -> dict[str, Callable[[str, str], None]]:
     """Return, by name, what sends a subject and a text through each channel that is set."""
-    found = {}
+    ways = {}
     if channels.mail:
-        found["e-mail"] = lambda subject, text: _delivery().mail(channels.mail, subject, text)
+        ways["e-mail"] = lambda subject, text: _delivery().mail(channels.mail, subject, text)
     if channels.webhook:
-        found["webhook"] = lambda subject, text: _delivery().webhook(channels.webhook, subject, text)
+        ways["webhook"] = lambda subject, text: _delivery().webhook(channels.webhook, subject, text)
     if channels.telegram:
-        found["Telegram"] = lambda subject, text: _delivery().telegram(channels, subject, text)
-    return found
+        ways["Telegram"] = lambda subject, text: _delivery().telegram(channels, subject, text)
+    return ways
 
 
 def trials(channels: Channels) -> dict[str, Callable[[], Delivery]]:
     """Return, by name, what tries each channel that is set; the heartbeat's state stays as it is."""
     text = "This is a test: alerts of Hybrid backup will arrive here."
     subject = f"🔔 Hybrid backup on {platform.node()}: a test"
-    found = {
-        name: (lambda name=name, send=send: Delivery(name, _bound(send, subject, text)))
-        for name, send in senders(channels).items()
-    }
+    tried: dict[str, Callable[[], Delivery]] = {}
+    for name, send in senders(channels).items():
+        tried[name] = functools.partial(Delivery, name, functools.partial(send, subject, text))
     if channels.heartbeat:
-        found["heartbeat"] = lambda: Delivery("heartbeat", lambda: _delivery().ping(channels.heartbeat, "/log", text))
-    return found
+        tried["heartbeat"] = lambda: _ping(channels.heartbeat, "/log", text)
+    return tried
 
 
 def _message(failures: dict[str, str], well_again: list[str], status: int) -> tuple[str, str]:
@@ -140,11 +135,11 @@ class _Memory:
     """Which failures each channel was told and when, beside the snapshots: {channel: {label: [failure, time]}}."""
 
     def __init__(self, path: Path):
-        self._path, self.problems = path, []
-        try:
+        self._path = path
+        self.problems: list[str] = []
+        self._told: dict[str, dict[str, tuple[str, float]]] = {}
+        with contextlib.suppress(OSError, ValueError):
             self._told = json.loads(path.read_text())
-        except (OSError, ValueError):
-            self._told = {}
 
     def is_news(self, channel: str, failures: dict[str, str]) -> bool:
         told = self._told.get(channel, {})
@@ -159,7 +154,7 @@ class _Memory:
             return
         for channel in channels:
             known = {label: told for label, told in self._told.get(channel, {}).items() if label not in tried}
-            self._told[channel] = known | {label: [_gist(text), time.time()] for label, text in failures.items()}
+            self._told[channel] = known | {label: (_gist(text), time.time()) for label, text in failures.items()}
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             private_file.write(self._path, json.dumps(self._told))
@@ -179,4 +174,8 @@ def _gist(text: str) -> str:
 
 def _heartbeat(url: str, status: int) -> Delivery:
     body = clean("\n".join([f"exit status {status}", *log.recent()]))
-    return Delivery("heartbeat", lambda: _delivery().ping(url, "/fail" if status else "", body))
+    return _ping(url, "/fail" if status else "", body)
+
+
+def _ping(url: str, what: str, body: str) -> Delivery:
+    return Delivery("heartbeat", lambda: _delivery().ping(url, what, body))

@@ -1,6 +1,6 @@
 """Charts as inline SVG, without a word in them: they stretch with the page, and the words around them stay readable."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lib.reporting.markup import Html, element, joined
@@ -16,25 +16,35 @@ class Span:
     last: float
 
     def x(self, at: float) -> float:
+        """Return where a time lies in the chart, from 0 to WIDTH."""
         return round((at - self.first) / max(self.last - self.first, 1) * WIDTH, 1)
 
 
-def bars(name: str, span: Span, points: list[dict], value: str, label: Callable[[dict], str]) -> Html:
-    """Draw a bar for each point; what failed stands out at full height."""
-    most = max([point[value] or 0 for point in points], default=0) or 1
-    return _svg(name, "bars", [_bar(span, point, (point[value] or 0) / most, label(point)) for point in points])
+@dataclass(frozen=True)
+class Bar:
+    """What is drawn at a time, in Unix seconds: a value, what it says when it is pointed at, and how the run ended."""
+
+    at: float
+    value: float
+    label: str
+    outcome: str = "saved"
 
 
-def _bar(span: Span, point: dict, share: float, label: str) -> Html:
-    outcome = point.get("outcome", "saved")
+def bars(name: str, span: Span, drawn: list[Bar]) -> Html:
+    """Draw some bars; what failed stands out at full height."""
+    most = max([bar.value for bar in drawn], default=0) or 1
+    return _svg(name, "bars", [_bar(span, bar, most) for bar in drawn])
+
+
+def _bar(span: Span, bar: Bar, most: float) -> Html:
     # The square root: a first backup of everything must not flatten all others.
-    height = HEIGHT if outcome == "failed" else max(3, share**0.5 * HEIGHT)
-    x = min(max(span.x(point["at"]) - 2, 0), WIDTH - 4)
-    shape = {"x": x, "y": round(HEIGHT - height, 1), "width": 4, "height": round(height, 1), "class_": outcome}
-    return element("rect", element("title", label), **shape)
+    height = HEIGHT if bar.outcome == "failed" else max(3, (bar.value / most) ** 0.5 * HEIGHT)
+    x = min(max(span.x(bar.at) - 2, 0), WIDTH - 4)
+    shape = {"x": x, "y": round(HEIGHT - height, 1), "width": 4, "height": round(height, 1), "class_": bar.outcome}
+    return element("rect", element("title", bar.label), **shape)
 
 
-def line(name: str, span: Span, points: list[tuple[float, float]], most: float, *extra: Html) -> Html:
+def line(name: str, span: Span, points: Sequence[tuple[float, float]], most: float, *extra: Html) -> Html:
     """Draw a line through the points, with the area below it; `most` is the top of the chart."""
     placed = [(span.x(at), round(HEIGHT - value / (most or 1) * (HEIGHT - 6), 1)) for at, value in points]
     if len(placed) == 1:
@@ -58,6 +68,7 @@ def slope(span: Span, start: tuple[float, float], end: tuple[float, float], most
 
 
 def gauge(name: str, share: float) -> Html:
+    """Draw how full something is; 1 is full."""
     kind = "full" if share >= 0.9 else "high" if share >= 0.7 else "fine"
     width = round(min(max(share, 0.005), 1) * WIDTH, 1)
     track = element("rect", x=0, y=0, width=WIDTH, height=HEIGHT, class_="track")

@@ -33,6 +33,7 @@ def webhook(url: str, subject: str, text: str) -> None:
 
 
 def telegram(channels: Channels, subject: str, text: str) -> None:
+    """Source: https://core.telegram.org/bots/api#sendmessage"""
     _post_json(channels.telegram, {"chat_id": channels.telegram_chat, "text": _shortened(f"{subject}\n{text}")})
 
 
@@ -40,8 +41,8 @@ def _shortened(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " …"
 
 
-def _post_json(url: str, found: dict) -> None:
-    _post(url, json.dumps(found).encode(), "application/json")
+def _post_json(url: str, message: dict[str, object]) -> None:
+    _post(url, json.dumps(message).encode(), "application/json")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -59,6 +60,7 @@ def _post(url: str, body: bytes, kind: str) -> None:
 
 
 def mail(to: Mail, subject: str, text: str) -> None:
+    """Send one plain text; raise where the server refuses any of the recipients."""
     message = EmailMessage()
     message["Subject"], message["From"], message["To"] = subject, to.sender, ", ".join(to.recipients)
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="hybrid-backup.invalid")
@@ -84,17 +86,17 @@ def _smtp(mail: Mail) -> smtplib.SMTP:
 
 
 def reason(error: Exception) -> str:
+    """Put into words, on one line, why a message was not delivered."""
     if isinstance(error, urllib.error.HTTPError):
         return _http_reason(error)
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return "the server refuses " + ", ".join(f"{to} ({_smtp_text(*said)})" for to, said in error.recipients.items())
     if isinstance(error, smtplib.SMTPResponseException):
         return f"the server says {_smtp_text(error.smtp_code, error.smtp_error)}"
-    if isinstance(error, urllib.error.URLError):
-        error = error.reason
-    if isinstance(error, http.client.HTTPException):
-        return f"the answer is no HTTP ({type(error).__name__})"
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, http.client.HTTPException):
+        return f"the answer is no HTTP ({type(cause).__name__})"
+    return " ".join(str(cause).split()).rstrip(".") or type(cause).__name__
 
 
 def _http_reason(error: urllib.error.HTTPError) -> str:

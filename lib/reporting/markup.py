@@ -20,6 +20,7 @@ def element(name: str, /, *children: object, **attributes: object) -> Html:
 
 
 def joined(*children: object) -> Html:
+    """Return elements and texts one behind the other."""
     return Html("".join(child if isinstance(child, Html) else _escaped(child) for child in children))
 
 

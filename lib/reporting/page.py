@@ -4,32 +4,32 @@ import base64
 import hashlib
 import platform
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from lib import __version__
-from lib.backing_up import health
-from lib.backing_up.health import Health
+from lib.backing_up.health import Answered, Unanswered
 from lib.base import private_file, script
 from lib.base.errors import Problem
 from lib.base.words import age, clock
-from lib.postgres.link.connection import Target
-from lib.reporting import sections, status
+from lib.postgres.books.plan_limit import is_nearly_full
+from lib.reporting import chronicle, database_size, sections, status
+from lib.reporting.chronicle import Account
 from lib.reporting.markup import Html, element
 from lib.settings.config import Settings
-from lib.settings.targets import TargetSettings
 
 STYLE = Path(__file__).with_name("report.css")
-HIGH = 0.8
-CALM = {"runs": [], "tables": {}, "drills": [], "edits": []}
+# What a person must know: how bad it is (`bad` at once, `mind` some day), and the sentence.
+Trouble = tuple[str, str]
 
 
 def write(settings: Settings, sources: dict[str, Path], file: str, console: script.Console) -> int:
     """Write the report; exit 1 where a database has no backup or its last run failed."""
-    found = [(block, chronicle) for target in settings.targets for block, chronicle in _of_target(settings, target, sources)]
-    troubles = [trouble for block, _ in found for trouble in _troubles(block, settings)]
+    accounts = [account for target in settings.targets for account in chronicle.accounts(settings, target, sources)]
+    troubles = [trouble for account in accounts for trouble in _troubles(account, settings)]
     path = Path(file).expanduser()
     try:
-        private_file.write(path, _page(settings, found, troubles))
+        private_file.write(path, _page(settings, accounts, troubles))
     except OSError as error:
         raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {path.parent}") from error
     errors = [text for kind, text in troubles if kind == "bad"]
@@ -41,40 +41,34 @@ def write(settings: Settings, sources: dict[str, Path], file: str, console: scri
     return script.FAILED if errors else script.SAVED
 
 
-def _of_target(settings: Settings, target_settings: TargetSettings, sources: dict[str, Path]) -> list[tuple[Health, dict]]:
-    known = health.of_target(settings, target_settings, sources)
-    if any(block.problem for block in known):
-        return [(block, CALM) for block in known]
-    with Target(target_settings, settings.schema) as target:
-        return [(block, target.statement("chronicle", {"source": block.source})[0][0]) for block in known]
+def _troubles(account: Account, settings: Settings) -> Iterator[Trouble]:
+    health = account.health
+    name, now = f"{account.source} → {account.target.label}", health.known["now"]
+    if not health.success:
+        yield "bad", f"{name} has never been backed up."
+    elif health.is_failing and health.failure:
+        yield "bad", f"{name}: the last run failed: {health.failure['error']}"
+    if isinstance(health, Unanswered):
+        yield "mind", f"{name}: {health.problem.what} What is shown is this machine's own record."
+    elif isinstance(health, Answered):
+        pace = health.known["pace"] or 0
+        if health.next_expected and now - health.next_expected > pace / 2:
+            yield "bad", f"{name}: a run was expected {age(now - health.next_expected)} ago, and did not come."
+        yield from _told_troubles(name, account.target.label, health, settings)
 
 
-def _troubles(block: Health, settings: Settings) -> list[tuple[str, str]]:
-    """Return what needs a person: `bad` at once, `mind` some day."""
-    name, found = f"{block.source} → {block.target.label}", []
-    if not block.success:
-        found.append(("bad", f"{name} has never been backed up."))
-    elif block.is_failing:
-        found.append(("bad", f"{name}: the last run failed: {block.failure['error']}"))
-    if block.next_expected and block.found["now"] - block.next_expected > block.found["pace"] / 2:
-        found.append(
-            ("bad", f"{name}: a run was expected {age(block.found['now'] - block.next_expected)} ago, and did not come.")
-        )
-    if block.problem:
-        found.append(("mind", f"{name}: {block.problem.what} What is shown is this machine's own record."))
-        return found
-    if block.found["failed_drill"]:
-        found.append(("bad", f"{name}: the last drill failed: {block.found['failed_drill']['error']}"))
-    elif not block.found["proven"]:
-        found.append(("mind", f"{name} has never been proven restorable: python3 restore.py --drill"))
-    limit = settings.max_database_mb * 1_000_000
-    used = block.found["database_bytes"]
-    if limit and used > HIGH * limit:
-        found.append(("mind", f"{block.target.label}: the database uses {used / limit:.0%} of its plan."))
-    return found
+def _told_troubles(name: str, target: str, health: Answered, settings: Settings) -> Iterator[Trouble]:
+    """Yield what only the target knows."""
+    if failed := health.known["failed_drill"]:
+        yield "bad", f"{name}: the last drill failed: {failed['error']}"
+    elif not health.known["proven"]:
+        yield "mind", f"{name} has never been proven restorable: python3 restore.py --drill"
+    limit, used = settings.max_database_bytes, health.known["database_bytes"]
+    if is_nearly_full(used, limit):
+        yield "mind", f"{target}: the database uses {used / limit:.0%} of its plan."
 
 
-def _page(settings: Settings, found: list[tuple[Health, dict]], troubles: list[tuple[str, str]]) -> str:
+def _page(settings: Settings, accounts: list[Account], troubles: list[Trouble]) -> str:
     style = STYLE.read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -88,24 +82,24 @@ def _page(settings: Settings, found: list[tuple[Health, dict]], troubles: list[t
         element("title", f"Hybrid backup on {platform.node()}"),
         Html(f"<style>{style}</style>"),
     )
-    return "<!DOCTYPE html>\n" + element("html", head, element("body", _main(settings, found, troubles)), lang="en") + "\n"
+    return "<!DOCTYPE html>\n" + element("html", head, element("body", _main(settings, accounts, troubles)), lang="en") + "\n"
 
 
-def _main(settings: Settings, found: list[tuple[Health, dict]], troubles: list[tuple[str, str]]) -> Html:
+def _main(settings: Settings, accounts: list[Account], troubles: list[Trouble]) -> Html:
     now = time.time()
     return element(
         "main",
         element("h1", "Hybrid backup"),
         element("p", f"{platform.node()}, as of {clock(now)}. Every age is counted from then.", class_="soft"),
-        sections.banner(found, troubles),
-        _section("health", "Health", _cards([sections.health_card(block) for block, _ in found])),
-        _section("runs", "Runs of the last 30 days", *(sections.runs_card(*pair) for pair in found)),
-        _section("tables", "Tables", *(sections.table_cards(*pair) for pair in found)),
-        _section("size", "Database size", *(sections.size_card(settings, target, found) for target in settings.targets)),
-        _section("restore", "Restore points", _cards([sections.points_card(block) for block, _ in found])),
-        _section("drills", "Drills", sections.drills(found)),
-        _section("edits", "Changed by hand", sections.edits(found)),
-        _section("warnings", "Warnings", sections.warnings(settings, found)),
+        sections.banner(accounts, troubles),
+        _section("health", "Health", _cards([sections.health_card(account) for account in accounts])),
+        _section("runs", "Runs of the last 30 days", *map(sections.runs_card, accounts)),
+        _section("tables", "Tables", *map(sections.table_cards, accounts)),
+        _section("size", "Database size", *(database_size.card(settings, target, accounts) for target in settings.targets)),
+        _section("restore", "Restore points", _cards([sections.points_card(account) for account in accounts])),
+        _section("drills", "Drills", sections.drills(accounts)),
+        _section("edits", "Changed by hand", sections.edits(accounts)),
+        _section("warnings", "Warnings", sections.warnings(settings, accounts)),
         element("footer", f"Hybrid backup {__version__}. This file loads nothing and contains no script."),
     )
 

@@ -3,8 +3,8 @@
 import platform
 from pathlib import Path
 
-from lib.backing_up import health
-from lib.backing_up.health import Health
+from lib.backing_up import health as healths
+from lib.backing_up.health import Answered, Health, Unanswered
 from lib.base import script
 from lib.base.words import age, clock, plural, seconds, size
 from lib.settings.config import Settings
@@ -17,105 +17,110 @@ NEVER = "never (python3 restore.py --drill)"
 def show(settings: Settings, sources: dict[str, Path], max_age: str | None, console: script.Console) -> int:
     """Print one block per target and source; exit 1 where the last success is missing or older than `max_age`."""
     limit = seconds(max_age) if max_age else None
-    found = health.of_all(settings, sources)
-    for block in found:
-        console.say(_as_text(block, settings))
-    complaints = [f"{_name(block, settings)}{said}" for block in found if (said := _complaint(block, limit, max_age))]
-    outcome = {"outcome": "failed" if complaints else "saved", "sources": [_as_json(block, limit) for block in found]}
+    known = healths.of_all(settings, sources)
+    for health in known:
+        console.say(_as_text(health, settings))
+    complaints = [f"{_name(health, settings)}{said}" for health in known if (said := _complaint(health, limit, max_age))]
+    outcome = {"outcome": "failed" if complaints else "saved", "sources": [_as_json(health, limit) for health in known]}
     console.result(outcome | ({"error": "\n".join(complaints), "try": REMEDY} if complaints else {}))
     for text in complaints:
         console.complain(text)
     return script.FAILED if complaints else script.SAVED
 
 
-def _name(block: Health, settings: Settings) -> str:
-    return block.source if len(settings.targets) == 1 else f"{block.source} → {block.target.label}"
+def _name(health: Health, settings: Settings) -> str:
+    return health.source if len(settings.targets) == 1 else f"{health.source} → {health.target.label}"
 
 
-def _complaint(block: Health, limit: int | None, max_age: str | None) -> str:
-    late = block.lateness(limit)
-    if late == "old":
-        return f": the last success is {age(block.age)} old, more than {max_age}."
-    if block.problem and not health.is_out_of_reach(block):
-        return f": {block.problem.what}"
-    return f": {late}." if late else ""
+def _complaint(health: Health, limit: int | None, max_age: str | None) -> str:
+    is_late = health.is_late(limit)
+    if is_late and health.age is not None:
+        return f": the last success is {age(health.age)} old, more than {max_age}."
+    if isinstance(health, Unanswered) and not health.is_out_of_reach:
+        return f": {health.problem.what}"
+    return ": has never been backed up." if is_late else ""
 
 
-def _as_json(block: Health, limit: int | None) -> dict:
-    known = {"source": block.source, "target": block.target.host, "number": block.target.number}
-    known["asked"] = "this machine's record" if block.problem else "the target"
-    success = block.success and block.success | {"age": block.age}
-    found = {"is_late": bool(block.lateness(limit)), "next_expected": block.next_expected, "warnings": block.warnings}
-    return known | block.found | found | {"last_success": success}
+def _as_json(health: Health, limit: int | None) -> dict[str, object]:
+    return {
+        "source": health.source,
+        "target": health.target.host,
+        "number": health.target.number,
+        "asked": "the target" if isinstance(health, Answered) else "this machine's record",
+        **health.known,
+        "is_late": health.is_late(limit),
+        "next_expected": health.next_expected,
+        "warnings": health.warnings,
+        "last_success": health.success and {**health.success, "age": health.age},
+    }
 
 
-def _as_text(block: Health, settings: Settings) -> str:
-    lines = [f"{block.source} → {block.target.label}"]
-    if block.problem:
-        lines.append(f"  the target cannot be asked: {block.problem.what}\n  what follows is this machine's own record")
-    lines += [f"  last success: {_success(block)}", *_failure(block), *_expected(block)]
-    if not block.problem:
-        lines += [f"  restore points: {_points(block)}", f"  last proven restorable: {_proven(block)}"]
-        lines.append(f"  every row last compared: {_compared(block)}")
-        lines.append(f"  database size: {fill(block.found['database_bytes'], settings.max_database_mb)}")
-    lines += [f"  warning: {text}" for text in block.warnings]
-    marks = " ".join(MARKS[run["outcome"]] for run in block.found["runs"])
+def _as_text(health: Health, settings: Settings) -> str:
+    lines = [f"{health.source} → {health.target.label}"]
+    if isinstance(health, Unanswered):
+        lines.append(f"  the target cannot be asked: {health.problem.what}\n  what follows is this machine's own record")
+    lines += [f"  last success: {_success(health)}", *_failure(health), *_expected(health)]
+    if isinstance(health, Answered):
+        lines += [f"  restore points: {_points(health)}", f"  last proven restorable: {_proven(health)}"]
+        lines.append(f"  every row last compared: {_compared(health)}")
+        lines.append(f"  database size: {fill(health.known['database_bytes'], settings.max_database_bytes)}")
+    lines += [f"  warning: {text}" for text in health.warnings]
+    marks = " ".join(MARKS[run["outcome"]] for run in health.known["runs"])
     return "\n".join([*lines, f"  last runs, newest first: {marks or 'none'}"])
 
 
-def _success(block: Health) -> str:
-    last = block.success
+def _ago(health: Health, at: float) -> str:
+    return f"{age(health.known['now'] - at)} ago"
+
+
+def _success(health: Health) -> str:
+    last = health.success
     if not last:
         return "none"
     did = f"{plural(last['rows'], 'row')}, {plural(last['changes'], 'change')}, {size(last['bytes_sent'])} of rows sent"
-    return f"run {last['run']}, {clock(last['at'])}, {age(block.age)} ago: {did}, {last['seconds']:.1f} s"
+    return f"run {last['run']}, {clock(last['at'])}, {_ago(health, last['at'])}: {did}, {last['seconds']:.1f} s"
 
 
-def _failure(block: Health) -> list[str]:
-    last = block.failure
+def _failure(health: Health) -> list[str]:
+    last = health.failure
     if not last:
         return []
-    ago = age(block.found["now"] - last["at"])
-    since = "❌ nothing has got through since" if block.is_failing else "got through since"
-    return [f"  last failure: {clock(last['at'])}, {ago} ago ({since}): {(last['error'] or '').splitlines()[0]}"]
+    since = "❌ nothing has got through since" if health.is_failing else "got through since"
+    why = (last["error"] or "").splitlines()[0]
+    return [f"  last failure: {clock(last['at'])}, {_ago(health, last['at'])} ({since}): {why}"]
 
 
-def _expected(block: Health) -> list[str]:
-    at = block.next_expected
-    if not at:
+def _expected(health: Health) -> list[str]:
+    at = health.next_expected
+    if not at or not isinstance(health, Answered):
         return []
-    left = at - block.found["now"]
+    left = at - health.known["now"]
     when = f"in {age(left)}" if left >= 0 else f"{age(-left)} ago"
-    return [f"  next run expected: {clock(at)}, {when} (they come every {age(block.found['pace'])})"]
+    return [f"  next run expected: {clock(at)}, {when} (they come every {age(health.known['pace'] or 0)})"]
 
 
-def _points(block: Health) -> str:
-    points = block.found["restore_points"]
-    if not points["count"]:
+def _points(health: Answered) -> str:
+    points = health.known["restore_points"]
+    if points["at"] is None:
         return "none"
     return f"{points['count']:,}, back to run {points['oldest']}, {clock(points['at'])}"
 
 
-def _compared(block: Health) -> str:
-    found = block.found["compared"]
-    return f"by run {found['run']}, {clock(found['at'])}, {age(block.found['now'] - found['at'])} ago" if found else "unknown"
+def _compared(health: Answered) -> str:
+    last = health.known["compared"]
+    return f"by run {last['run']}, {clock(last['at'])}, {_ago(health, last['at'])}" if last else "unknown"
 
 
-def _proven(block: Health) -> str:
+def _proven(health: Answered) -> str:
     """Return the last drill that went well; one from elsewhere with who says so, because whoever may back up may write one."""
-    proven, failed = block.found["proven"], block.found["failed_drill"]
-    text = (
-        f"run {proven['run']}, by the drill of {clock(proven['at'])}, {age(block.found['now'] - proven['at'])} ago"
-        if proven
-        else NEVER
-    )
-    if proven and proven["machine"] != platform.node():
-        text += f", as {proven['by']} on {proven['machine'] or 'an unknown machine'} says"
+    proven, failed, text = health.known["proven"], health.known["failed_drill"], NEVER
+    if proven:
+        text = f"run {proven['run']}, by the drill of {clock(proven['at'])}, {_ago(health, proven['at'])}"
+        if proven["machine"] != platform.node():
+            text += f", as {proven['by']} on {proven['machine'] or 'an unknown machine'} says"
     return f"{text}; ❌ the drill of {clock(failed['at'])} failed: {failed['error']}" if failed else text
 
 
-def fill(found: int, plan_mb: int) -> str:
-    """Return `5.8 MB of 500.0 MB (1 %)`; 0 is no limit."""
-    if not plan_mb:
-        return size(found)
-    return f"{size(found)} of {size(plan_mb * 1_000_000)} ({found / plan_mb / 10_000:.0f} %)"
+def fill(used: int, limit: int) -> str:
+    """Return `5.8 MB of 500.0 MB (1 %)`, given bytes; 0 is no limit."""
+    return f"{size(used)} of {size(limit)} ({used * 100 / limit:.0f} %)" if limit else size(used)

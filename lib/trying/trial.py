@@ -71,23 +71,24 @@ def scratch_schemas(target: Target, scratch: Settings) -> Iterator[None]:
 
 
 def remove_scratch(target: Target, ours: list[str]) -> list[str]:
-    """Remove our scratch schemas, and those that killed trials left long ago; return their names."""
-    found = [name for (name,) in target.statement("scratch_schemas", {"ours": ours, "old": ABANDONED_SECONDS})]
-    if found:
-        target.statement("drop_schemas", schemas=sql.SQL(", ").join(map(sql.Identifier, found)))
-    return found
+    """Remove our scratch schemas, and those that killed trials left long ago; return the names of all of them."""
+    schemas = [name for (name,) in target.statement("scratch_schemas", {"ours": ours, "old": ABANDONED_SECONDS})]
+    if schemas:
+        target.statement("drop_schemas", schemas=sql.SQL(", ").join(map(sql.Identifier, schemas)))
+    return schemas
 
 
 def set_up_scratch(target: Target, scratch: Settings) -> None:
     """Make the scratch schemas, and say in each of them that it is one: nothing else allows to remove it."""
     with target.transaction():
-        if found := target.statement("schema_owner", {"schemas": installation.schemas(scratch)}):
-            raise Problem(f"the schema {found[0][0]} exists.", "python3 test_backup.py  chooses another name")
+        if taken := target.statement("schema_owner", {"schemas": installation.schemas(scratch)}):
+            raise Problem(f"the schema {taken[0][0]} exists.", "python3 test_backup.py  chooses another name")
         _install(target, scratch)
         target.statement("mark_scratch", schemas=sql.Literal(installation.schemas(scratch)))
 
 
 def set_up(target: Target, settings: Settings) -> None:
+    """Set a deployment up without asking anything; for the tests."""
     with target.transaction():
         _install(target, settings)
 
@@ -112,17 +113,20 @@ class Outcome:
         return sum(table.rows for table in self.tables)
 
     def expect_changes(self, expected: int) -> None:
+        """Raise Problem unless so many rows were inserted, updated and deleted in all."""
         changed = sum(table.inserted + table.updated + table.deleted for table in self.tables)
         if changed != expected:
             raise Problem(f"{changed} rows were changed in the mirror, {expected} expected.", "please report it")
 
     def expect_deleted(self, expected: int) -> None:
+        """Raise Problem unless so many rows of the bot's own tables were deleted."""
         deleted = sum(table.deleted for table in self.tables if not table.is_internal)
         if deleted != expected:
             raise Problem(f"{deleted} rows were deleted from the mirror, {expected} expected.", "please report it")
 
 
 def silent() -> Console:
+    """Return a console that prints failures alone."""
     return Console(quiet=True)
 
 

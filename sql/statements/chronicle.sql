@@ -11,7 +11,7 @@ SELECT jsonb_build_object(
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'run', run, 'outcome', outcome, 'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'rows', rows, 'error', error,
             'seconds', extract(epoch FROM coalesce(finished_at, started_at) - started_at)::float8,
-            'bytes_sent', bytes_sent, 'database_bytes', database_bytes) ORDER BY run), '[]')
+            'bytes_sent', bytes_sent) ORDER BY run), '[]')
         FROM shown),
     'tables', (
         SELECT coalesce(jsonb_object_agg(table_name, points), '{{}}') FROM (

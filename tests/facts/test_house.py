@@ -1,13 +1,18 @@
 """The house rules that a machine can check."""
 
 import ast
+import contextlib
 import re
+import sqlite3
 import statistics
 import subprocess
 import sys
 
 import pytest
 
+from lib.sqlite.files import functions
+from lib.sqlite.lines import expressions
+from lib.tables.plan import PlannedColumn, TablePlan
 from tests.stand_ins.bot import REPOSITORY, environment
 
 SCRIPTS = ("backup.py", "restore.py", "setup_supabase.py", "test_backup.py")
@@ -159,3 +164,57 @@ def test_every_setting_is_documented():
     documented = (REPOSITORY / ".env.example").read_text() + (REPOSITORY / "README.md").read_text()
     names = {*config.DEFAULTS, *channels.NAMES, "SUPABASE_DB_URL", *(f"SUPABASE_DB_{part}" for part in targets.PARTS)}
     assert {name for name in names if name not in documented} == set()
+
+
+def test_git_and_the_linter_overlook_nothing_that_is_kept():
+    """A room may be called as a folder that runs make; what .gitignore names, ruff does not look at either."""
+    command = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    assert subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout == ""
+
+
+PLAN = (REPOSITORY / "lib" / "README.md").read_text().partition("\n## Models")[0]
+NAMED = re.findall(r"`([^`\n]+)`", PLAN)
+
+
+def test_the_plan_on_the_wall_has_every_room_in_its_order_with_its_modules():
+    rows = re.findall(r"^\| `([a-z_.]+)` \| ([a-z_ ]+) \|", PLAN.partition("\n## A run")[0], re.MULTILINE)
+    assert [room for room, _ in rows] == list(FLOORS)
+    for room, modules in rows:
+        folder = REPOSITORY.joinpath("lib", *room.split("."))
+        there = {path.stem for path in folder.glob("*.py")} - {"__init__"} if folder.is_dir() else {folder.stem}
+        assert set(modules.split()) == there, room
+
+
+def test_what_the_plan_names_is_there():
+    paths = {name for name in NAMED if re.fullmatch(r"(lib|sql|tests|\.ci)/[\w./]+|\w+\.py|\.[\w-]+\.yaml|[A-Z]+\.md", name)}
+    assert {path for path in paths if not (REPOSITORY / path).exists()} == set()
+    code = "".join(path.read_text() for path in [*MODULES, *REPOSITORY.glob("sql/**/*.sql")])
+    words = {name for name in NAMED if re.fullmatch(r"[A-Z]+_[A-Z_]+|[a-z]+_[a-z_]+", name)}
+    assert {word for word in words if not re.search(rf"\b{word}\b", code)} == set()
+    assert len(paths) > 10
+    assert len(words) > 10
+
+
+def test_the_plan_writes_a_row_as_the_code_does():
+    """The row whose way in bytes the plan shows."""
+    columns = [("id", "bigint"), ("name", "text"), ("price", "double precision"), ("picture", "bytea"), ("is_sold", "boolean")]
+    planned = tuple(PlannedColumn(name, name, kind, name == "id", name == "id", is_rowid=name == "id") for name, kind in columns)
+    table, (create, row, misfit) = TablePlan("gifts", "gifts", planned), re.findall(r"`(gifts [^`]+|\d, [^`]+)`", PLAN)
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        functions.register(database)
+        database.execute(f"CREATE TABLE {create}")
+        database.execute(f"INSERT INTO gifts VALUES ({row}), ({misfit})")
+        fits = expressions.fits(table)
+        lines = [
+            database.execute(f"SELECT {line(table)} FROM gifts WHERE ({fits}) = {wanted}").fetchone()[0]
+            for line, wanted in ((expressions.mirror_line, 1), (expressions.sqlite_digest_line, 1), (expressions.misfit_line, 0))
+        ]
+    assert [line for line in lines if line not in NAMED] == []
+
+
+def test_the_hooks_before_a_commit_are_those_of_the_tests():
+    pinned = set((REPOSITORY / "tests" / "requirements.txt").read_text().splitlines())
+    hooks = set(re.findall(r"[\w-]+==[\w.]+", (REPOSITORY / ".pre-commit-config.yaml").read_text()))
+    named = {line.partition("==")[0] for line in pinned}
+    assert {hook for hook in hooks if hook.partition("==")[0] in named} <= pinned
+    assert {hook.partition("==")[0] for hook in hooks} == {"ruff", "mypy", "types-psycopg2"}

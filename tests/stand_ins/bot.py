@@ -157,7 +157,12 @@ class Bot:
 
 def copy_checkout(folder: Path) -> Path:
     """Copy the repository as a fresh clone has it: no .venv, no .env, nothing that a run has made."""
-    ignored = shutil.ignore_patterns(".git", ".venv", ".env", "__pycache__", ".*_cache", "sqlite_data", "snapshots", "*.log")
+    everywhere = shutil.ignore_patterns(".git", ".venv", ".env", "__pycache__", ".*_cache", "*.log")
+    made_by_runs = shutil.ignore_patterns("sqlite_data", "snapshots")  # a room of lib/ may be called so
+
+    def ignored(path: str, names: list[str]) -> set[str]:
+        return everywhere(path, names) | (made_by_runs(path, names) if Path(path) == REPOSITORY else set())
+
     return Path(shutil.copytree(REPOSITORY, folder / "checkout", ignore=ignored))
 
 

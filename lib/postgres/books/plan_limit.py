@@ -2,6 +2,8 @@
 
 from lib.base.errors import Problem
 from lib.base.words import plural, size
+from lib.postgres.books import growth
+from lib.postgres.books.growth import Point
 from lib.postgres.books.runs import Run
 from lib.postgres.link.connection import Target
 from lib.sqlite.snapshots.snapshot import Snapshot
@@ -15,9 +17,9 @@ def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, limit: int) -> 
     `limit` is in bytes; none is 0.
     """
     file_bytes = snapshot.copy.path.stat().st_size
-    if not limit or (run.database_bytes + file_bytes) * 100 < limit * WARN_PERCENT:
+    if not is_nearly_full(run.database_bytes + file_bytes, limit):
         return []
-    last_bytes, daily = target.statement("growth", {"source": run.source})[0]
+    last_bytes, sizes = growth.read(target, run.source)
     added = max(0, file_bytes - last_bytes)
     if run.database_bytes + added > limit:
         raise Problem(
@@ -25,13 +27,21 @@ def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, limit: int) -> 
             f"be added (the file has {size(file_bytes)}, at the last backup it had {size(last_bytes)}).",
             "free space or upgrade the plan; then set BACKUP_MAX_DATABASE_MB to what the plan allows (0 is no limit)",
         )
-    return _nearly_full(run.database_bytes, limit, daily)
+    return [_warning(run.database_bytes, limit, sizes)] if is_nearly_full(run.database_bytes, limit) else []
 
 
-def _nearly_full(used: int, limit: int, daily: float | None) -> list[str]:
-    percent = used * 100 // limit
-    if percent < WARN_PERCENT:
-        return []
-    days = int((limit - used) / daily) if daily and daily > 0 else None
-    left = "it does not grow at present" if days is None else f"at the present growth it is full in {plural(days, 'day')}"
-    return [f"the database has {size(used)} of {size(limit)} ({percent} %); {left}."]
+def is_nearly_full(used: int, limit: int) -> bool:
+    """Whether so many bytes are most of what the plan allows; no limit is 0."""
+    return bool(limit) and used * 100 >= limit * WARN_PERCENT
+
+
+def _warning(used: int, limit: int, sizes: list[Point]) -> str:
+    pace = growth.growth(sizes)
+    days = growth.days_left(used, limit, pace)
+    if pace is None:
+        left = "it is too early to tell how long that will last"
+    elif days is None:
+        left = "it does not grow at present"
+    else:
+        left = f"at the present growth it is full in {plural(int(days), 'day')}"
+    return f"the database has {size(used)} of {size(limit)} ({used * 100 // limit} %); {left}."

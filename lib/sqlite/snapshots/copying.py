@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +73,11 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
             checking = Checking(path, check, virtual_tables.doubts)
             undo.callback(checking.close)
             file_hash, last = previous.file_hash(path), looking.result()
-        if last.hash == file_hash and last.note["check"] in (check, "full"):
+        is_known = last.hash == file_hash and last.note["check"] in (check, "full")
+        if is_known:
             checking.close()
-            checking = None
         undo.pop_all()
-        return Copy(source, path, journal_mode, file_hash, last, check, checking)
+        return Copy(source, path, journal_mode, file_hash, last, check, None if is_known else checking)
 
 
 def size_of(source: Path) -> int:
@@ -85,7 +85,7 @@ def size_of(source: Path) -> int:
     in_wal = _bytes_of(Path(f"{source.resolve()}-wal"))
     if in_wal:
         with contextlib.suppress(sqlite3.Error), contextlib.closing(live_file.open_live(source, "ro")) as live:
-            return live.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0]
+            return int(live.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0])
     return _bytes_of(source) + in_wal
 
 
@@ -154,7 +154,7 @@ def _refuse_unusable(source: Path, told: dict[str, Any]) -> None:
     _refuse_empty(source, source.stat().st_size, told)
 
 
-def _refuse_empty(source: Path, size: int, told: dict) -> None:
+def _refuse_empty(source: Path, size: int, told: Mapping[str, Any]) -> None:
     if size == 0:
         new = "let the bot make its tables first"
         raise SourceError(f"{source.name} is empty (0 bytes).", remedy.restore(source, True) if told else new)

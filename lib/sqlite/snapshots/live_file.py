@@ -26,9 +26,11 @@ TURN_PAUSE = 0.005
 # The lock is given back after so long, and all is tried again: Python's sqlite3 waits for it for five seconds, then it fails.
 HELD_SECONDS = (0.5, 1, 2, 3)
 PIECE_BYTES = 1 << 20
-# A file that was written longer ago than this has been written since if its time is another one; where times are whole seconds, and
+# A file that was written longer ago than this has been written since if its time is another one. Where times are whole seconds, and
 # clocks may be apart, that proves nothing.
 COARSE_SECONDS, WHOLE_SECOND = 2, 10**9
+# Times of the last write and of the last change in nanoseconds, bytes, and what SQLite counts in the header.
+State = tuple[int, int, int, bytes]
 # Of the header, see https://sqlite.org/fileformat2.html: 2 in WAL mode; what changes with every commit.
 READ_VERSION, COUNTERS = 19, slice(24, 40)
 HEADER_BYTES = 100
@@ -117,13 +119,13 @@ def _copy_through_sqlite(live: sqlite3.Connection, path: Path) -> None:
         made.execute("PRAGMA journal_mode = DELETE")
 
 
-def _state(file: BinaryIO) -> tuple:
+def _state(file: BinaryIO) -> State:
     """Return what is another one after any write; a transaction that was rolled back has written, too."""
-    found = os.fstat(file.fileno())
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, _header(file)[COUNTERS]
+    stat = os.fstat(file.fileno())
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, _header(file)[COUNTERS]
 
 
-def _is_untouched(file: BinaryIO, before: tuple, began: float) -> bool:
+def _is_untouched(file: BinaryIO, before: State, began: float) -> bool:
     """Whether nobody has written since the copy began: a transaction that was rolled back leaves the header as it was."""
     written = before[0]
     return _state(file) == before and written % WHOLE_SECOND > 0 and began - written / WHOLE_SECOND > COARSE_SECONDS

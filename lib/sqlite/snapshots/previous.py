@@ -45,8 +45,8 @@ class NotedMirror(TypedDict):
 class Note(TypedDict, total=False):
     """What a run notes beside its snapshot: all of it, or nothing.
 
-    `hash` is the SHA-256 of the file. `tables` go by label, `mirrors` by name. `compared_at`, in Unix seconds, is when every row was
-    compared last.
+    `hash` is the SHA-256 of the file. `tables` go by label, `mirrors` by name. `compared_at`, in Unix seconds, is when every row
+    was compared last.
     """
 
     hash: str
@@ -88,7 +88,7 @@ class Previous:
 
 
 def look(place: Path | None, seen: Identity | None = None) -> Previous:
-    """Look at a kept snapshot, if there is any; `seen` is its identity at an earlier moment, from which on it must not have changed."""
+    """Look at a kept snapshot, if there is any; `seen` is its identity at an earlier moment: it must not have changed since."""
     place = place or NOWHERE
     seen = identity(place) if seen is None else seen  # before it is read
     told = read(place)
@@ -111,7 +111,9 @@ def _stat(path: Path) -> tuple[int, ...]:
 
 def _note(told: Any, place: Path) -> Note:
     """Return the note, or nothing where it is not whole or not of this file; one that an older version has written is not."""
-    is_whole = all(isinstance(told.get(name), kind) for name, kind in NOTED.items()) and _can_be_read(told["tables"], told["mirrors"])
+    is_whole = all(isinstance(told.get(name), kind) for name, kind in NOTED.items()) and _can_be_read(
+        told["tables"], told["mirrors"]
+    )
     try:
         is_of_file = is_whole and told["hash"] == file_hash(place)
     except OSError:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lib.reporting.forecast import DAY, days_left, growth
+from lib.postgres.books.growth import DAY, days_left, growth
 from tests.pictures.screenshots import CHROMIUM, browser_page, make_history
 
 SECTIONS = ["health", "runs", "tables", "size", "restore", "drills", "edits", "warnings"]
@@ -125,6 +125,22 @@ def test_hostile_names_are_inert(saved_bot):
         assert page.locator("section#tables").inner_text().count("alert(1)") == 2
         assert "\u202e" not in page.content()
     assert complaints == []
+
+
+def test_the_report_and_a_run_s_warning_forecast_the_same(saved_bot):
+    """A jump long ago, and little since: the first and the last size alone would say half of the days."""
+    for _ in range(3):
+        saved_bot.backup()
+    ((used,),) = saved_bot.query("SELECT pg_database_size(current_database())")
+    saved_bot.query(
+        f"""UPDATE backup.runs SET database_bytes = {used} - CASE run WHEN 1 THEN 4500000 ELSE 500000 END,
+            finished_at = clock_timestamp() - make_interval(days => 10 - run::int)"""
+    )
+    saved_bot.write_env(BACKUP_MAX_DATABASE_MB=str(used * 12 // 10_000_000))
+    shown = int(re.search(r"the plan is full in (\d+) days", text_of(report(saved_bot)))[1])
+    warned = re.search(r"at the present growth it is full in (\d+) days", saved_bot.run("backup.py").expect(0).stderr)[1]
+    assert shown > 4
+    assert abs(shown - int(warned)) <= 1
 
 
 def test_the_forecast_is_the_line_of_least_squares():

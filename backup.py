@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib.backing_up import brake, local_runs, schedule
+from lib.backing_up import brake, local_runs, refusals, schedule
 from lib.backing_up.attempts import Report
 from lib.backing_up.mirrored import Mirrored
 from lib.backing_up.options import BackupOptions
@@ -63,7 +63,6 @@ from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.plan import Plan, Source
-from lib.tables.results import LastSaved
 
 
 def main(flags: argparse.Namespace, console: Console) -> int:
@@ -153,7 +152,7 @@ def back_up_source(
                 openings, last = runs.lock_source(target, run, source)
                 runs.refuse_outrun(snapshot, name)
                 ours = origin.of(settings.sources[name], previous.told)
-                refuse_unless_accepted(name, openings, ours, last, options)
+                refusals.refuse_unless_accepted(name, openings, ours, last, options)
                 transfer = Transfer(target, source, snapshot, run, last, runs.hand_edits(target, name))
                 mirrored = bring(transfer, settings, options, report)
                 doubts, plan, missed = snapshot.copy.finish_check(), mirrored.plan, mirrored.unseen
@@ -178,14 +177,6 @@ def what_others_did(transfer: Transfer, openings: list[str], ours: Origin, misse
     return [*exposed, *origin.other_machine(source.name, ours, last), *by_hand, *missed.warnings(source, last)]
 
 
-def refuse_unless_accepted(name: str, openings: list[str], ours: Origin, last: LastSaved, options: BackupOptions) -> None:
-    """Refuse where others can get in, or where the last backup is another bot's, unless it was said that this is right."""
-    if not options.accept_exposure:
-        privacy.refuse_exposure(openings, name)
-    if not options.accept_moved:
-        origin.refuse_other(name, ours, last, f"python3 backup.py {name} --accept-moved")
-
-
 def rehearse(
     options: BackupOptions, target: Target, settings: Settings, source: Source, snapshot: Snapshot, report: Report
 ) -> list[dict[str, Any]]:
@@ -199,32 +190,11 @@ def rehearse(
     runs.refuse_outrun(snapshot, source.name)
     openings = privacy.openings(target, [target.schema, source.mirror_schema])
     ours = origin.of(settings.sources[source.name], snapshot.copy.previous.told)
-    for refusal in would_refuse(transfer, settings, options, openings, ours, mirrored):
+    for refusal in refusals.foreseen(transfer, settings, options, openings, ours, mirrored):
         report.warn(f"a backup would refuse this: {refusal}")
     for warning in [*mirrored.warnings, *what_others_did(transfer, openings, ours, mirrored.unseen)]:
         report.warn(f"a backup would do this, and say: {warning}")
     return dry_run.changes(run.tables, source)
-
-
-def would_refuse(
-    transfer: Transfer, settings: Settings, options: BackupOptions, openings: list[str], ours: Origin, mirrored: Mirrored
-) -> list[str]:
-    """Return why a backup would stop, first things first; a rehearsal is not stopped, because somebody wants to see."""
-    source, plan = transfer.source, mirrored.plan
-    try:
-        refuse_unless_accepted(source.name, openings, ours, transfer.last, options)
-        if not options.accept_shrink:
-            before = brake.refuse_sudden_loss(transfer.target, source, transfer.snapshot, plan, settings.max_shrink)
-            refuse_replacement(transfer, plan, mirrored.unseen, before, settings)
-    except Problem as problem:
-        return [problem.what]
-    return []
-
-
-def refuse_replacement(transfer: Transfer, plan: Plan, missed: Unseen, before: dict[str, int], settings: Settings) -> None:
-    """Refuse another database in the place of the bot's, unless it is known why the rows are others than before."""
-    if not (transfer.last["is_restored"] or transfer.edits or missed.suspects or missed.changed):
-        brake.refuse_replacement(transfer.source, before, transfer.run.tables, plan, settings.max_shrink)
 
 
 def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report: Report) -> Mirrored:
@@ -244,7 +214,7 @@ def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report
         now = changed.mirrors
         missed = missed.also(unseen.look(transfer, plan, present, changed))
         is_compared = bring_rows(transfer, plan, missed, True, report)
-    refuse_replacement(transfer, plan, missed, before, settings)
+    refusals.refuse_replacement(transfer, plan, missed, before, settings)
     return Mirrored(plan, now | changed.left_aside(source), changed, missed, is_compared)
 
 

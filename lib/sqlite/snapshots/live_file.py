@@ -26,8 +26,8 @@ TURN_PAUSE = 0.005
 # The lock is given back after so long, and all is tried again: Python's sqlite3 waits for it for five seconds, then it fails.
 HELD_SECONDS = (0.5, 1, 2, 3)
 PIECE_BYTES = 1 << 20
-# A file that was written longer ago than this has been written since if its time is another one. Where times are whole seconds, and
-# clocks may be apart, that proves nothing.
+# A file that was written longer ago than this has been written since if its time is another one. Where times are whole seconds,
+# that proves nothing: clocks may be apart.
 COARSE_SECONDS, WHOLE_SECOND = 2, 10**9
 # Times of the last write and of the last change in nanoseconds, bytes, and what SQLite counts in the header.
 State = tuple[int, int, int, bytes]

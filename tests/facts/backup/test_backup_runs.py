@@ -5,13 +5,13 @@ import functools
 import os
 import shutil
 import subprocess
-from argparse import Namespace
 
 import psycopg2
 import pytest
 
 import backup
 from lib.backing_up import dry_run
+from lib.backing_up.options import BackupOptions
 from lib.base import script
 from lib.postgres.books import runs
 from lib.postgres.link.connection import Target
@@ -223,8 +223,7 @@ def test_dry_run_holds_nobody_off_while_it_sends(saved_bot, monkeypatch, full):
     monkeypatch.setattr(sending, "send", sent_beside)
     monkeypatch.setattr(script.Console, "say", lambda _, text: said.append(text))
     settings = config.load(saved_bot.folder / ".env")
-    options = Namespace(accept_shrink=False, accept_exposure=False, accept_moved=False, full=full)
-    rehearse = functools.partial(backup.rehearse, options)
+    rehearse = functools.partial(backup.rehearse, BackupOptions(full=full))
     assert dry_run.show(settings, settings.sources, rehearse, trial.silent()) == script.SAVED
     assert len(held) > 3
     assert held == [[]] * len(held)

@@ -186,13 +186,14 @@ def rehearse(
     run, last = runs.Run(0, source.name, target.host, 0), runs.read_last(target, source)
     source = replace(source, is_rehearsal=True)
     transfer = Transfer(target, source, snapshot, run, last, runs.hand_edits(target, source.name))
+    openings = privacy.openings(target, [target.schema, source.mirror_schema])  # what is mended is closed
     mirrored = bring(transfer, settings, replace(options, accept_shrink=True), report)
     runs.refuse_outrun(snapshot, source.name)
-    openings = privacy.openings(target, [target.schema, source.mirror_schema])
     ours = origin.of(settings.sources[source.name], snapshot.copy.previous.told)
     for refusal in refusals.foreseen(transfer, settings, options, openings, ours, mirrored):
         report.warn(f"a backup would refuse this: {refusal}")
-    for warning in [*mirrored.warnings, *what_others_did(transfer, openings, ours, mirrored.unseen)]:
+    accepted = openings if options.accept_exposure else []
+    for warning in [*mirrored.warnings, *what_others_did(transfer, accepted, ours, mirrored.unseen)]:
         report.warn(f"a backup would do this, and say: {warning}")
     return dry_run.changes(run.tables, source)
 

@@ -38,7 +38,11 @@ def show(settings: Settings, sources: dict[str, Path], compare: Compare, console
         tell = console.fault if table.get("is_equal") is False else console.say
         tell(table["text"])
     errors = [problem.what for problem in report.failures] + [table["text"] for table in different]
-    result = {"outcome": "failed" if errors else "saved", "tables": [_without_text(table) for table in told]}
+    result = {
+        "outcome": "failed" if errors else "saved",
+        "tables": [_without_text(table) for table in told],
+        "warnings": report.warnings,
+    }
     if errors:
         result |= {"error": "\n".join(errors), "try": report.failures[0].remedy if report.failures else EQUAL_AGAIN}
     console.result(result)

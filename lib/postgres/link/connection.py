@@ -19,6 +19,8 @@ from lib.settings import limits
 from lib.settings.targets import TargetSettings
 
 COPY_BYTES = 1 << 16
+# At hand also where no file can be opened any more.
+COMMIT, ROLL_BACK = statement("commit"), statement("roll_back")
 OUTAGES = (MayPass, Unreachable)
 literal.register()
 Result = TypeVar("Result")
@@ -115,7 +117,7 @@ class Target:
         self._has_copied = True
         unlimited = statement("limit_statement", statement_timeout=sql.Literal("0"))
         try:
-            with self._line.call() as cursor:
+            with self._line.patient(), self._line.call() as cursor:
                 cursor.copy_expert(unlimited + query, file, COPY_BYTES)  # type: ignore[arg-type]  # it reads, and no readline
                 file.end()
         except Problem:
@@ -150,7 +152,7 @@ class Target:
 
     def _commit(self) -> None:
         try:
-            self.rows(statement("commit"))
+            self.rows(COMMIT)
         except MayPass as problem:
             problem.untouched = "It was cut in the middle of COMMIT: the run is in Supabase as a whole, or not at all."
             raise
@@ -158,7 +160,7 @@ class Target:
     def _roll_back(self) -> None:
         if not self.connection.closed:
             with contextlib.suppress(psycopg2.Error):
-                self.connection.cursor().execute(statement("roll_back"))
+                self.connection.cursor().execute(ROLL_BACK)
 
 
 def _limit() -> sql.Composed:

@@ -26,15 +26,16 @@ from lib.postgres.link.explain import connection_problem, statement_problem
 from lib.settings import limits
 from lib.settings.targets import TargetSettings
 
-# A silent network is noticed after 30 + 3 × 10 seconds without an answer. Data that nobody takes may wait longer: a server whose
-# disk is slow, or a pooler, stops reading for minutes.
+# A silent network is noticed after 30 + 3 × 10 seconds without an answer, data that nobody takes after 60.
 KEEPALIVE = {
     "keepalives": 1,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
-    "tcp_user_timeout": 300_000,
+    "tcp_user_timeout": 60_000,
 }
+# In a COPY such data may wait longer: a server whose disk is slow, or a pooler, stops reading for minutes.
+COPY_TIMEOUT = 300_000
 
 
 class Line:
@@ -99,6 +100,20 @@ class Line:
         self._heard_at = None
         yield
         self._heard_at = time.monotonic()
+
+    @contextlib.contextmanager
+    def patient(self) -> Iterator[None]:
+        """Let the server stop reading for minutes."""
+        self._wait_for_reader(COPY_TIMEOUT)
+        try:
+            yield
+        finally:
+            self._wait_for_reader(KEEPALIVE["tcp_user_timeout"])
+
+    def _wait_for_reader(self, milliseconds: int) -> None:
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(self.connection.fileno())) as peer:
+                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
     def wire_bytes(self) -> tuple[int, int]:
         """Return the bytes sent and received on the socket so far, TLS included; (0, 0) where the system does not tell."""

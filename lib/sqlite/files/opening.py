@@ -20,11 +20,6 @@ def uri(path: Path, mode: str = "ro") -> str:
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
-def attach(connection: sqlite3.Connection, path: Path, name: str) -> None:
-    """Let a connection read another file, too, as `name`."""
-    connection.execute(f"ATTACH ? AS {name}", [uri(path)])
-
-
 def open_as_it_is(path: Path, mode: str = "ro") -> sqlite3.Connection:
     """Open a file; rw is for what is rolled back."""
     # The thread that checks the file is not the one that opens it.

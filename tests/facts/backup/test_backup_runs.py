@@ -121,7 +121,7 @@ def test_a_new_table_and_a_new_column_are_mirrored_and_announced(saved_bot):
 
 @pytest.mark.campaign
 def test_a_dropped_column_and_table_stay_in_the_mirror(saved_bot):
-    saved_bot.sqlite(saved_bot.premium, "DROP TABLE refunded_groups; ALTER TABLE payment_history DROP COLUMN status")
+    saved_bot.sqlite(saved_bot.premium, "DROP TABLE refunded_groups; ALTER TABLE payment_history DROP COLUMN payment_id")
     saved_bot.backup("--accept-shrink")
     assert saved_bot.query("SELECT count(*) > 0 FROM backup_premium_system.refunded_groups") == [(True,)]
     assert saved_bot.query("SELECT count(status) > 0 FROM backup_premium_system.payment_history") == [(True,)]
@@ -209,6 +209,43 @@ def test_dry_run_keeps_no_backup_from_its_work(saved_bot):
         saved_bot.backup()
 
 
+REFUSED = {
+    "an opened schema": ("GRANT USAGE ON SCHEMA backup_premium_system TO anon", "others can get in: anon"),
+    "another bot": (
+        "UPDATE backup.sources SET origin_path = '/other/premium_system.db', origin_machine = 'other'",
+        "another bot",
+    ),
+    "lost rows": ("UPDATE backup.run_tables SET rows = 100000 WHERE table_name = 'refunds'", "has lost 9"),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_dry_run_says_what_a_backup_would_refuse(saved_bot, reason):
+    """It shows what would change all the same; a mirror that must be made anew does not hide it."""
+    statement, said = REFUSED[reason]
+    saved_bot.query(statement)
+    saved_bot.query("DROP TABLE backup_premium_system.pending_payments")
+    refusal = saved_bot.run("backup.py", "premium_system").expect(1).stderr
+    assert said in refusal
+    done = saved_bot.run("backup.py", "--dry-run", "premium_system").expect(0)
+    assert "premium_system.refunds: would insert 0" in done.stdout
+    assert said in next(line for line in done.stderr.splitlines() if "a backup would refuse this: " in line)
+    (told,) = [
+        text for text in saved_bot.run("backup.py", "--dry-run", "--json", "premium_system").json["warnings"] if said in text
+    ]
+    assert told.startswith("a backup would refuse this: ")
+
+
+def test_dry_run_says_what_others_have_done(saved_bot):
+    saved_bot.query("UPDATE backup_premium_system.refunds SET status = 'by hand' WHERE id = 3")
+    saved_bot.query("ALTER TABLE backup_premium_system.payment_history DROP COLUMN payment_id")
+    done = saved_bot.run("backup.py", "--dry-run", "premium_system").expect(0)
+    for said in ("somebody changed the mirror by hand", "somebody has altered the mirror"):
+        assert said in done.stderr
+        assert said in saved_bot.run("backup.py", "--dry-run", "premium_system").stderr
+    assert "a backup would do this, and say: " in done.stderr
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_dry_run_holds_nobody_off_while_it_sends(saved_bot, monkeypatch, full):
     """Another run, and a person, get in while its rows are on their way; all of them are merged in the end."""
@@ -281,7 +318,7 @@ def test_an_unchanged_file_sends_no_row(saved_bot):
         "DELETE FROM backup.misfit_rows WHERE source = 'premium_system'",
         "ALTER TABLE backup_premium_system.refunds DISABLE TRIGGER USER; DELETE FROM backup_premium_system.refunds",
         "DROP TABLE backup_premium_system.refunds CASCADE",
-        "ALTER TABLE backup_premium_system.refunds DROP COLUMN status",
+        "ALTER TABLE backup_premium_system.refunds DROP COLUMN payment_id",
         "UPDATE backup.runs SET snapshot_hash = 'foreign'",
     ],
 )

@@ -1,7 +1,9 @@
 """A network that fails: every wait ends, what may pass is tried again, and a COMMIT in doubt is found out by the next run."""
 
 import contextlib
+import os
 import socket
+import sys
 import threading
 import time
 
@@ -233,6 +235,24 @@ def test_a_copy_is_not_bounded_by_its_length_and_what_follows_it_is(target):
         assert target.rows("SELECT sum(n) FROM sent") == [(6,)]
         with pytest.raises(Problem, match="the statement took too long"):
             target.rows("SELECT pg_sleep(60)")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a limit for data that nobody takes")
+def test_a_server_may_stop_reading_a_copy_for_minutes_and_nothing_else(target):
+    def limit():
+        with socket.socket(fileno=os.dup(target.connection.fileno())) as peer:
+            return peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+
+    def lines():
+        while_copied.append(limit())
+        yield b"1\n"
+
+    while_copied = []
+    with target.transaction():
+        target.rows("CREATE TEMPORARY TABLE sent (n int) ON COMMIT DROP")
+        assert limit() == 60_000
+        target.copy_in(statement("copy_in", place=sql.Identifier("sent"), columns=names(["n"])), Trickle(lines()))
+        assert (while_copied, limit()) == ([300_000], 60_000)
 
 
 def test_a_restore_over_a_slow_link_is_not_bounded_by_its_length(target):

@@ -125,9 +125,10 @@ def test_a_wal_that_once_was_large_needs_no_room(sources):
 def test_a_copy_is_removed_where_a_signal_breaks_in_while_it_is_waited_for(sources, tmp_path, monkeypatch):
     name, path = next(iter(sources.items()))
 
-    def interrupted(waited_for):
-        wait(waited_for)
-        raise Interrupted(15)
+    def interrupted(waited_for, timeout=None):
+        wait(waited_for, timeout)
+        if timeout is None:
+            raise Interrupted(15)
 
     wait = copying.futures.wait
     monkeypatch.setattr(copying.futures, "wait", interrupted)

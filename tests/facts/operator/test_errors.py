@@ -155,7 +155,12 @@ def test_the_check_gives_way_to_everybody_else(tmp_path, monkeypatch):
     path.touch()
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     seen = []
-    monkeypatch.setattr(integrity, "_check", lambda *_: seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+
+    def check(*_):
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return []
+
+    monkeypatch.setattr(integrity, "_check", check)
     with contextlib.closing(integrity.Checking(path, "full")) as checking:
         checking.finish()
     assert seen == [min(ours + integrity.NICE, 19)]

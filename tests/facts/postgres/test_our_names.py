@@ -16,7 +16,10 @@ from tests.stand_ins.deployment import Deployment
 
 # Words of Postgres' SQL, of the functions' bodies and of SQLite's expressions: columns, parameters, variables, aliases, tables.
 SQL = [*REPOSITORY.glob("sql/**/*.sql")]
-SQLITE = [REPOSITORY / "lib" / "sqlite" / f"{name}.py" for name in ("changes", "expressions", "lines", "pieces")]
+SQLITE = [
+    REPOSITORY / "lib" / "sqlite" / f"{name}.py"
+    for name in ("compare/find_changes", "compare/changed_row", "lines/expressions", "lines/read_lines", "lines/large_rows")
+]
 COLUMNS, KEYS = 300, 8
 
 

@@ -43,7 +43,7 @@ from lib.backing_up import brake, local_runs, refusals, schedule
 from lib.backing_up.attempts import Report
 from lib.backing_up.mirrored import Mirrored
 from lib.backing_up.options import BackupOptions
-from lib.base import disk, log, script
+from lib.base import log, script
 from lib.base.errors import Problem
 from lib.base.script import Console
 from lib.base.words import seconds
@@ -57,7 +57,6 @@ from lib.postgres.mirrors.unseen import Unseen
 from lib.reporting import alerts
 from lib.settings import config
 from lib.settings.config import Settings
-from lib.settings.targets import TargetSettings
 from lib.sqlite.compare import find_changes
 from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
@@ -112,9 +111,10 @@ def back_up_all(settings: Settings, sources: dict[str, Path], options: BackupOpt
     for note in settings.notes:
         report.note(note)
     for target_settings in settings.targets:
+        previous = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
         with (
             report.attempted(target_settings, *sources),
-            copied_ahead(settings, sources, target_settings) as ahead,
+            copying.Ahead(sources, settings.snapshots, settings.check, previous) as ahead,
             Target(target_settings, settings.schema) as target,
         ):
             for name in sources:
@@ -122,22 +122,6 @@ def back_up_all(settings: Settings, sources: dict[str, Path], options: BackupOpt
                     attempt = functools.partial(back_up_source, target, settings, name, ahead, options, report)
                     report.add(target_settings, target.with_reconnects(attempt))
     return report
-
-
-def copied_ahead(settings: Settings, sources: dict[str, Path], target_settings: TargetSettings) -> copying.Ahead:
-    """Copy the sources one by one, also while the target is being connected to."""
-    previous = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
-
-    def has_room(*names: str) -> bool:
-        return disk.has_room(settings.snapshots, sum(copying.size_of(sources[name]) for name in names))
-
-    return copying.Ahead(
-        {
-            name: functools.partial(copying.copy, path, settings.snapshots, settings.check, previous[name])
-            for name, path in sources.items()
-        },
-        has_room,
-    )
 
 
 def back_up_source(

@@ -174,7 +174,7 @@ class Measured:
         """Run a command; return the processor's seconds."""
         if name == "first load":
             self.number += 1
-            self.bot.write_env(SQLITE_DATABASES=str(self.path), BACKUP_SCHEMA=f"backup_{self.number}")
+            self.bot.write_env(**env(self.bot), BACKUP_SCHEMA=f"backup_{self.number}")
         shutil.rmtree(self.work / "restored", ignore_errors=True)
         (self.work / "copied.db").unlink(missing_ok=True)
         if cache == COLD:
@@ -232,7 +232,7 @@ def measure(options: argparse.Namespace, server: embedded_postgres.Server, megab
     work = folder / "work"
     work.mkdir()
     grow(bot.requests, megabytes)
-    bot.write_env(SQLITE_DATABASES=str(bot.requests))
+    bot.write_env(**env(bot))
     bot.run("setup_supabase.py").expect(0)
     measured = Measured(bot, bot.requests, work)
     for mode in options.modes.split(","):
@@ -246,7 +246,12 @@ def measure(options: argparse.Namespace, server: embedded_postgres.Server, megab
                 runs, found = measured.beside(name, commands[0] if commands else [], cache, timeout, options.seconds)
             about = [f"{megabytes} MB", mode, cache if is_slow else "cold, not throttled", name, f"{timeout} s", str(runs)]
             print(f"| {' | '.join([*about, *found.as_cells()])} |", flush=True)
-        bot.write_env(SQLITE_DATABASES=str(bot.requests))
+        bot.write_env(**env(bot))
+
+
+def env(bot: Bot) -> dict[str, str]:
+    """Return the settings: one database, and no limit for what many first loads leave behind."""
+    return {"SQLITE_DATABASES": str(bot.requests), "BACKUP_MAX_DATABASE_MB": "0"}
 
 
 def main() -> None:
@@ -257,11 +262,14 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=os.cpu_count() - 1)
     options = parser.parse_args()
     print(HEAD, "|" + "---|" * (HEAD.count("|") - 1), sep="\n", flush=True)
-    with embedded_postgres.running() as server:
-        os.sched_setaffinity(0, {options.core})
-        for megabytes in map(int, options.sizes.split(",")):
-            with tempfile.TemporaryDirectory() as folder:
+    for megabytes in map(int, options.sizes.split(",")):
+        with embedded_postgres.running() as server, tempfile.TemporaryDirectory() as folder:
+            everywhere = os.sched_getaffinity(0)
+            os.sched_setaffinity(0, {options.core})
+            try:
                 measure(options, server, megabytes, Path(folder))
+            finally:
+                os.sched_setaffinity(0, everywhere)
 
 
 if __name__ == "__main__":

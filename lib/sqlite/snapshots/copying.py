@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,14 +98,16 @@ def _bytes_of(path: Path) -> int:
 
 
 class Ahead:
-    """Copies that are made in a thread, one by one: while one is backed up, the next is made, where there is room for both."""
+    """Copies of sources, made in a thread, one by one: while one is backed up, the next is made, where there is room for both.
 
-    _begun: dict[str, futures.Future[Copy]]
+    `previous` are the last run's snapshots, by the source's name.
+    """
 
-    def __init__(self, copies: dict[str, Callable[[], Copy]], has_room: Callable[[str, str], bool] = lambda *_: True):
-        self._copies, self._has_room, self._begun = copies, has_room, {}
+    def __init__(self, sources: dict[str, Path], folder: Path, check: str, previous: dict[str, Path]):
+        self._sources, self._folder, self._check, self._previous = sources, folder, check, previous
+        self._begun: dict[str, futures.Future[Copy]] = {}
         self._thread = futures.ThreadPoolExecutor(1)
-        for name in list(copies)[:1]:
+        for name in list(sources)[:1]:
             self._begin_with_next(name)
 
     def copy_of(self, name: str) -> Copy:
@@ -116,14 +118,15 @@ class Ahead:
 
     def _begin_with_next(self, name: str) -> None:
         self._begin(name)
-        names = list(self._copies)
+        names = list(self._sources)
         for following in names[names.index(name) + 1 :][:1]:
-            if self._has_room(name, following):
+            if disk.has_room(self._folder, size_of(self._sources[name]) + size_of(self._sources[following])):
                 self._begin(following)
 
     def _begin(self, name: str) -> None:
         if name not in self._begun:
-            self._begun[name] = self._thread.submit(self._copies[name])
+            about = self._sources[name], self._folder, self._check, self._previous.get(name)
+            self._begun[name] = self._thread.submit(copy, *about)
             self._thread.submit(_write_through, self._begun[name])
 
     def __enter__(self) -> "Ahead":

@@ -4,7 +4,6 @@ import contextlib
 import os
 import sqlite3
 import threading
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,35 +24,45 @@ def sources(tmp_path):
 
 
 def all_ahead(sources, tmp_path):
-    return copying.Ahead({name: partial(copying.copy, path, tmp_path / "snapshots", "full") for name, path in sources.items()})
+    return copying.Ahead(sources, tmp_path / "snapshots", "full", {})
 
 
 def made_up(name):
     return copying.Copy(Path(name), Path(name), "delete", "", Previous(None, {}, {}, ()), "full", None)
 
 
+@pytest.fixture
+def made_ahead(tmp_path, monkeypatch):
+    """Return copies that are made up by a function of the source's name, where there is room for all of them."""
+
+    def ahead(names, copy):
+        monkeypatch.setattr(copying, "copy", lambda source, *_: copy(source.name))
+        return copying.Ahead({name: Path(name) for name in names}, tmp_path, "full", {})
+
+    return ahead
+
+
 def in_folder(tmp_path):
     return sorted(path.name for path in (tmp_path / "snapshots").iterdir())
 
 
-def test_the_next_source_is_copied_while_the_first_one_is_backed_up():
+def test_the_next_source_is_copied_while_the_first_one_is_backed_up(made_ahead):
     begun = threading.Event()
     made = made_up("neither")
-    with copying.Ahead({"first": lambda: made, "second": lambda: (begun.set(), made)[1]}) as ahead:
+    with made_ahead(["first", "second"], lambda name: (name == "second" and begun.set(), made)[1]) as ahead:
         assert ahead.copy_of("first") is made
         assert begun.wait(30)
         assert ahead.copy_of("second") is made
 
 
-def test_no_more_than_one_is_copied_ahead():
+def test_no_more_than_one_is_copied_ahead(made_ahead):
     begun = []
 
     def copy(name):
         begun.append(name)
         return made_up(name)
 
-    names = ("first", "second", "third")
-    with copying.Ahead({name: partial(copy, name) for name in names}) as ahead:
+    with made_ahead(["first", "second", "third"], copy) as ahead:
         ahead.copy_of("first")
     assert "first" in begun
     assert "third" not in begun
@@ -132,8 +141,7 @@ def test_a_copy_is_removed_where_a_signal_breaks_in_while_it_is_waited_for(sourc
 
     wait = copying.futures.wait
     monkeypatch.setattr(copying.futures, "wait", interrupted)
-    one = partial(copying.copy, path, tmp_path / "snapshots", "quick")
-    with copying.Ahead({name: one}) as ahead, pytest.raises(Interrupted):
+    with all_ahead({name: path}, tmp_path) as ahead, pytest.raises(Interrupted):
         ahead.copy_of(name)
     assert in_folder(tmp_path) == []
 
@@ -154,11 +162,16 @@ def test_a_file_that_is_emptied_while_it_is_copied_is_no_database(sources, tmp_p
 
 def test_a_copy_that_will_be_kept_is_written_through_to_the_disk(saved_bot, monkeypatch):
     kept, written = saved_bot.folder / "snapshots" / sample_bot.PREMIUM, []
+    take = copying.copy
+    monkeypatch.setattr(copying, "copy", lambda *about: copy(*about))
     monkeypatch.setattr(os, "fsync", lambda file: written.append(os.fstat(file).st_ino))
 
+    def copy(source, *about):
+        return made_up("behind") if source.name == "behind" else take(source, *about)
+
     def copied():
-        one = partial(copying.copy, saved_bot.premium, saved_bot.folder / "mine", "full", kept)
-        with copying.Ahead({"premium": one, "behind": partial(made_up, "behind")}) as ahead:
+        sources = {"premium": saved_bot.premium, "behind": Path("behind")}
+        with copying.Ahead(sources, saved_bot.folder / "mine", "full", {"premium": kept}) as ahead:
             made = ahead.copy_of("premium").path
             ahead.copy_of("behind")  # its turn comes when the first one is on the disk
         return made.stat().st_ino

@@ -121,7 +121,7 @@ def test_a_new_table_and_a_new_column_are_mirrored_and_announced(saved_bot):
 
 @pytest.mark.campaign
 def test_a_dropped_column_and_table_stay_in_the_mirror(saved_bot):
-    saved_bot.sqlite(saved_bot.premium, "DROP TABLE refunded_groups; ALTER TABLE payment_history DROP COLUMN payment_id")
+    saved_bot.sqlite(saved_bot.premium, "DROP TABLE refunded_groups; ALTER TABLE payment_history DROP COLUMN status")
     saved_bot.backup("--accept-shrink")
     assert saved_bot.query("SELECT count(*) > 0 FROM backup_premium_system.refunded_groups") == [(True,)]
     assert saved_bot.query("SELECT count(status) > 0 FROM backup_premium_system.payment_history") == [(True,)]

@@ -318,7 +318,7 @@ def test_an_unchanged_file_sends_no_row(saved_bot):
         "DELETE FROM backup.misfit_rows WHERE source = 'premium_system'",
         "ALTER TABLE backup_premium_system.refunds DISABLE TRIGGER USER; DELETE FROM backup_premium_system.refunds",
         "DROP TABLE backup_premium_system.refunds CASCADE",
-        "ALTER TABLE backup_premium_system.refunds DROP COLUMN payment_id",
+        "ALTER TABLE backup_premium_system.refunds DROP COLUMN status",
         "UPDATE backup.runs SET snapshot_hash = 'foreign'",
     ],
 )

@@ -79,7 +79,7 @@ def main(flags: argparse.Namespace, console: Console) -> int:
 
         return status.show(settings, sources, options.max_age, console)
     if options.report:
-        from lib.reporting import page as page
+        from lib.reporting import page
 
         return page.write(settings, sources, options.report, console)
     if options.dry_run or options.verify:

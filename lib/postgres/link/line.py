@@ -75,7 +75,7 @@ class Line:
 
     def shut_down(self) -> None:
         """Shut the socket under the connection, whoever works on it."""
-        with contextlib.suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(self.connection.fileno())) as peer:
+        with contextlib.suppress(OSError, psycopg2.Error), _socket(self.connection) as peer:
             peer.shutdown(socket.SHUT_RDWR)
 
     @contextlib.contextmanager
@@ -112,14 +112,14 @@ class Line:
 
     def _wait_for_reader(self, milliseconds: int) -> None:
         if sys.platform == "linux":
-            with contextlib.suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(self.connection.fileno())) as peer:
+            with contextlib.suppress(OSError, psycopg2.Error), _socket(self.connection) as peer:
                 peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
     def wire_bytes(self) -> tuple[int, int]:
         """Return the bytes sent and received on the socket so far, TLS included; (0, 0) where the system does not tell."""
         if not self.connection.closed:
             with contextlib.suppress(OSError):  # libpq may have closed the socket
-                self._wire_bytes = _wire_bytes(self.connection.fileno())
+                self._wire_bytes = _wire_bytes(self.connection)
         return self._wire_bytes
 
 
@@ -152,11 +152,16 @@ def _parameters(settings: TargetSettings) -> dict[str, str | int]:
     }
 
 
-def _wire_bytes(descriptor: int) -> tuple[int, int]:
+def _socket(connection: Connection) -> socket.socket:
+    """Return a socket of ours on libpq's, to look at it or to set it; closing it closes nothing else."""
+    return socket.socket(fileno=os.dup(connection.fileno()))
+
+
+def _wire_bytes(connection: Connection) -> tuple[int, int]:
     """Source: struct tcp_info of linux/tcp.h: tcpi_bytes_acked at 120, tcpi_bytes_received at 128, tcpi_bytes_sent at 200."""
     if sys.platform != "linux":
         return 0, 0
-    with socket.socket(fileno=os.dup(descriptor)) as peer:
+    with _socket(connection) as peer:
         if peer.family == socket.AF_UNIX:
             return 0, 0
         info = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)

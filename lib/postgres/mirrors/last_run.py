@@ -65,7 +65,7 @@ def is_of(last: LastSaved, note: Note) -> bool:
 
 
 def _hash_of_tables(note: Note) -> str:
-    """Return what sql/statements/lock_source.sql makes of the rows, misfits and digest of every table."""
+    """Return what sql/statements/last_saved.sql makes of the rows, misfits and digest of every table."""
     lines = (f"{rows} {misfits} {digest} {label}" for label, (rows, misfits, digest, _) in sorted(note["tables"].items()))
     return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
 

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-WAL_VERSION = 2
-READ_VERSION_AT = 19
+WAL_VERSION = b"\2"
+READ_VERSION = slice(19, 20)
 
 
 def lacking(source: Path) -> str:
@@ -14,7 +14,7 @@ def lacking(source: Path) -> str:
         return ""
     if os.path.exists(f"{real}-journal"):
         why = "a crash has left a -journal, which SQLite must roll back to read the file"
-    elif _is_in_wal_mode(real):
+    elif _is_wal_file(real):
         why = "the database is in WAL mode: to read it SQLite needs -wal and -shm beside it, and makes them where no bot runs"
     else:
         return ""
@@ -22,10 +22,14 @@ def lacking(source: Path) -> str:
     return f"{writable}, or back up while the bot runs; {why}"
 
 
-def _is_in_wal_mode(path: Path) -> bool:
-    """Source: https://sqlite.org/fileformat2.html, offset 19."""
+def is_in_wal_mode(header: bytes) -> bool:
+    """Whether a file that begins like this is in WAL mode. Source: https://sqlite.org/fileformat2.html, offset 19."""
+    return header[READ_VERSION] == WAL_VERSION
+
+
+def _is_wal_file(path: Path) -> bool:
     try:
         with open(path, "rb") as file:
-            return file.read(READ_VERSION_AT + 1)[READ_VERSION_AT:] == bytes([WAL_VERSION])
+            return is_in_wal_mode(file.read(READ_VERSION.stop))
     except OSError:
         return False

@@ -19,6 +19,7 @@ from typing import BinaryIO
 from lib.base import stopping
 from lib.base.errors import SourceError
 from lib.sqlite.files.opening import uri
+from lib.sqlite.files.written_beside import is_in_wal_mode
 
 # A transaction of the bot's is waited for.
 TURN_SECONDS = 60
@@ -31,8 +32,8 @@ PIECE_BYTES = 1 << 20
 COARSE_SECONDS, WHOLE_SECOND = 2, 10**9
 # Times of the last write and of the last change in nanoseconds, bytes, and what SQLite counts in the header.
 State = tuple[int, int, int, bytes]
-# Of the header, see https://sqlite.org/fileformat2.html: 2 in WAL mode; what changes with every commit.
-READ_VERSION, COUNTERS = 19, slice(24, 40)
+# Of the header what changes with every commit, see https://sqlite.org/fileformat2.html.
+COUNTERS = slice(24, 40)
 HEADER_BYTES = 100
 
 
@@ -41,7 +42,7 @@ def copy(source: Path, path: Path) -> str:
     for seconds in HELD_SECONDS:
         with open(source, "rb", buffering=0) as file, open(path, "r+b", buffering=0) as place:
             with _read_locked(source) as live:
-                if _is_in_wal_mode(file):
+                if is_in_wal_mode(_header(file)):
                     _copy_through_sqlite(live, path)
                     return "wal"
                 before, began = _state(file), time.time()
@@ -98,10 +99,6 @@ def open_live(source: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(uri(source, mode), uri=True, timeout=0, isolation_level=None)
 
 
-def _is_in_wal_mode(file: BinaryIO) -> bool:
-    return _header(file)[READ_VERSION : READ_VERSION + 1] == b"\2"
-
-
 def _header(file: BinaryIO) -> bytes:
     file.seek(0)
     return file.read(HEADER_BYTES)
@@ -133,7 +130,7 @@ def _is_untouched(file: BinaryIO, before: State, began: float) -> bool:
 
 def _is_still(source: Path, file: BinaryIO) -> bool:
     """Whether what we have opened is what SQLite has: another file may take its place, or WAL mode be switched on."""
-    return os.path.samestat(os.fstat(file.fileno()), source.stat()) and not _is_in_wal_mode(file)
+    return os.path.samestat(os.fstat(file.fileno()), source.stat()) and not is_in_wal_mode(_header(file))
 
 
 def _copy_locked(file: BinaryIO, place: BinaryIO, seconds: float) -> bool:

@@ -3,7 +3,8 @@
 usage: python3 tests/measure/measure_bot.py [--sizes 2,25,160] [--modes delete,wal] [--timeouts 5,0] [--beside WORD,…]
                                             [--seconds 6] [--core 1]
 
-Bot and scripts share one core, as `taskset` would have it; the server has the others. "cold": the file is not in the page cache
+Bot and scripts share one core, as `taskset` would have it; the server has the others, and its files are in memory where there is
+/dev/shm: Supabase's disk is not the bot's. "cold": the file is not in the page cache
 when a script begins, and is read at 25 MB/s where this user may say so (cgroups). `--beside` takes those whose name has one of
 the words. Nothing is asserted here, because machines are noisy.
 """
@@ -254,6 +255,16 @@ def env(bot: Bot) -> dict[str, str]:
     return {"SQLITE_DATABASES": str(bot.requests), "BACKUP_MAX_DATABASE_MB": "0"}
 
 
+@contextlib.contextmanager
+def elsewhere() -> Iterator[None]:
+    """Make temporary folders off the bot's disk, where this machine can."""
+    tempfile.tempdir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    try:
+        yield
+    finally:
+        tempfile.tempdir = None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__)
     for name, default in (("sizes", "2,25,160"), ("modes", "delete,wal"), ("timeouts", "5,0"), ("beside", "")):
@@ -263,7 +274,10 @@ def main() -> None:
     options = parser.parse_args()
     print(HEAD, "|" + "---|" * (HEAD.count("|") - 1), sep="\n", flush=True)
     for megabytes in map(int, options.sizes.split(",")):
-        with embedded_postgres.running() as server, tempfile.TemporaryDirectory() as folder:
+        with contextlib.ExitStack() as stack:
+            with elsewhere():
+                server = stack.enter_context(embedded_postgres.running())
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
             everywhere = os.sched_getaffinity(0)
             os.sched_setaffinity(0, {options.core})
             try:

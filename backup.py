@@ -31,7 +31,6 @@ exit status:
   3  incomplete   something was saved, something needs a person: read the lines on stderr
 """
 
-import argparse
 import functools
 import time
 from dataclasses import replace
@@ -47,7 +46,7 @@ from lib.base import log, script
 from lib.base.errors import Problem
 from lib.base.script import Console
 from lib.base.words import seconds
-from lib.postgres.books import origin, plan_limit, privacy, runs
+from lib.postgres.books import hand_edits, origin, plan_limit, privacy, runs
 from lib.postgres.books.origin import Origin
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered, first_load, last_run, merge, plan_mirrors, proof, unseen, upkeep
@@ -64,9 +63,8 @@ from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.plan import Plan, Source
 
 
-def main(flags: argparse.Namespace, console: Console) -> int:
+def main(options: BackupOptions, console: Console) -> int:
     """Do what the flags ask for, and return the exit status."""
-    options = BackupOptions.of(flags)
     if options.demo:
         from lib.trying import demo  # what an ordinary backup does not need is not loaded
 
@@ -137,7 +135,7 @@ def back_up_source(
                 runs.refuse_outrun(snapshot, name)
                 ours = origin.of(settings.sources[name], previous.told)
                 refusals.refuse_unless_accepted(name, openings, ours, last, options)
-                transfer = Transfer(target, source, snapshot, run, last, runs.hand_edits(target, name))
+                transfer = Transfer(target, source, snapshot, run, last, hand_edits.since_last_run(target, name))
                 mirrored = bring(transfer, settings, options, report)
                 doubts, plan, missed = snapshot.copy.finish_check(), mirrored.plan, mirrored.unseen
                 warnings += mirrored.warnings
@@ -145,6 +143,7 @@ def back_up_source(
                 if first_load.is_whole(run, plan):
                     about = ours.as_told | {"compared_all": mirrored.is_compared, "lost": sorted(missed.changed)}
                     warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about, last["definition_hash"])
+            run.committed = len(run.tables)
         noted = last_run.noted(transfer, plan, mirrored.mirrors, mirrored.is_compared)
         not_kept = snapshot.keep_as(previous.place, {**noted, **ours.as_told, "doubts": doubts})
     warnings += [doubt for doubt in doubts if doubt not in previous.note.get("doubts", [])]  # what stays is said once
@@ -157,7 +156,7 @@ def what_others_did(transfer: Transfer, openings: list[str], ours: Origin, misse
     """Return warnings of who else can get in, and of what others have done to the mirrors."""
     source, last = transfer.source, transfer.last
     exposed = [privacy.as_sentence(openings)] if openings else []
-    by_hand = [runs.as_sentence(source.name, *edit) for edit in transfer.edits]
+    by_hand = [edit.as_sentence(source.name) for edit in transfer.edits]
     return [*exposed, *origin.other_machine(source.name, ours, last), *by_hand, *missed.warnings(source, last)]
 
 
@@ -169,7 +168,7 @@ def rehearse(
 
     run, last = runs.Run(0, source.name, target.host, 0), runs.read_last(target, source)
     source = replace(source, is_rehearsal=True)
-    transfer = Transfer(target, source, snapshot, run, last, runs.hand_edits(target, source.name))
+    transfer = Transfer(target, source, snapshot, run, last, hand_edits.since_last_run(target, source.name))
     openings = privacy.openings(target, [target.schema, source.mirror_schema])  # what is mended is closed
     mirrored = bring(transfer, settings, replace(options, accept_shrink=True), report)
     runs.refuse_outrun(snapshot, source.name)
@@ -244,4 +243,4 @@ def flags() -> script.Parser:
 
 
 if __name__ == "__main__":
-    script.run(main, flags())
+    script.run(lambda written, console: main(BackupOptions.of(written), console), flags())

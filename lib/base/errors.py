@@ -1,5 +1,7 @@
 """The errors that an operator reads: what happened, what was not touched, what to do."""
 
+UNTOUCHED = "The SQLite files were not touched."
+
 
 class Problem(Exception):
     """Something failed (exit status 1).

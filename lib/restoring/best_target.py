@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lib.backing_up import health
 from lib.backing_up.health import Answered, Unanswered
-from lib.base.errors import Problem, SettingsError
+from lib.base.errors import UNTOUCHED, Problem, SettingsError
 from lib.base.words import clock
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
@@ -46,7 +46,7 @@ def refuse_future(best: Candidate) -> None:
         raise SettingsError(
             f"the clock of target {best.target.number} was set back: its newest backup is from the future.",
             "see what the targets hold and choose:  python3 restore.py --list --target N",
-            "The SQLite files were not touched.",
+            UNTOUCHED,
         )
 
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.base.errors import SourceError
+from lib.base.errors import UNTOUCHED, SourceError
 from lib.base.words import plural
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.restoring import beside
@@ -13,8 +13,6 @@ from lib.sqlite.building import new_file, replace_table
 from lib.sqlite.building.replace_table import ReplacedTable
 from lib.sqlite.files import integrity
 from lib.sqlite.snapshots import snapshot
-
-UNTOUCHED = "The SQLite files were not touched."
 
 
 @dataclass(frozen=True)

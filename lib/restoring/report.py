@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.base import log, printable
-from lib.base.errors import Problem
+from lib.base.errors import UNTOUCHED, Problem
 from lib.base.script import SAVED, Console, judged
 from lib.base.words import plural, size
 from lib.postgres.mirrors.saved_state import SavedState
@@ -19,8 +19,6 @@ from lib.restoring.rebuild import Rebuilt
 from lib.settings.targets import TargetSettings
 from lib.sqlite.compare.count_differences import Difference
 from lib.sqlite.replacing import in_place, safety_copies
-
-UNTOUCHED = "The SQLite files were not touched."
 
 
 class Report:

@@ -33,7 +33,7 @@ ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin_path text;
 CREATE TABLE IF NOT EXISTS {schema}.runs (
     run             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source          text NOT NULL,
-    outcome         text NOT NULL DEFAULT 'running' CHECK (outcome IN ('running', 'saved', 'incomplete', 'failed')),
+    outcome         text NOT NULL DEFAULT 'running' CHECK (outcome IN ('running', 'saved', 'failed')),
     started_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at     timestamptz,
     error           text,

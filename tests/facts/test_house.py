@@ -134,6 +134,11 @@ def test_the_tests_are_in_rooms_too():
     assert {path.name for path in tests.rglob("test_*.py") if path.parent.parent != tests / "facts"} == {"test_house.py"}
 
 
+def test_facts_do_not_lean_on_each_other():
+    for path in sorted(REPOSITORY.glob("tests/**/*.py")):
+        assert re.findall(r"^\s*(?:from|import) tests\.facts\b.*", path.read_text(), re.MULTILINE) == [], path
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_is_the_docstring_and_names_every_flag(script):
     done = subprocess.run([sys.executable, REPOSITORY / script, "--help"], capture_output=True, text=True, env=environment())

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from lib.trying import embedded_postgres, sample_bot
 from tests import compare
 from tests.measure import peers
-from tests.stand_ins import relay
+from tests.stand_ins import relay, tls
 from tests.stand_ins.bot import URL, Bot
 
 PAUSE = 0.005
@@ -75,11 +75,10 @@ def history(users: int) -> None:
 
 def distance(users: int) -> None:
     """Print the round trips and the wall time of runs that have nothing, little and everything to send."""
-    from tests.facts.network import test_tls as tls
+    import trustme
 
-    binaries = Path(tls.PACKAGE.submodule_search_locations[0]) / "pginstall" / "bin"
-    with embedded_postgres.running(binaries) as server, tempfile.TemporaryDirectory() as folder:
-        tls.show(server, tls.trustme.CA().issue_cert("127.0.0.1"))
+    with embedded_postgres.running(tls.binaries()) as server, tempfile.TemporaryDirectory() as folder:
+        tls.show(server, trustme.CA().issue_cert("127.0.0.1"))
         bot = Bot.make(Path(folder) / "bot", server.url, users)
         bot.run("setup_supabase.py").expect(0)
         port = URL.fullmatch(server.url)["port"]

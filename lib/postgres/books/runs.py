@@ -95,11 +95,7 @@ def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], La
     if has_ended:
         raise MayPass(OUTRUN.format(source.name), "wait until it has ended")
     if not is_ours:
-        who = (
-            f"run {other} on {machine}, since {since} UTC"
-            if other
-            else "a restore, a setup, or a change by hand that has not been committed"
-        )
+        who = f"run {other} on {machine}, since {since} UTC" if other else "a change by hand that is being committed"
         raise Locked(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
     return openings, last | {"belongs_to": target.identity}
 
@@ -178,19 +174,6 @@ def _read_by(run: Run, snapshot: Snapshot) -> dict[str, object]:
 def _to_save(table: TableResult) -> dict[str, Any]:
     """Return what is saved of a table; what is nought need not travel."""
     return {name: value for name, value in asdict(table).items() if value and name != "table"}
-
-
-def hand_edits(target: Target, source: str) -> list[tuple[str, str, int, str]]:
-    """Return what people changed since the last saved run, as (mirror, operation, number of rows, some of their keys)."""
-    return target.statement("hand_edits", {"source": source})
-
-
-def as_sentence(source: str, mirror: str, operation: str, rows: int, keys: str) -> str:
-    """Return what is told of a change by hand: one row of `hand_edits`."""
-    return (
-        f"{source}.{mirror}: somebody changed the mirror by hand ({operation} of {rows:,} row{'s' * (rows != 1)}: {keys}). "
-        "It is in the undo log, and the mirror is as the bot's database again."
-    )
 
 
 @contextlib.contextmanager

@@ -34,9 +34,7 @@ def bring(transfer: Transfer, plan: Plan, note: Callable[[str], None]) -> None:
 
 def is_whole(run: Run, plan: Plan) -> bool:
     """Whether nothing is left to be sent; else what was sent is to be committed."""
-    is_whole = len(run.tables) == len(plan.tables)
-    run.committed = 0 if is_whole else len(run.tables)
-    return is_whole
+    return len(run.tables) == len(plan.tables)
 
 
 def _loaded(transfer: Transfer, plan: Plan) -> LastRun:

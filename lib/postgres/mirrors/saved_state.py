@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from psycopg2 import sql
 
-from lib.base.errors import MayPass, Problem, SourceError
+from lib.base.errors import UNTOUCHED, MayPass, Problem, SourceError
 from lib.postgres.link.connection import Target
 from lib.postgres.link.copy_files import Take
 from lib.postgres.link.statements import equal, read_converted, statement
@@ -165,7 +165,7 @@ def _tampered(source: str) -> SourceError:
     return SourceError(
         f"what is stored of {source} was tampered with or is damaged.",
         "try an earlier run, see  python3 restore.py --list",
-        "The SQLite files were not touched.",
+        UNTOUCHED,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from lib.postgres.books.hand_edits import HandEdit
 from lib.postgres.books.runs import Run
 from lib.postgres.link.connection import Target
 from lib.sqlite.snapshots.snapshot import Snapshot
@@ -13,8 +14,7 @@ from lib.tables.results import LastSaved
 class Transfer:
     """A snapshot on its way into a source's mirrors, and the run that brings it.
 
-    `last` is what Postgres tells of the last saved run, `edits` what people have changed in the mirrors since (see
-    lib/postgres/books/runs.py).
+    `last` is what Postgres tells of the last saved run, `edits` what people have changed in the mirrors since.
     """
 
     target: Target
@@ -22,9 +22,9 @@ class Transfer:
     snapshot: Snapshot
     run: Run
     last: LastSaved
-    edits: list[tuple[str, str, int, str]]
+    edits: list[HandEdit]
 
     @property
     def edited(self) -> set[str]:
         """Return the names of the mirrors that people have changed."""
-        return {mirror for mirror, *_ in self.edits}
+        return {edit.mirror for edit in self.edits}

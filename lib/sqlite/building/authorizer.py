@@ -7,7 +7,7 @@ attached, written or read, no setting changed, no trigger, view or virtual table
 import re
 import sqlite3
 
-from lib.base.errors import Problem
+from lib.base.errors import UNTOUCHED, Problem
 from lib.base.printable import name
 
 NEEDED = (
@@ -35,7 +35,7 @@ def make(connection: sqlite3.Connection, text: str) -> None:
         raise Problem(
             f"the stored schema holds what is no table and no index ({error}): {name(str(text))[:SHOWN]}",
             "it was tampered with or is damaged: try an earlier run, see  python3 restore.py --list",
-            "The SQLite files were not touched.",
+            UNTOUCHED,
         ) from error
     finally:
         connection.set_authorizer(_allowed)  # before Python 3.11, None would forbid everything

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.base import printable
-from lib.base.errors import Problem
+from lib.base.errors import UNTOUCHED, Problem
 from lib.sqlite.building import triggers, untyped_table
 from lib.sqlite.compare import count_differences
 from lib.sqlite.files import read_schema as schemas
@@ -22,7 +22,6 @@ from lib.sqlite.files.opening import open_as_it_is
 from lib.tables.plan import folded
 from lib.tables.schema import Table
 
-UNTOUCHED = "The SQLite files were not touched."
 SHOWN = 5
 # Text and blobs, 1 and 1.0, and 0.0 and -0.0 are different; no collation is asked.
 CELL = """CASE typeof({c}) WHEN 'real' THEN 'real ' || real_bits({c}) WHEN 'blob' THEN 'blob ' || hex({c})

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Collection, Iterator
 
 from lib.sqlite.files.names import quoted
-from lib.sqlite.files.read_schema import STORED, VIRTUAL
+from lib.sqlite.files.read_schema import STORED, VIRTUAL, is_without_rowid
 
 
 @contextlib.contextmanager
@@ -63,7 +63,8 @@ def _untyped(connection: sqlite3.Connection, table: str) -> str:
     kinds |= {name: " AS (NULL)" for _, name, *_, hidden in columns if hidden == VIRTUAL}
     parts = [quoted(name) + kinds.get(name, "") for _, name, *_ in columns]
     parts += [_constraint(connection, name, origin) for _, name, _, origin, _ in constraints]
-    return f"CREATE TABLE {quoted(table)} ({', '.join(parts)}){_suffix(connection, constraints)}"
+    suffix = " WITHOUT ROWID" if is_without_rowid(connection, table) else ""
+    return f"CREATE TABLE {quoted(table)} ({', '.join(parts)}){suffix}"
 
 
 def _place(index: str) -> int:
@@ -78,10 +79,3 @@ def _constraint(connection: sqlite3.Connection, index: str, origin: str) -> str:
         if is_key
     ]
     return f"{'PRIMARY KEY' if origin == 'pk' else 'UNIQUE'} ({', '.join(columns)})"
-
-
-def _suffix(connection: sqlite3.Connection, constraints: list[tuple[int, str, int, str, int]]) -> str:
-    """The key of a table WITHOUT ROWID has an index that is not in sqlite_master."""
-    key = [index[1] for index in constraints if index[3] == "pk"]
-    stored = "SELECT 1 FROM sqlite_master WHERE name = ?"
-    return " WITHOUT ROWID" if key and not connection.execute(stored, key).fetchone() else ""

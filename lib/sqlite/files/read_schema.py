@@ -59,20 +59,24 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
 def _hidden_rowid(connection: sqlite3.Connection, table: str, has_key: bool, columns: list[str]) -> str:
     """Return the name by which the table's rowid can be read; it is empty where that is a column, missing, or out of reach.
 
-    An INTEGER PRIMARY KEY is the rowid itself: such a key has no index. The key of a table WITHOUT ROWID has an index that
-    is not in sqlite_master, because the table is that index.
+    An INTEGER PRIMARY KEY is the rowid itself: such a key has no index.
     """
-    key_indexes = [index[1] for index in connection.execute(f"PRAGMA index_list({quoted(table)})") if index[3] == "pk"]
-    if has_key and not key_indexes:
-        return ""
-    if key_indexes and not _is_in_schema(connection, key_indexes[0]):
+    is_column = has_key and not _key_index(connection, table)
+    if is_column or is_without_rowid(connection, table):
         return ""
     taken = {column.lower() for column in columns}
     return next((name for name in ROWID_NAMES if name not in taken), "")
 
 
-def _is_in_schema(connection: sqlite3.Connection, name: str) -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [name]).fetchone() is not None
+def is_without_rowid(connection: sqlite3.Connection, table: str) -> bool:
+    """Whether a table is its key's index: that one is not in sqlite_master."""
+    index = _key_index(connection, table)
+    return bool(index) and not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [index]).fetchone()
+
+
+def _key_index(connection: sqlite3.Connection, table: str) -> str:
+    indexes = connection.execute(f"PRAGMA index_list({quoted(table)})")
+    return next((name for _, name, _, origin, _ in indexes if origin == "pk"), "")
 
 
 def _unique(connection: sqlite3.Connection, table: str) -> tuple[tuple[str, ...], ...]:

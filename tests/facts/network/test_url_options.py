@@ -7,7 +7,7 @@ import pytest
 from lib.base import redact
 from lib.base.errors import SettingsError
 from lib.settings import url_options
-from tests.facts.operator.test_settings import load
+from tests.stand_ins.env_file import load
 
 HOST = "aws-0-eu-central-1.pooler.supabase.com"
 SECRET = "Qx7-4Zk-Wq9-uK"

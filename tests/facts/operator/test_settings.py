@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lib.base.errors import SettingsError
 from lib.settings import config, dotenv, targets
+from tests.stand_ins.env_file import load
 
 GOOD = "postgresql://postgres.ref:p%40ss:w/o#rd@aws-0-eu.pooler.supabase.com:6543/postgres"
 EXAMPLES = [
@@ -16,18 +17,6 @@ EXAMPLES = [
     'A="say \\"hi\\""', "A=a b c  ", "A='two\nlines'\nB=1", "\n\n  A=1\r\nB=2\r\n", "A=$HOME", "A='x' \nB=y", 'A="\\t\\\\"',
     "A=ü🎁",
 ]  # fmt: skip
-
-
-def load(tmp_path, monkeypatch, text, **environment):
-    for name in list(config.os.environ):
-        if config.OURS.match(name) or name == "SQLITE_DATABASES":
-            monkeypatch.delenv(name)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    path = tmp_path / ".env"
-    path.write_text(text)
-    path.chmod(0o600)
-    return config.load(str(path))
 
 
 @pytest.mark.parametrize("text", EXAMPLES)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import compare
-from tests.facts.restore.test_swap import NEW, OLD, content, laid_out, left_clean, left_in_journal, left_in_wal, left_persistent
+from tests.cases.crashes import NEW, OLD, content, laid_out, left_clean, left_in_journal, left_in_wal, left_persistent
 from tests.stand_ins.bot import REPOSITORY, environment
 
 OURS = ("--yes", "--database", "premium_system")

@@ -1,0 +1,25 @@
+"""Changes that people made in the mirrors by hand, since the last saved run: the undo log has them."""
+
+from typing import NamedTuple
+
+from lib.postgres.link.connection import Target
+
+
+class HandEdit(NamedTuple):
+    """What one operation (INSERT, UPDATE, DELETE) did by hand to a mirror: to how many rows, and the keys of some of them."""
+
+    mirror: str
+    operation: str
+    rows: int
+    keys: str
+
+    def as_sentence(self, source: str) -> str:
+        return (
+            f"{source}.{self.mirror}: somebody changed the mirror by hand "
+            f"({self.operation} of {self.rows:,} row{'s' * (self.rows != 1)}: {self.keys}). "
+            "It is in the undo log, and the mirror is as the bot's database again."
+        )
+
+
+def since_last_run(target: Target, source: str) -> list[HandEdit]:
+    return [HandEdit(*row) for row in target.statement("hand_edits", {"source": source})]

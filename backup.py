@@ -71,7 +71,7 @@ def main(options: BackupOptions, console: Console) -> int:
         return demo.tell(console)
     settings = config.load(options.env_file)
     sources = config.chosen(settings, list(options.source))
-    log.open_file(settings.log)
+    settings.warnings.extend(log.open_file(settings.log))
     if options.status:
         from lib.reporting import status
 

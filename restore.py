@@ -63,7 +63,8 @@ Given = TypeVar("Given")
 def main(options: RestoreOptions, console: Console) -> int:
     settings, report = config.load(options.env_file), Report(console)
     sources = config.chosen(settings, [options.database] if options.database else [])
-    log.open_file(settings.log)
+    for warning in log.open_file(settings.log):
+        console.warn(warning)
     if options.undo:
         return put_back_replaced(sources, options, report)
     if options.local:

@@ -61,7 +61,7 @@ def main(flags: Namespace, console: script.Console) -> int:
     if flags.writer_role and console.is_quiet:
         raise SettingsError("--writer-role shows a password once, and cannot be quiet.", "leave out --quiet and --json")
     settings = config.load(flags.env_file)
-    log.open_file(settings.log)
+    settings.warnings.extend(log.open_file(settings.log))
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
     checked, options = Checks(console), Options(not flags.check, flags.writer_role)

@@ -18,21 +18,27 @@ def use_venv() -> None:
     python = REPOSITORY / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     inside = Path(sys.prefix).resolve() == (REPOSITORY / ".venv").resolve()
     # A second hop would mean that the .venv is broken and loops; the variable stops it.
-    if python.exists() and not inside and os.environ.get("HYBRID_BACKUP_VENV") != str(python):
-        os.environ["HYBRID_BACKUP_VENV"] = str(python)
-        sys.stdout.flush()
-        os.execv(python, [str(python), *sys.argv])
+    if inside or os.environ.get("HYBRID_BACKUP_VENV") == str(python):
+        return
+    try:
+        if python.exists():
+            os.environ["HYBRID_BACKUP_VENV"] = str(python)
+            sys.stdout.flush()
+            os.execv(python, [str(python), *sys.argv])
+    except OSError as error:  # as when root has made it
+        again = f"sudo rm -rf {REPOSITORY}/.venv, and make it as this user:  {INSTALL}"
+        refuse(f"{python} cannot be used by this user: {error.strerror}.", again)
 
 
 def require_psycopg2() -> None:
     if importlib.util.find_spec("psycopg2") is None:
-        print(
-            "Error: psycopg2, the PostgreSQL driver, is not installed for this Python.\n"
-            "Nothing was read or written.\n"
-            f"Try: {INSTALL}",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        refuse("psycopg2, the PostgreSQL driver, is not installed for this Python.", INSTALL)
+
+
+def refuse(what: str, remedy: str) -> None:
+    """End before anything is loaded that could say it better."""
+    print(f"Error: {what}\nNothing was read or written.\nTry: {remedy}", file=sys.stderr)
+    sys.exit(2)
 
 
 def stop_at_once_on_signals() -> None:

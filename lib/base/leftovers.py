@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from lib.base import owners
 from lib.base.errors import Problem
 
 HAS_LOCKS = sys.platform != "win32"  # there, what is left behind stays
@@ -45,13 +46,16 @@ def clear(folder: Path) -> None:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder for its owner alone, where it is not there yet."""
+    """Make a folder for its owner alone, where it is not there yet; raise Problem where this user cannot write to it."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Problem(
             f"the folder {folder} cannot be made: {error.strerror}.", f"let this user write to {folder.parent}"
         ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        write = owners.remedy(folder, f"let this user write to it:  ls -ld {folder}")
+        raise Problem(f"this user cannot write to the folder {folder}.", write)
 
 
 def lasting(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lib.base import log, printable
+from lib.base import log, owners, printable
 from lib.base.errors import UNTOUCHED, Problem
 from lib.base.script import SAVED, Console, judged
 from lib.base.words import plural, size
@@ -131,6 +131,8 @@ class Report:
         self._say(f"✅ {place}: {said}")
         if safety_copy:
             self._say(f"   the old file is {safety_copy}\n   to undo:  python3 restore.py --undo --database {name}")
+        elif owners.is_roots_alone(place):
+            self._say(f"   root alone can use it: if the bot is another user,  chown USER {shlex.quote(str(place))}")
         if built.missing:
             self._warn(
                 f"{name} uses what only the bot knows ({', '.join(sorted(set(built.missing)))}): "

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lib.base import owners
 from lib.base.errors import SettingsError
 from lib.settings import channels, dotenv, targets
 from lib.settings.channels import Channels
@@ -104,7 +105,7 @@ def load(env_file: str | None = None) -> Settings:
         check=_choice(values, "BACKUP_CHECK", ("full", "quick"), problems),
         log=path.parent / values["BACKUP_LOG"],
         folder=path.parent,
-        warnings=_readable_by_others(path) + targets.unverified(postgres),
+        warnings=_open_to_others(path) + targets.unverified(postgres),
         max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
         channels=channels.read(values, problems),
         file=path.name,
@@ -167,10 +168,11 @@ def _choice(values: dict[str, str], name: str, allowed: tuple[str, ...], problem
     return values[name]
 
 
-def _readable_by_others(path: Path) -> list[str]:
+def _open_to_others(path: Path) -> list[str]:
+    warnings = owners.changeable_by_others(dict.fromkeys((REPOSITORY, REPOSITORY / ".venv", path.parent, path)))
     if os.name == "posix" and path.exists() and path.stat().st_mode & 0o077:
-        return [f"{path} can be read by other users of this machine: chmod 600 {path}"]
-    return []
+        warnings.append(f"{path} can be read by other users of this machine: chmod 600 {path}")
+    return warnings
 
 
 def _as_list(problems: list[str], path: Path) -> str:

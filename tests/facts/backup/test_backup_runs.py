@@ -339,7 +339,8 @@ def test_a_snapshot_that_cannot_be_kept_is_a_warning(saved_bot):
 
 def test_a_log_that_cannot_be_written_is_named(saved_bot):
     saved_bot.write_env(BACKUP_LOG="nowhere/log")
-    assert "nowhere/log cannot be written: No such file or directory." in saved_bot.run("backup.py").expect(2).stderr
+    said = saved_bot.run("backup.py").expect(0).stderr
+    assert "nowhere/log cannot be written (No such file or directory): correct BACKUP_LOG in .env" in said
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")

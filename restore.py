@@ -36,6 +36,8 @@ exit status:
   3  incomplete   some databases were restored, some were not: read the lines on stderr
 """
 
+import contextlib
+import functools
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -48,6 +50,7 @@ from lib.base.script import Console
 from lib.base.words import moment
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
+from lib.reporting import alerts
 from lib.restoring import best_target, drill, local_state, one_table, rebuild, steps
 from lib.restoring.options import RestoreOptions
 from lib.restoring.rebuild import Rebuilt
@@ -61,7 +64,8 @@ Given = TypeVar("Given")
 
 
 def main(options: RestoreOptions, console: Console) -> int:
-    settings, report = config.load(options.env_file), Report(console)
+    with alerts.wrong_settings_told(console) if options.drill else contextlib.nullcontext():
+        settings, report = config.load(options.env_file), Report(console)
     sources = config.chosen(settings, [options.database] if options.database else [])
     for warning in log.open_file(settings.log):
         console.warn(warning)
@@ -71,7 +75,8 @@ def main(options: RestoreOptions, console: Console) -> int:
         return restore_local(settings, sources, options, report)
     targets = config.chosen_targets(settings, options.target)
     if options.drill:
-        return drill.rehearse_all(settings, targets, sources, console)
+        rehearse = functools.partial(drill.rehearse_all, settings, targets, sources, console)
+        return alerts.told(settings, alerts.DRILL, console, rehearse)
     with Target(chosen_target(settings, targets, sources, report), settings.schema) as target:
         installation.require(target)
         if options.list:

@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lib.backing_up.attempts import Report
+from lib.backing_up.attempts import Report, Verdicts
 from lib.base import script
+from lib.base.errors import Problem
 from lib.postgres.books import runs
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered, plan_mirrors, proof, upkeep
@@ -25,15 +26,17 @@ Told = dict[str, Any]
 Compare = Callable[[Target, Settings, Source, Snapshot, Report], list[Told]]
 
 
-def show(settings: Settings, sources: dict[str, Path], compare: Compare, console: script.Console) -> int:
-    """Compare every table with its mirror; exit 1 where `--verify` finds a difference."""
-    report, told = Report(console), list[Told]()
+def show(settings: Settings, sources: dict[str, Path], compare: Compare, console: script.Console) -> Verdicts:
+    """Compare every table with its mirror, and return what failed and what `--verify` found to differ."""
+    report, told, found = Report(console), list[Told](), Verdicts()
     for target_settings in settings.targets:
-        with report.failures_reported(), Target(target_settings, settings.schema) as target:
+        with report.attempted(target_settings, *sources), Target(target_settings, settings.schema) as target:
             for name, path in sources.items():
-                with report.failures_reported():
-                    told += target.with_reconnects(partial(_of_source, target, settings, name, path, compare, report))
-    different = [table for table in told if table.get("is_equal") is False]
+                with report.attempted(target_settings, name):
+                    of_source = target.with_reconnects(partial(_of_source, target, settings, name, path, compare, report))
+                    told += of_source
+                    found[target_settings.with_source(name)] = _as_failure(_different(of_source))
+    different = _different(told)
     for table in told:
         tell = console.fault if table.get("is_equal") is False else console.say
         tell(table["text"])
@@ -46,7 +49,15 @@ def show(settings: Settings, sources: dict[str, Path], compare: Compare, console
     if errors:
         result |= {"error": "\n".join(errors), "try": report.failures[0].remedy if report.failures else EQUAL_AGAIN}
     console.result(result)
-    return script.FAILED if errors else script.SAVED
+    return found | report.verdicts
+
+
+def _different(told: list[Told]) -> list[Told]:
+    return [table for table in told if table.get("is_equal") is False]
+
+
+def _as_failure(different: list[Told]) -> str:
+    return Problem("\n".join(table["text"] for table in different), EQUAL_AGAIN).text if different else ""
 
 
 def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare, report: Report) -> list[Told]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from lib.backing_up import local_runs
+from lib.backing_up.attempts import Verdicts
+from lib.base import words
 from lib.base.errors import MayPass, Problem, Unreachable
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
@@ -103,6 +105,7 @@ class Health:
     target: TargetSettings
     known: Known
     warnings: list[str]
+    is_failing: bool
 
     @property
     def success(self) -> Success | None:
@@ -114,17 +117,9 @@ class Health:
 
     @property
     def age(self) -> int | None:
-        """Return how long ago the last success was, in seconds."""
-        return round(self.known["now"] - self.success["at"]) if self.success else None
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last failure is newer than the last success."""
-        if not self.failure or not self.success:
-            return bool(self.failure)
-        if "run" in self.failure:  # two clocks may differ; the numbers of two runs do not lie
-            return self.failure["run"] > self.success["run"]
-        return self.failure["at"] > self.success["at"]
+        """Return how long ago the last success was, in seconds; nothing where there is none, or its time is still to come."""
+        seconds = round(self.known["now"] - self.success["at"]) if self.success else -1
+        return seconds if seconds >= 0 else None
 
     @property
     def next_expected(self) -> int | None:
@@ -132,8 +127,19 @@ class Health:
         return None
 
     def is_late(self, limit: int | None) -> bool:
-        """Whether there is no success, or none that is younger than so many seconds."""
+        """Whether there is no success, or none that is known to be younger than so many seconds."""
         return self.age is None or bool(limit and self.age > limit)
+
+    def lateness(self, max_age: str | None) -> str:
+        """Say what is wrong with the age of the last success, if anything is."""
+        limit = words.seconds(max_age) if max_age else None
+        if not self.is_late(limit):
+            return ""
+        if not self.success:
+            return "has never been backed up."
+        if self.age is None:
+            return f"the age of the last success is unknown: its time, {words.clock(self.success['at'])}, is still to come."
+        return f"the last success is {words.age(self.age)} old, more than {max_age}."
 
 
 @dataclass(frozen=True)
@@ -161,6 +167,12 @@ class Unanswered(Health):
         return isinstance(self.problem, (Unreachable, MayPass))
 
 
+def ages(known: list[Health], max_age: str | None) -> Verdicts:
+    """Say of every source on every target whether its last success is too old."""
+    late = {health.target.with_source(health.source): health.lateness(max_age) for health in known}
+    return {label: Problem(f"{label}: {said}", "python3 backup.py").text if said else "" for label, said in late.items()}
+
+
 def of_all(settings: Settings, sources: dict[str, Path]) -> list[Health]:
     """Ask every target about every source; one that does not answer does not stop the others."""
     return [health for target in settings.targets for health in of_target(settings, target, sources)]
@@ -185,16 +197,35 @@ def _as_recorded_here(settings: Settings, target: TargetSettings, name: str, pro
         "last_failure": _newest(runs, "failed"),
         "runs": runs[:SHOWN_RUNS],
     }
-    return Unanswered(name, target, known, _warnings(runs), problem)
+    return Unanswered(name, target, known, _warnings(runs), runs[:1] == [known["last_failure"]], problem)
 
 
 def _with_what_is_recorded_here(settings: Settings, target: TargetSettings, name: str, answer: Answer) -> Answered:
     """A run that could not reach the target has left its trace on this machine alone."""
     runs = _runs_recorded_here(settings, target, name)
-    ours, theirs = _newest(runs, "failed"), answer["last_failure"]
-    if ours and (not theirs or ours["at"] > theirs["at"] + 60):
+    success, theirs, ours = answer["last_success"], answer["last_failure"], _newest(runs, "failed")
+    is_failing = _has_number(theirs) > _has_number(success)
+    if runs[:1] == [ours] and _has_come_since(success, runs):
+        if not (is_failing and theirs and theirs["error"] == ours["error"]):  # it is the same one, as the target knows it
+            answer["last_failure"], is_failing = ours, True
+    elif ours and (not theirs or ours["at"] > theirs["at"] + 60):
         answer["last_failure"] = ours
-    return Answered(name, target, answer, _warnings(runs))
+    return Answered(name, target, answer, _warnings(runs), is_failing)
+
+
+def _has_number(run: Success | Failure | None) -> int:
+    return run.get("run", 0) if run else 0
+
+
+def _has_come_since(success: Success | None, runs: list[Any]) -> bool:
+    """Whether the newest of the runs here, which has failed, came after the success that the target tells of.
+
+    Numbers and the order of the lines do not lie. A clock, which may jump, is asked only where that success was not made here.
+    """
+    last_here = _newest(runs, "saved")
+    if not success or _has_number(last_here) >= success["run"]:
+        return True
+    return bool(runs[0]["at"] > success["at"])
 
 
 def _runs_recorded_here(settings: Settings, target: TargetSettings, name: str) -> list[Any]:

@@ -48,7 +48,7 @@ def clear(folder: Path) -> None:
 def make_private(folder: Path) -> None:
     """Make a folder for its owner alone, where it is not there yet; raise Problem where this user cannot write to it."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(folder)
     except OSError as error:
         raise Problem(
             f"the folder {folder} cannot be made: {error.strerror}.", f"let this user write to {folder.parent}"
@@ -56,6 +56,13 @@ def make_private(folder: Path) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         write = owners.remedy(folder, f"let this user write to it:  ls -ld {folder}")
         raise Problem(f"this user cannot write to the folder {folder}.", write)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.exists():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        owners.give(folder, folder.parent)
 
 
 def lasting(folder: Path) -> Path:

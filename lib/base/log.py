@@ -25,6 +25,7 @@ _recent: deque[str] = deque(maxlen=RECENT_LINES)
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):
     def _open(self) -> io.TextIOWrapper:
+        owners.make_file(Path(self.baseFilename))
         return open(self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
 
 

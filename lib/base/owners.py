@@ -42,11 +42,18 @@ def _who_changes(path: Path) -> str:
     return f"the group {about.st_gid}" if about.st_mode & WRITABLE_BY_GROUP and about.st_gid != 0 else ""
 
 
-def give_to_folder_owner(path: Path) -> None:
-    """Give what root has made to the owner of the folder around it; nobody else may give anything away."""
+def give(path: Path, folder: Path) -> None:
+    """Give what root has made to the owner of the folder where it will be; nobody else may give anything away."""
     if os.name == "posix" and os.geteuid() == 0:
-        around = path.parent.stat()
-        os.chown(path, around.st_uid, around.st_gid, follow_symlinks=False)
+        about = folder.stat()
+        os.chown(path, about.st_uid, about.st_gid, follow_symlinks=False)
+
+
+def make_file(path: Path) -> None:
+    """Make an empty file for the owner of its folder alone, where there is none yet."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        give(path, path.parent)
 
 
 def is_roots_alone(path: Path) -> bool:

@@ -1,9 +1,7 @@
 """Answer `backup.py --status`: in one screen, how each source is doing on each target."""
 
 import platform
-from pathlib import Path
 
-from lib.backing_up import health as healths
 from lib.backing_up.health import Answered, Health, Unanswered
 from lib.base import script
 from lib.base.words import age, clock, plural, seconds, size
@@ -14,13 +12,12 @@ REMEDY = "python3 backup.py, and see why no run has got through:  python3 backup
 NEVER = "never (python3 restore.py --drill)"
 
 
-def show(settings: Settings, sources: dict[str, Path], max_age: str | None, console: script.Console) -> int:
+def show(settings: Settings, known: list[Health], max_age: str | None, console: script.Console) -> int:
     """Print one block per target and source; exit 1 where the last success is missing or older than `max_age`."""
     limit = seconds(max_age) if max_age else None
-    known = healths.of_all(settings, sources)
     for health in known:
         console.say(_as_text(health, settings))
-    complaints = [f"{_name(health, settings)}{said}" for health in known if (said := _complaint(health, limit, max_age))]
+    complaints = [f"{_name(health, settings)}{said}" for health in known if (said := _complaint(health, max_age))]
     outcome = {"outcome": "failed" if complaints else "saved", "sources": [_as_json(health, limit) for health in known]}
     console.result(outcome | ({"error": "\n".join(complaints), "try": REMEDY} if complaints else {}))
     for text in complaints:
@@ -32,13 +29,11 @@ def _name(health: Health, settings: Settings) -> str:
     return health.source if len(settings.targets) == 1 else f"{health.source} → {health.target.label}"
 
 
-def _complaint(health: Health, limit: int | None, max_age: str | None) -> str:
-    is_late = health.is_late(limit)
-    if is_late and health.age is not None:
-        return f": the last success is {age(health.age)} old, more than {max_age}."
-    if isinstance(health, Unanswered) and not health.is_out_of_reach:
+def _complaint(health: Health, max_age: str | None) -> str:
+    late = health.lateness(max_age)
+    if isinstance(health, Unanswered) and not health.is_out_of_reach and not (late and health.success):
         return f": {health.problem.what}"
-    return ": has never been backed up." if is_late else ""
+    return f": {late}" if late else ""
 
 
 def _as_json(health: Health, limit: int | None) -> dict[str, object]:

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib.base import disk, leftovers, owners
+from lib.base import disk, leftovers
 from lib.base.errors import Problem
 from lib.sqlite.files import older
 from lib.sqlite.replacing import safety_copies
@@ -20,20 +20,12 @@ def require_room(sizes: dict[str, int], places: dict[str, Path]) -> None:
 def private_path(destination: Path) -> Iterator[Path]:
     """Yield a path in a private folder beside the destination; whatever is there at the end is removed."""
     with explained(destination):
-        _make_folder(destination.parent)
+        leftovers.make_private(destination.parent)
         folder = leftovers.make(destination.parent, destination.name, safety_copies.SUFFIX)
     try:
         yield folder / destination.name
     finally:
         leftovers.clear(folder)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder, and those around it, for the owner of the one that is there."""
-    if not folder.exists():
-        _make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        owners.give_to_folder_owner(folder)
 
 
 @contextlib.contextmanager

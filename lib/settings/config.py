@@ -64,6 +64,14 @@ class Settings:
         return self.snapshots / f"{name}{'' if self.file == '.env' else f'.{self.file}'}{suffix}"
 
 
+class WrongSettings(SettingsError):
+    """Some settings are wrong; `settings` are what could be read: whom to tell is among them, as a rule."""
+
+    def __init__(self, settings: Settings, what: str, remedy: str):
+        super().__init__(what, remedy, "Nothing was read or written.")
+        self.settings = settings
+
+
 def is_anything_set() -> bool:
     """Whether there is a .env, or a target in the environment."""
     return (REPOSITORY / ".env").exists() or any(name.startswith("SUPABASE_DB_") for name in os.environ)
@@ -88,14 +96,17 @@ def chosen_targets(settings: Settings, number: int | None) -> list[TargetSetting
 
 
 def load(env_file: str | None = None) -> Settings:
-    """Read and check every setting; raise one SettingsError that names all that is wrong."""
+    """Read and check every setting; raise one WrongSettings that names all that is wrong.
+
+    An alert channel that cannot be used is a warning: it must not stop a backup.
+    """
     path = Path(env_file).expanduser().absolute() if env_file else REPOSITORY / ".env"
     problems: list[str] = []
     notes: list[str] = []
     values = DEFAULTS | _file_values(path, problems, bool(env_file)) | dict(os.environ)
     values = {name: value.strip() for name, value in values.items() if value.strip() or name in DEFAULTS}
     problems += _unknown_names(values)
-    postgres = targets.read(values, path.parent, problems, notes)
+    postgres, told = targets.read(values, path.parent, problems, notes), channels.read(values)
     settings = Settings(
         targets=postgres,
         sources=_sources(values, path.parent, problems),
@@ -105,14 +116,14 @@ def load(env_file: str | None = None) -> Settings:
         check=_choice(values, "BACKUP_CHECK", ("full", "quick"), problems),
         log=path.parent / values["BACKUP_LOG"],
         folder=path.parent,
-        warnings=_open_to_others(path) + targets.unverified(postgres),
+        warnings=[*_open_to_others(path), *targets.unverified(postgres), *told.wrong],
         max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
-        channels=channels.read(values, problems),
+        channels=told,
         file=path.name,
         notes=notes,
     )
     if problems:
-        raise SettingsError(_as_list(problems, path), _remedy(path), "Nothing was read or written.")
+        raise WrongSettings(settings, _as_list([*problems, *told.wrong], path), _remedy(path))
     return settings
 
 
@@ -123,7 +134,10 @@ def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str
         return {}
     try:
         values, malformed = dotenv.read(path)
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        problems.append(f"{path} cannot be read: {error}.")
+        values, malformed = dotenv.parse(path.read_text(encoding="utf-8", errors="replace"))  # whom to tell may be among them
+    except OSError as error:
         problems.append(f"{path} cannot be read: {error}.")
         return {}
     problems += [f"{path.name} line {number} is not NAME=value." for number in malformed]

@@ -140,12 +140,15 @@ def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:
 def channels(checks: Checks, channels: Channels) -> None:
     """Send a test through each alert channel that is set."""
     trials = alerts.trials(channels)
+    for wrong in channels.wrong:
+        with checks.step("Settings of the alerts"):
+            raise Problem(wrong, "correct it in .env; .env.example explains it")
     for name, send in trials.items():
         with checks.step(f"Alert by {name}") as tell:
             if error := send().error():
                 raise Problem(f"{error}.", "correct its settings in .env; .env.example explains them")
             tell("sent: see whether it has arrived")
-    if not trials:
+    if not trials and not channels.wrong:
         with checks.step("Alerts"):
             raise Problem(
                 "no channel is set.", "set HEARTBEAT_URL, ALERT_EMAIL_TO, ALERT_WEBHOOK_URL or TELEGRAM_CHAT_ID in .env"

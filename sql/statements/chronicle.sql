@@ -1,9 +1,10 @@
 -- What the HTML report draws of a source: its runs of the last 30 days with every table, its drills, and what was changed by hand.
--- Times are Unix seconds; the lists are oldest first. By hand is what no run wrote (see sql/setup/020_undo_log.sql); hand_edits.sql, which
--- looks no further back than to the last saved run, also knows who took the source and saved nothing.
+-- Times are Unix seconds; the lists are oldest first. A run that failed without an error has given way to another one. By hand is what no
+-- run wrote (see sql/setup/020_undo_log.sql); hand_edits.sql, which looks no further back than to the last saved run, also knows who took
+-- the source and saved nothing.
 WITH shown AS (
     SELECT * FROM {schema}.runs
-    WHERE source = %(source)s AND started_at > clock_timestamp() - interval '30 days'
+    WHERE source = %(source)s AND started_at > clock_timestamp() - interval '30 days' AND (outcome <> 'failed' OR error IS NOT NULL)
     ORDER BY run DESC LIMIT 400
 )
 SELECT jsonb_build_object(

@@ -87,15 +87,18 @@ def _not_set_up(target: Target, name: str) -> Problem:
 def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], LastSaved]:
     """Take the source until the transaction ends; return every way in for others, and what is told of the last saved run.
 
-    Raise Locked where another run has the source, MayPass where one has had it since this one was opened.
+    Raise Locked where another run has the source, MayPass where one has had it since this one was opened, or where a change by
+    hand has it.
     """
     values = {"source": run.source, "run": run.run, "schema": target.schema, "mirror_schema": source.mirror_schema}
     (row,) = target.statement("lock_source", values, last=_last_saved(target))
     is_ours, other, since, machine, has_ended, openings, last = row
     if has_ended:
         raise MayPass(OUTRUN.format(source.name), "wait until it has ended")
+    if not is_ours and not other:
+        raise MayPass(f"{run.source}: a change by hand is being committed.", "wait until it has ended")
     if not is_ours:
-        who = f"run {other} on {machine}, since {since} UTC" if other else "a change by hand that is being committed"
+        who = f"run {other} on {machine}, since {since} UTC"
         raise Locked(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
     return openings, last | {"belongs_to": target.identity}
 
@@ -183,7 +186,7 @@ def closed(target: Target, run: Run) -> Iterator[None]:
     try:
         yield
     except Problem as problem:
-        run.outcome, run.error = "failed", clean(problem.what)
+        run.outcome, run.error = "failed", "" if isinstance(problem, Locked) else clean(problem.what)
         problem.untouched = problem.untouched or _untouched(target, run)
         raise
     except Interrupted as interruption:
@@ -203,7 +206,7 @@ def _untouched(target: Target, run: Run) -> str:
         are = "table is" if run.committed == 1 else "tables are"
         untouched = f"Of the first backup {run.committed} {are} in Supabase and need not be sent again"
     try:
-        target.statement("fail_run", {"run": run.run, "error": run.error})
+        target.statement("fail_run", {"run": run.run, "error": run.error or None})  # none: it has given way to another run
         good = last_saved(target, run.source)
     except Problem:
         return f"{untouched}."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stand_ins.bot import REPOSITORY, Result, copy_checkout, environment
+from tests.stand_ins.bot import REPOSITORY, Bot, Result, copy_checkout, environment
 
 NOBODY = 65534
 pytestmark = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become somebody else")
@@ -31,11 +31,18 @@ exec(code, {{"__name__": "__main__", "__doc__": sys.modules[pathlib.Path(sys.arg
 """
 
 
-def open_way(folder):
-    """Let others pass through the folders that pytest has made."""
-    for place in (folder, *folder.parents):
-        if place.is_relative_to(tempfile.gettempdir()) and place != Path(tempfile.gettempdir()):
-            place.chmod(0o755)
+@pytest.fixture
+def place():
+    """A folder that others may pass through: pytest's own are root's alone."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def bot(place, database):
+    return Bot.make(place / "bot", database, users=120)
 
 
 def give(*paths):
@@ -46,7 +53,6 @@ def give(*paths):
 @pytest.fixture
 def handed_over(saved_bot):
     """What root has set up, given to the bot's user; but nobody thought of the log and the snapshots."""
-    open_way(saved_bot.folder)
     give(saved_bot.folder, saved_bot.folder / ".env", saved_bot.data, *saved_bot.databases)
     return saved_bot
 
@@ -106,9 +112,8 @@ def test_what_it_says_helps(handed_over):
     assert as_nobody(handed_over, "backup.py").expect(0).stderr == ""
 
 
-def test_a_venv_that_root_has_made_is_named_with_what_to_type(tmp_path):
-    checkout = copy_checkout(tmp_path)
-    open_way(tmp_path)
+def test_a_venv_that_root_has_made_is_named_with_what_to_type(place):
+    checkout = copy_checkout(place)
     (checkout / ".venv" / "bin").mkdir(parents=True)
     (checkout / ".venv").chmod(0o700)
     code = f"import importlib.util, os, pathlib, lib.base.stopping; os.setuid({NOBODY}); import lib.start"
@@ -131,6 +136,28 @@ def test_a_file_that_root_makes_is_its_folder_s_owner_s(handed_over, flags):
     handed_over.premium.unlink()
     handed_over.run("restore.py", "--yes", *flags).expect(0)
     assert owner(handed_over.premium) == (NOBODY, 0o600)
+
+
+def test_what_root_makes_beside_the_bot_is_the_bot_s_too(handed_over):
+    shutil.rmtree(handed_over.folder / "snapshots")
+    (handed_over.folder / "supabase_backup.log").unlink()
+    handed_over.write_env(ALERT_WEBHOOK_URL="http://127.0.0.1:1/nobody")
+    handed_over.run("backup.py").expect(0)
+    handed_over.run("restore.py", "--drill").expect(0)
+    made = [path for path in handed_over.folder.rglob("*") if path.name != ".env"]
+    assert {path.name for path in made} >= {"runs.jsonl", "premium_system.db.json", "supabase_backup.log"}
+    assert [path for path in made if path.stat().st_uid != NOBODY] == []
+    before = handed_over.log
+    assert as_nobody(handed_over, "backup.py").expect(0).stderr == ""
+    assert "every row is sent" not in handed_over.log.removeprefix(before)
+
+
+def test_root_gives_away_nothing_that_a_link_leads_to(handed_over, tmp_path):
+    log, elsewhere = handed_over.folder / "supabase_backup.log", tmp_path / "elsewhere"
+    log.unlink()
+    log.symlink_to(elsewhere)
+    handed_over.run("backup.py").expect(0)
+    assert elsewhere.stat().st_uid == 0
 
 
 def test_a_file_that_is_root_s_alone_is_said_to_be(saved_bot):

@@ -14,6 +14,8 @@ from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 
 SHOWN_RUNS = 10
+# A run that is late by less is not called so: pauses differ, above all where a person has typed the last ones.
+LATE_SECONDS = 3600
 
 
 class Success(TypedDict):
@@ -33,9 +35,10 @@ class _FailureHere(TypedDict):
 
 
 class Failure(_FailureHere, total=False):
-    """A failed run; one that this machine alone knows of never got a number."""
+    """A failed run; one that this machine alone knows of never got a number, one that it does not know has no remedy."""
 
     run: int
+    remedy: str
 
 
 class ShownRun(TypedDict):
@@ -131,6 +134,11 @@ class Health:
         """Return when the next run should begin, in Unix seconds, where that can be told."""
         return None
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether a run should have begun long ago, where that can be told."""
+        return False
+
     def is_late(self, limit: int | None) -> bool:
         """Whether there is no success, or none that is younger than so many seconds."""
         return self.age is None or bool(limit and self.age > limit)
@@ -147,6 +155,11 @@ class Answered(Health):
         """Judged by the usual pause between runs."""
         pace, last = self.known["pace"], self.known["last_start"]
         return round(last + pace) if pace and last else None
+
+    @property
+    def is_overdue(self) -> bool:
+        late = self.known["now"] - (self.next_expected or self.known["now"])
+        return late > max((self.known["pace"] or 0) / 2, LATE_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -194,6 +207,8 @@ def _with_what_is_recorded_here(settings: Settings, target: TargetSettings, name
     ours, theirs = _newest(runs, "failed"), answer["last_failure"]
     if ours and (not theirs or ours["at"] > theirs["at"] + 60):
         answer["last_failure"] = ours
+    elif ours and theirs and ours["error"] == theirs["error"]:
+        theirs["remedy"] = ours.get("remedy", "")
     return Answered(name, target, answer, _warnings(runs))
 
 

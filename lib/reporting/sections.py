@@ -5,31 +5,25 @@ from collections.abc import Mapping, Sequence
 
 from lib.backing_up.health import Answered, Health, Unanswered
 from lib.base.words import age, clock, plural, size
-from lib.reporting import charts
+from lib.reporting import charts, troubles
 from lib.reporting.charts import Bar, Span
 from lib.reporting.chronicle import Account, Drill, Edit, Run, TableThen
 from lib.reporting.markup import Html, element, joined
+from lib.reporting.troubles import Trouble
 from lib.settings.config import Settings
 
 SHOWN_RUNS = 25
 
 
-def banner(accounts: list[Account], troubles: list[tuple[str, str]]) -> Html:
-    """Say whether all is well; troubles are pairs of how bad (`bad`, `mind`) and what."""
-    texts = list(dict.fromkeys(text for _, text in sorted(troubles)))
-    if not troubles:
-        oldest = max(account.health.age or 0 for account in accounts)
-        rows = sum(account.health.success["rows"] for account in accounts if account.health.success)
-        said = f"{plural(rows, 'row')} are safe in Supabase; the oldest backup is {age(oldest)} old."
-        return element("div", element("strong", "All is well"), said, class_="banner good", role="status")
-    kind = "bad" if any(kind == "bad" for kind, _ in troubles) else "mind"
-    title = "Something needs you" if kind == "bad" else "Backed up, with something to mind"
+def banner(accounts: list[Account], found: list[Trouble]) -> Html:
+    """Say whether all is well, or what is wrong and what to type."""
+    if not found:
+        said = troubles.all_is_well([account.health for account in accounts])
+        return element("div", element("strong", troubles.verdict(found)), said, class_="banner good", role="status")
+    items = [element("li", trouble.sentence, element("code", trouble.remedy)) for trouble in found]
+    kind = "bad" if found[0].is_bad else "mind"
     return element(
-        "div",
-        element("strong", title),
-        element("ul", *(element("li", text) for text in texts)),
-        class_=f"banner {kind}",
-        role="status",
+        "div", element("strong", troubles.verdict(found)), element("ul", *items), class_=f"banner {kind}", role="status"
     )
 
 

@@ -10,7 +10,7 @@ from lib import __version__
 from lib.base import private_file, script
 from lib.base.errors import Problem
 from lib.base.words import clock
-from lib.reporting import chronicle, database_size, sections, troubles
+from lib.reporting import chronicle, database_size, runs_section, sections, tables_section, troubles
 from lib.reporting.chronicle import Account
 from lib.reporting.markup import Html, element
 from lib.reporting.troubles import Trouble
@@ -57,8 +57,8 @@ def _main(settings: Settings, accounts: list[Account], found: list[Trouble]) -> 
         element("p", f"{platform.node()}, as of {clock(now)}. Every age is counted from then.", class_="soft"),
         sections.banner(accounts, found),
         _section("health", "Health", _cards([sections.health_card(account) for account in accounts])),
-        _section("runs", "Runs of the last 30 days", *map(sections.runs_card, accounts)),
-        _section("tables", "Tables", *map(sections.table_cards, accounts)),
+        _section("runs", "Runs of the last 30 days", *map(runs_section.card, accounts)),
+        _section("tables", "Tables", *map(tables_section.cards, accounts)),
         _section("size", "Database size", *(database_size.card(settings, target, accounts) for target in settings.targets)),
         _section("restore", "Restore points", _cards([sections.points_card(account) for account in accounts])),
         _section("drills", "Drills", sections.drills(accounts)),

@@ -86,8 +86,8 @@ def _ago(health: Health, at: float) -> str:
 def _success(health: Health) -> str:
     last = health.success
     if not last:
-        return "never" if isinstance(health, Answered) else "unknown: none is recorded here"
-    did = f"{plural(last['rows'], 'row')}, {plural(last['changes'], 'change')}, {size(last['bytes_sent'])} of rows sent"
+        return troubles.no_success(health)
+    did = f"{plural(last['rows'], 'row')}, {plural(last['changes'], 'change')}, {size(last['bytes_sent'])} sent"
     return f"run {last['run']}, {clock(last['at'])}, {_ago(health, last['at'])}: {did}, {last['seconds']:.1f} s"
 
 

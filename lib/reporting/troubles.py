@@ -46,13 +46,21 @@ def of(known: Sequence[Health], settings: Settings, max_age: str | None = None) 
 
     A run is overdue when the last success is older than `max_age`, else when it should have come by the usual pause between runs.
     """
-    found: dict[Trouble, list[str]] = {}
+    found: dict[Trouble, list[Health]] = {}
     for health in known:
-        name = health.source if len(settings.targets) == 1 else f"{health.source} → {health.target.label}"
         for trouble in _of_one(health, settings.max_database_bytes, max_age):
-            found.setdefault(trouble, []).append(name)
-    together = [replace(trouble, about=", ".join(names)) for trouble, names in found.items()]
+            found.setdefault(trouble, []).append(health)
+    together = [replace(trouble, about=_names(concerned, settings)) for trouble, concerned in found.items()]
     return sorted(together, key=lambda trouble: not trouble.is_bad)
+
+
+def _names(concerned: list[Health], settings: Settings) -> str:
+    """Return the sources, each with its targets where it is not all of them."""
+    targets: dict[str, list[str]] = {}
+    for health in concerned:
+        targets.setdefault(health.source, []).append(health.target.label)
+    everywhere = len(settings.targets)
+    return ", ".join(name if len(on) == everywhere else f"{name} → {' and '.join(on)}" for name, on in targets.items())
 
 
 def verdict(found: list[Trouble]) -> str:
@@ -67,6 +75,11 @@ def all_is_well(known: Sequence[Health]) -> str:
     rows = {health.source: health.success["rows"] for health in known if health.success}
     oldest = max(health.age or 0 for health in known)
     return f"{plural(sum(rows.values()), 'row')} are safe in Supabase, last saved {ago(oldest)}."
+
+
+def no_success(health: Health) -> str:
+    """Return what is said in place of a last success."""
+    return "never" if isinstance(health, Answered) else "unknown: none is recorded here"
 
 
 def tell(found: list[Trouble], answer: dict[str, object], console: Console) -> int:

@@ -28,7 +28,7 @@ def test_it_fits_a_screen_and_says_all_that_is_asked(saved_bot):
     said = saved_bot.run("backup.py", "--status").expect(0).stdout
     assert len(said.splitlines()) <= 24
     assert "premium_system → 127.0.0.1\n  last success: run 7, " in said
-    for part in (" ago: ", " rows, 0 changes, ", " B of rows sent, ", "next run expected: ", "restore points: 4, back to run 1, ",
+    for part in (" ago: ", " rows, 0 changes, ", " B sent, ", "next run expected: ", "restore points: 4, back to run 1, ",
                  "last proven restorable: run 7, ", " of 500.0 MB (", 
                  "last runs, newest first: ✅ ✅ ✅ ✅ (✅ saved)"):  # fmt: skip
         assert part in said, part

@@ -78,20 +78,23 @@ class RestorePoints(TypedDict):
 
 
 class Known(TypedDict):
-    """What both sides can tell of a source; `now` is the clock from which ages are counted, `runs` are newest first."""
+    """What both sides can tell of a source; `now` is the clock from which ages are counted, `runs` are newest first.
+
+    `pace` is the usual pause between two runs in seconds, where there is one, `last_start` when the last success began.
+    """
 
     now: float
     last_success: Success | None
     last_failure: Failure | None
     runs: list[ShownRun]
+    pace: float | None
+    last_start: float | None
 
 
 class Answer(Known):
-    """What sql/statements/health.sql tells; `pace` is the usual pause between two runs in seconds, where there is one."""
+    """What sql/statements/health.sql tells."""
 
     database_bytes: int
-    pace: float | None
-    last_start: float | None
     restore_points: RestorePoints
     compared: Compared | None
     proven: Drill | None
@@ -131,13 +134,15 @@ class Health:
 
     @property
     def next_expected(self) -> int | None:
-        """Return when the next run should begin, in Unix seconds, where that can be told."""
-        return None
+        """Return when the next run should begin, in Unix seconds, judged by the usual pause, where that can be told."""
+        pace, last = self.known["pace"], self.known["last_start"]
+        return round(last + pace) if pace and last else None
 
     @property
     def is_overdue(self) -> bool:
         """Whether a run should have begun long ago, where that can be told."""
-        return False
+        late = self.known["now"] - (self.next_expected or self.known["now"])
+        return late > max((self.known["pace"] or 0) / 2, LATE_SECONDS)
 
     def is_late(self, limit: int | None) -> bool:
         """Whether there is no success, or none that is younger than so many seconds."""
@@ -149,17 +154,6 @@ class Answered(Health):
     """What the target has answered."""
 
     known: Answer
-
-    @property
-    def next_expected(self) -> int | None:
-        """Judged by the usual pause between runs."""
-        pace, last = self.known["pace"], self.known["last_start"]
-        return round(last + pace) if pace and last else None
-
-    @property
-    def is_overdue(self) -> bool:
-        late = self.known["now"] - (self.next_expected or self.known["now"])
-        return late > max((self.known["pace"] or 0) / 2, LATE_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -192,11 +186,14 @@ def of_target(settings: Settings, target_settings: TargetSettings, sources: dict
 
 def _as_recorded_here(settings: Settings, target: TargetSettings, name: str, problem: Problem) -> Unanswered:
     runs = _runs_recorded_here(settings, target, name)
+    success = _newest(runs, "saved")
     known: Known = {
         "now": time.time(),
-        "last_success": _newest(runs, "saved"),
+        "last_success": success,
         "last_failure": _newest(runs, "failed"),
         "runs": runs[:SHOWN_RUNS],
+        "pace": None,
+        "last_start": success and success["at"],
     }
     return Unanswered(name, target, known, _warnings(runs), problem)
 

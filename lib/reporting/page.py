@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from lib import __version__
+from lib.backing_up import scheduled
 from lib.base import private_file, script
 from lib.base.errors import Problem
 from lib.base.words import clock
@@ -22,7 +23,9 @@ STYLE = Path(__file__).with_name("report.css")
 def write(settings: Settings, sources: dict[str, Path], file: str, console: script.Console) -> int:
     """Write the report; exit 1 where a database has no backup or its last run failed."""
     accounts = [account for target in settings.targets for account in chronicle.accounts(settings, target, sources)]
-    found = troubles.of([account.health for account in accounts], settings)
+    known, schedule = [account.health for account in accounts], scheduled.look(settings)
+    scheduled.expect(schedule, known)
+    found = troubles.of(known, settings, schedule)
     path = Path(file).expanduser()
     try:
         private_file.write(path, _page(settings, accounts, found))

@@ -4,6 +4,7 @@ import platform
 from pathlib import Path
 
 from lib.backing_up import health as healths
+from lib.backing_up import scheduled
 from lib.backing_up.health import Answered, Health, ShownRun, Unanswered
 from lib.base import script
 from lib.base.words import age, ago, clock, plural, seconds, size
@@ -21,12 +22,16 @@ def show(settings: Settings, sources: dict[str, Path], max_age: str | None, cons
     """Print a verdict, then one block per target and source; exit 1 where something is wrong."""
     limit = seconds(max_age) if max_age else None
     known = healths.of_all(settings, sources)
-    found = troubles.of(known, settings, max_age)
+    schedule = scheduled.look(settings)
+    scheduled.expect(schedule, known)
+    found = troubles.of(known, settings, schedule, max_age)
     for line in _verdict(known, found):
         console.say(line)
     for health in known:
         console.say(f"\n{_as_text(health, settings)}")
-    return troubles.tell(found, {"sources": [_as_json(health, limit) for health in known]}, console)
+    console.say(f"\nschedule: {schedule.said}")
+    answer: dict[str, object] = {"schedule": schedule.kind, "sources": [_as_json(health, limit) for health in known]}
+    return troubles.tell(found, answer, console)
 
 
 def _verdict(known: list[Health], found: list[Trouble]) -> list[str]:
@@ -102,7 +107,7 @@ def _failure(health: Health) -> list[str]:
 
 def _expected(health: Health) -> list[str]:
     at = health.next_expected
-    if not at or not isinstance(health, Answered):
+    if not at:
         return []
     left = at - health.known["now"]
     when = f"in {age(left)}" if left >= 0 else ago(-left)

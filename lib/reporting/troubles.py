@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from lib.backing_up import scheduled
 from lib.backing_up.health import Answered, Health, Unanswered
+from lib.backing_up.scheduled import Schedule
 from lib.base import script
 from lib.base.script import Console
 from lib.base.words import age, ago, plural, seconds
@@ -11,7 +13,7 @@ from lib.postgres.books.plan_limit import is_nearly_full
 from lib.settings.config import Settings
 
 BACK_UP = "python3 backup.py"
-NOT_COMING = f"{BACK_UP}, and see whether its schedule is still there"
+NOT_COMING = f"{BACK_UP}, and see why its schedule does not:  journalctl -t hybrid-backup"
 SET_UP = "python3 setup_supabase.py"
 DRILL = "python3 restore.py --drill"
 # This machine notes its times in tenths of a second.
@@ -41,14 +43,15 @@ class Trouble:
         return "❌" if self.is_bad else "⚠️ "
 
 
-def of(known: Sequence[Health], settings: Settings, max_age: str | None = None) -> list[Trouble]:
+def of(known: Sequence[Health], settings: Settings, schedule: Schedule, max_age: str | None = None) -> list[Trouble]:
     """Return what is wrong, the worst first; what is the same with several sources or targets, once.
 
     A run is overdue when the last success is older than `max_age`, else when it should have come by the usual pause between runs.
     """
     found: dict[Trouble, list[Health]] = {}
+    mend = scheduled.INSTALL if schedule.kind == "none" else NOT_COMING
     for health in known:
-        for trouble in _of_one(health, settings.max_database_bytes, max_age):
+        for trouble in _of_one(health, settings.max_database_bytes, max_age, mend):
             found.setdefault(trouble, []).append(health)
     together = [replace(trouble, about=_names(concerned, settings)) for trouble, concerned in found.items()]
     return sorted(together, key=lambda trouble: not trouble.is_bad)
@@ -102,7 +105,7 @@ def _mind(what: str, remedy: str) -> Trouble:
     return Trouble(False, "", what, remedy)
 
 
-def _of_one(health: Health, limit: int, max_age: str | None) -> Iterator[Trouble]:
+def _of_one(health: Health, limit: int, max_age: str | None, mend: str) -> Iterator[Trouble]:
     if isinstance(health, Unanswered):
         said, remedy = f"the target cannot be asked: {health.problem.what}", health.problem.remedy or f"{SET_UP} --check"
         if not health.is_out_of_reach:
@@ -110,7 +113,7 @@ def _of_one(health: Health, limit: int, max_age: str | None) -> Iterator[Trouble
             return
         yield _mind(f"{said} What is shown is this machine's own record.", remedy)
     yield from _of_last_run(health)
-    yield from _of_pauses(health, max_age)
+    yield from _of_pauses(health, max_age, mend)
     if isinstance(health, Answered):
         yield from _of_drills(health)
         yield from _of_size(health, limit)
@@ -126,16 +129,16 @@ def _of_last_run(health: Health) -> Iterator[Trouble]:
         yield _bad("never backed up." if isinstance(health, Answered) else unknown, BACK_UP)
 
 
-def _of_pauses(health: Health, max_age: str | None) -> Iterator[Trouble]:
+def _of_pauses(health: Health, max_age: str | None, mend: str) -> Iterator[Trouble]:
     """An age below zero says that a clock is wrong, and nothing else."""
     old = health.known["now"] - health.success["at"] if health.success else 0
     if old < -CLOCKS_DIFFER:
         yield _bad("age unknown: the last success lies in the future.", "set the clock that is wrong: date -u")
     elif max_age and old > seconds(max_age):
-        yield _bad(f"the last success is {age(old)} old, more than {max_age}.", NOT_COMING)
+        yield _bad(f"the last success is {age(old)} old, more than {max_age}.", mend)
     elif not max_age and health.is_overdue:
         late = health.known["now"] - (health.next_expected or 0)
-        yield _bad(f"a run was expected {age(late)} ago, and did not come.", NOT_COMING)
+        yield _bad(f"a run was expected {age(late)} ago, and did not come.", mend)
 
 
 def _of_drills(health: Answered) -> Iterator[Trouble]:

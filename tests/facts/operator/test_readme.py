@@ -11,6 +11,7 @@ import pytest
 
 from tests.stand_ins.bot import REPOSITORY, Bot, copy_checkout, environment
 from tests.stand_ins.inbox import Inbox
+from tests.stand_ins.machine import with_cron
 
 README = (REPOSITORY / "README.md").read_text()
 BLOCKS = re.findall(r"^ *```sh\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
@@ -30,13 +31,14 @@ def test_ci_runs_the_two_commands_that_do_all_the_set_up():
 def test_every_other_command_runs_in_its_order(bot, tmp_path):
     checkout = copy_checkout(tmp_path)
     shutil.copytree(bot.data, checkout / "sqlite_data")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    machine = with_cron(tmp_path)
+    machine["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{machine['PATH']}"
     for command in COMMANDS:
         if command in SET_UP:
             continue
         typed = command.replace("/tmp/look", str(tmp_path / "look"))
         done = subprocess.run(
-            ["bash", "-c", typed], cwd=checkout, env=environment() | {"PATH": path}, capture_output=True, text=True, timeout=180
+            ["bash", "-c", typed], cwd=checkout, env=environment() | machine, capture_output=True, text=True, timeout=180
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         if command.startswith("cp .env.example"):  # the reader fills in two settings
@@ -62,26 +64,3 @@ def test_links_lead_somewhere():
         re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in README.splitlines() if line[:1] == "#"
     }
     assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= headings
-
-
-def test_crontab_lines_are_five_fields_and_a_command_that_parses():
-    lines = [line for line in (REPOSITORY / "crontab.example").read_text().splitlines() if re.match(r"[@*0-9]", line)]
-    assert len(lines) == 4
-    for line in lines:
-        command = line.split(None, 1)[1] if line.startswith("@") else line.split(None, 5)[5]
-        assert subprocess.run(["bash", "-n", "-c", command]).returncode == 0
-    assert any(re.match(r"0 \*/6 \* \* \*\s", line) for line in lines)
-
-
-def test_a_crontab_line_works_as_cron_runs_it(saved_bot):
-    """cron gives a command HOME, a bare PATH, /bin/sh and no terminal."""
-    text = (REPOSITORY / "crontab.example").read_text()
-    for line in text.splitlines():
-        if re.match(r"[0-9]", line):
-            ours = rf"{sys.executable} \1 --env-file {saved_bot.folder}/.env"
-            command = re.sub(r"python3 (\w+\.py)", ours, line.split(None, 5)[5])
-            command = command.replace("cron.log", str(saved_bot.folder / "cron.log"))
-            bare = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HYBRID_BACKUP": str(REPOSITORY), "HOME": "/"}
-            done = subprocess.run(["/bin/sh", "-c", command], env=bare, capture_output=True, text=True)
-            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert (saved_bot.folder / "cron.log").read_text() == ""

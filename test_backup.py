@@ -27,7 +27,7 @@ from pathlib import Path
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up_all
-from lib.base import leftovers, log, script
+from lib.base import leftovers, log, script, together
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
 from lib.settings import config
@@ -117,7 +117,7 @@ def finished(checked: Checks) -> int:
 
 
 def flags() -> script.Parser:
-    parser = script.Parser(__doc__)
+    parser = script.Parser(__doc__, together.TRIAL)
     parser.add_argument("--send-alert", action="store_true")
     return parser
 

@@ -49,16 +49,32 @@ def moment(text: str, today: datetime.date | None = None) -> tuple[int | None, d
 
     Return the run, or the moment that follows the end: what is meant has ended before it.
     """
-    text, today = " ".join(text.split()), today or datetime.datetime.now(datetime.timezone.utc).date()
+    text = " ".join(text.split())
     if text.isascii() and text.isdigit() and int(text) <= LAST_RUN:
         return int(text), None
-    days = {"today": today, "yesterday": today - datetime.timedelta(days=1)}
     with contextlib.suppress(ValueError):
-        if named := TIME.fullmatch(str(days.get(text.lower(), text))):
+        if named := _named(text, today):
             return None, _end_of(*named.groups())
     raise SettingsError(
         f"{text!r} is neither a run nor a time.", 'write --at 117, --at "2026-11-20 12:00", --at 2026-11-20 or --at yesterday'
     )
+
+
+def beginning(text: str) -> datetime.datetime | None:
+    """Return when the day, hour, minute or second begins whose end `moment` has read; nothing for a run."""
+    _, end = moment(text)
+    named = _named(" ".join(text.split()))
+    if not named or not end:
+        return None
+    _, hour, minute, second, *_ = named.groups()
+    parts = {"seconds": second, "minutes": minute, "hours": hour, "days": "all of it"}
+    return end - datetime.timedelta(**{next(unit for unit, part in parts.items() if part): 1})
+
+
+def _named(text: str, today: datetime.date | None = None) -> re.Match[str] | None:
+    today = today or datetime.datetime.now(datetime.timezone.utc).date()
+    days = {"today": today, "yesterday": today - datetime.timedelta(days=1)}
+    return TIME.fullmatch(str(days.get(text.lower(), text)))
 
 
 def _end_of(

@@ -164,3 +164,14 @@ def test_a_drill_and_the_status_tell_of_each(doubled):
     doubled.query("UPDATE backup.runs SET finished_at = finished_at - interval '8 hours'")
     late = doubled.run("backup.py", "--status", "--max-age", "7h").expect(1).stderr
     assert late.count("premium_system → 127.0.0.1: the last success is 8 hours old") == 1
+
+
+def test_a_run_number_needs_a_target(doubled):
+    """Both have a run 1, and another one each."""
+    before = doubled.premium.stat().st_ino
+    done = doubled.run("restore.py", "--at", "1", "--yes").expect(2)
+    assert "each of the 2 targets counts its own runs: of which is run 1?" in done.stderr
+    assert "Try: see and choose:  python3 restore.py --list --target N" in done.stderr
+    assert doubled.premium.stat().st_ino == before
+    doubled.run("restore.py", "--at", "2", "--yes", "--target", "2").expect(0)
+    doubled.run("restore.py", "--at", "today", "--yes").expect(0)

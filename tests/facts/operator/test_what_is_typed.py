@@ -1,11 +1,12 @@
 """What is typed is done as it was typed, or refused in one line before anything is touched: no flag is ignored."""
 
+import datetime
 import importlib
 import itertools
 
 import pytest
 
-from lib.base import together
+from lib.base import together, words
 from lib.base.errors import SettingsError
 
 TASKS = (together.BACKUP, together.RESTORE, together.SETUP, together.TRIAL)
@@ -112,3 +113,61 @@ def test_help_shows_the_table_in_80_columns():
         assert max(map(len, shown.splitlines())) <= 80
         for task, with_it in tasks.items():
             assert " ".join([task or "none of these", with_it or "(nothing else)"]) in " ".join(shown.split()), (script, task)
+
+
+NOT_YET = {
+    "9999": "there is no run 9999: the newest of all databases is run 2.",
+    "20200101": "there is no run 20200101: the newest of all databases is run 2.",
+    "3": "there is no run 3: the newest of all databases is run 2.",
+    "9999-01-01": "'9999-01-01' is still to come: it is ",
+    "2999-01-01 12:00:00.5": "'2999-01-01 12:00:00.5' is still to come: it is ",
+    "2999-01-01 12:00 UTC": "'2999-01-01 12:00 UTC' is still to come: it is ",
+}
+
+
+@pytest.mark.parametrize("more", ["--yes", "--dry-run", "--table refunds --yes", "--to out --yes"])
+def test_a_run_or_a_time_that_has_not_been_is_not_the_newest(saved_bot, more):
+    before = sorted(saved_bot.folder.rglob("*")), saved_bot.premium.stat().st_ino
+    for at, said in NOT_YET.items():
+        done = saved_bot.run("restore.py", "--at", at, *more.split()).expect(2)
+        assert done.stderr.startswith(f"Error: {said}"), done.stderr
+        assert "\nThe SQLite files were not touched.\nTry: python3 restore.py --list" in done.stderr
+    assert (sorted(saved_bot.folder.rglob("*")), saved_bot.premium.stat().st_ino) == before
+    for at in ("2", "today", saved_bot.query("SELECT (now() AT TIME ZONE 'UTC')::date::text")[0][0]):
+        saved_bot.run("restore.py", "--at", at, "--dry-run").expect(0)
+
+
+def test_a_run_that_failed_may_be_named_and_one_of_another_database(saved_bot):
+    saved_bot.premium.write_bytes(b"")
+    saved_bot.run("backup.py", "premium_system").expect(1)
+    ((newest,),) = saved_bot.query("SELECT max(run) FROM backup.runs")
+    found = saved_bot.run("restore.py", "--at", str(newest), "--yes", "--json").expect(0).json["restored"]
+    assert [restored["run"] for restored in found] == [1, 2]
+
+
+def test_a_time_is_still_to_come_by_the_later_of_two_clocks(saved_bot):
+    """The server's clock was set back since its last run: what `--list` shows can be typed."""
+    saved_bot.query("UPDATE backup.runs SET finished_at = finished_at + interval '3 hours'")
+    (*_, newest) = saved_bot.run("restore.py", "--list", "--json").expect(0).json["runs"]
+    found = saved_bot.run("restore.py", "--at", newest["finished_at"], "--to", "out", "--yes", "--json").expect(0).json
+    assert newest["run"] in [restored["run"] for restored in found["restored"]]
+
+
+def test_without_a_restore_point_no_run_means_the_newest(saved_bot):
+    saved_bot.query("UPDATE backup.sources SET pruned_to = 1000000")
+    done = saved_bot.run("restore.py", "--at", "1", "--yes").expect(1)
+    assert "127.0.0.1 holds no restore point of premium_system." in done.stderr
+
+
+TIMES = {
+    "2026-11-20": "2026-11-20 00:00:00", "2026-11-20 12": "2026-11-20 12:00:00", "2026-11-20T12:30Z": "2026-11-20 12:30:00",
+    "2026-11-20 12:30:05": "2026-11-20 12:30:05", "2026-11-20 12:30+02:00": "2026-11-20 10:30:00",
+    " 2026-11-20  UTC": "2026-11-20 00:00:00",
+}  # fmt: skip
+
+
+def test_a_time_begins_as_precisely_as_it_is_given():
+    for text, begins in TIMES.items():
+        assert words.beginning(text).astimezone(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S") == begins, text
+    assert words.beginning("117") is None
+    assert words.beginning("today").date() == datetime.datetime.now(datetime.timezone.utc).date()

@@ -31,7 +31,6 @@ import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up
 from lib.backing_up.options import BackupOptions
 from lib.base import log, script, together
-from lib.base.errors import SettingsError
 from lib.postgres.books import origin
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import ddl
@@ -56,10 +55,10 @@ class Options:
 
 def main(flags: Namespace, console: script.Console) -> int:
     if flags.ddl:
-        console.say(ddl.for_file(Path(flags.ddl)))
+        written = ddl.for_file(Path(flags.ddl))
+        console.say(written)
+        console.result({"outcome": "saved", "ddl": written})
         return script.SAVED
-    if flags.writer_role and console.is_quiet:
-        raise SettingsError("--writer-role shows a password once, and cannot be quiet.", "leave out --quiet and --json")
     settings = config.load(flags.env_file)
     log.open_file(settings.log)
     for warning in settings.warnings + settings.notes:

@@ -23,15 +23,15 @@ RESTORE: Tasks = {
 }
 SETUP: Tasks = {"": "--writer-role", "--check": "", "--ddl": ""}
 TRIAL: Tasks = {"": "", "--send-alert": ""}
-# Where the settings are and how a script speaks goes with everything, but for these pairs.
+# Where the settings are and how a script speaks goes with everything, but for these pairs, and why.
 ALWAYS = ("--env-file", "--json", "--quiet", "--verbose")
-APART = (
-    ("--quiet", "--verbose"),
-    ("--json", "--verbose"),  # the object has every table already
-    ("--writer-role", "--quiet"),  # it shows a password, this once
-    ("--writer-role", "--json"),
-    ("--ddl", "--quiet"),
-)
+APART = {
+    ("--quiet", "--verbose"): "one asks for less, the other for more",
+    ("--json", "--verbose"): "the object has every table already",
+    ("--writer-role", "--quiet"): "--writer-role shows a password once, and cannot be quiet",
+    ("--writer-role", "--json"): "--writer-role shows a password once, and cannot be quiet",
+    ("--ddl", "--quiet"): "--ddl does nothing but print",
+}
 
 
 def refusal(tasks: Tasks, given: Sequence[str]) -> str:
@@ -43,8 +43,8 @@ def refusal(tasks: Tasks, given: Sequence[str]) -> str:
     for flag in given:
         if flag not in (task, *ALWAYS, *tasks[task].split()):
             return _stranger(tasks, task, flag)
-    pairs = [pair for pair in APART if set(pair) <= set(given)]
-    return f"{pairs[0][0]} and {pairs[0][1]} do not go together." if pairs else ""
+    apart = (f"{one} and {other} do not go together: {why}." for (one, other), why in APART.items() if {one, other} <= {*given})
+    return next(apart, "")
 
 
 def _stranger(tasks: Tasks, task: str, flag: str) -> str:

@@ -4,6 +4,8 @@ import contextlib
 import datetime
 import re
 import time
+from collections.abc import Container
+from typing import Any
 
 from lib.base.errors import SettingsError
 
@@ -29,6 +31,18 @@ def age(seconds: float) -> str:
 def clock(at: float) -> str:
     """Return Unix seconds as `2026-11-22 12:00:03 UTC`."""
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
+
+
+def iso(at: float | str) -> str:
+    """Return Unix seconds, or UTC as `2026-11-22 12:00:03`, as machines read it everywhere: `2026-11-22T12:00:03Z`."""
+    return (at if isinstance(at, str) else clock(at)).removesuffix(" UTC").replace(" ", "T") + "Z"
+
+
+def with_iso(told: Any, names: Container[str]) -> Any:
+    """Return what `--json` shows with the times that have these names, at whatever depth, in that form."""
+    if isinstance(told, dict):
+        return {name: iso(value) if name in names and value else with_iso(value, names) for name, value in told.items()}
+    return [with_iso(value, names) for value in told] if isinstance(told, list) else told
 
 
 def plural(count: int, name: str) -> str:

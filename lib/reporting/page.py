@@ -23,22 +23,25 @@ STYLE = Path(__file__).with_name("report.css")
 Trouble = tuple[str, str]
 
 
-def write(settings: Settings, sources: dict[str, Path], file: str, console: script.Console) -> int:
-    """Write the report; exit 1 where a database has no backup or its last run failed."""
+def write(settings: Settings, sources: dict[str, Path], file: str, max_age: str | None, console: script.Console) -> int:
+    """Write the report, and say what is wrong; exit 1 only where a last success had to be younger than `max_age`, and is not."""
     accounts = [account for target in settings.targets for account in chronicle.accounts(settings, target, sources)]
     troubles = [trouble for account in accounts for trouble in _troubles(account, settings)]
+    late = status.complaints([account.health for account in accounts], settings, max_age) if max_age else []
     path = Path(file).expanduser()
     try:
         private_file.write(path, _page(settings, accounts, troubles))
     except OSError as error:
         raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {path.parent}") from error
-    errors = [text for kind, text in troubles if kind == "bad"]
     console.say(f"✅ the report is {path.absolute()}")
-    for text in errors:
+    wrong = [text for kind, text in troubles if kind == "bad"]
+    for text in wrong:
+        console.warn(text)
+    for text in late:
         console.complain(text)
-    result = {"outcome": "failed" if errors else "saved", "report": str(path.absolute())}
-    console.result(result | ({"error": "\n".join(errors), "try": status.REMEDY} if errors else {}))
-    return script.FAILED if errors else script.SAVED
+    result = {"outcome": "failed" if late else "saved", "report": str(path.absolute()), "warnings": wrong}
+    console.result(result | ({"error": "\n".join(late), "try": status.REMEDY} if late else {}))
+    return script.FAILED if late else script.SAVED
 
 
 def _troubles(account: Account, settings: Settings) -> Iterator[Trouble]:

@@ -10,7 +10,7 @@ from typing import Any
 from lib.base import log, printable
 from lib.base.errors import UNTOUCHED, Problem
 from lib.base.script import SAVED, Console, judged
-from lib.base.words import plural, size
+from lib.base.words import plural, size, with_iso
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.restoring.best_target import Candidate
 from lib.restoring.local_state import LocalState
@@ -70,8 +70,9 @@ class Report:
             files = safety_copies.files_of(copy)
             count, names = sum(file.lstat().st_size for file in files), " ".join(shlex.quote(str(file)) for file in files)
             self._say(f"   replaced by a restore and kept: {copy}, {size(count)}\n   to remove it for ever:  rm {names}")
-        told = {"runs": points, "kept_files": list(map(str, copies)), "target": target.host, "number": target.number}
-        self._console.result(told)
+        runs = with_iso(points, ("finished_at", "proven_at"))
+        told = {"runs": runs, "kept_files": list(map(str, copies)), "target": target.host, "number": target.number}
+        self._console.result({"outcome": "saved"} | told)
         return SAVED
 
     def _point(self, point: dict[str, Any]) -> None:

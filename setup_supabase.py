@@ -75,21 +75,22 @@ def main(flags: Namespace, console: script.Console) -> int:
 
 def set_up(checked: Checks, settings: Settings, target_settings: TargetSettings, options: Options) -> None:
     """Check one target; unless only checking, create what is missing and close it to others."""
+    checked.begin()
     target = checks.connect(checked, target_settings, settings.schema)
     if not target:
         return
     with target:
         checks.rights(checked, target)
         checks.sources(checked, settings, settings.snapshots)
-        if not checked.failures:
+        if checked.is_sound:
             checks.room(checked, settings)
-        if not checked.failures and options.may_change:
+        if checked.is_sound and options.may_change:
             create(checked, target, settings)
-        if not checked.failures and options.makes_writer:
+        if checked.is_sound and options.makes_writer:
             create_writer(checked, target, settings)
-        if not checked.failures:
+        if checked.is_sound:
             checks.installed(checked, target)
-        if not checked.failures:
+        if checked.is_sound:
             checks.exposure(checked, target, installation.schemas(settings))
 
 
@@ -106,7 +107,7 @@ def create(checked: Checks, target: Target, settings: Settings) -> None:
             noted = previous.read(settings.snapshot_of(name, target.settings.number))
             installation.refuse_other_bot(target, name, origin.of(path, noted))
             tell(installation.install_source(target, name, snapshot))
-    if not checked.failures:
+    if checked.is_sound:
         with checked.step("Analytics views") as tell:
             tell(analytics.install(target, settings))
 
@@ -116,11 +117,12 @@ def create_writer(checked: Checks, target: Target, settings: Settings) -> None:
     with checked.step("Writer role") as tell, target.transaction():
         password = installation.create_writer(target, settings)
         tell(f"{writer_name(target.schema)} can back up and restore, and cannot remove history")
-    if checked.failures:
+    if not checked.is_sound:
         return
+    setting = f"SUPABASE_DB_URL{'' if target.settings.number == 1 else f'_{target.settings.number}'}"
     user = ".".join([writer_name(target.schema), *target.settings.user.split(".")[1:]])
     checked.console.say(
-        f"     Put this user and password into SUPABASE_DB_URL in .env; they are not shown again:\n     {user}:{password}"
+        f"     Put this user and password into {setting} in .env; they are not shown again:\n     {user}:{password}"
     )
 
 

@@ -72,6 +72,7 @@ def usable_settings(checked: Checks, env_file: str | None, stack: contextlib.Exi
 
 def check_target(checked: Checks, settings: Settings, target_settings: TargetSettings, folder: Path) -> None:
     """Check one target, in schemas and a folder of its own."""
+    checked.begin()
     folder.mkdir()
     scratch = trial.scratch_settings(settings, target_settings, folder)
     target = checks.connect(checked, target_settings, scratch.schema)
@@ -80,7 +81,7 @@ def check_target(checked: Checks, settings: Settings, target_settings: TargetSet
     with target, trial.scratch_schemas(target, scratch):
         checks.rights(checked, target)
         checks.sources(checked, settings, scratch.snapshots)
-        if not checked.failures:
+        if checked.is_sound:
             round_trip(checked, target, settings, scratch)
 
 

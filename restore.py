@@ -199,6 +199,8 @@ def destinations(sources: dict[str, Path], folder: str, report: Report) -> dict[
         places[name] = real_files.behind(path)
         report.link(path, places[name])
     real_files.refuse_shared(places)
+    if folder and {*places.values()} & {real_files.behind(source) for source in sources.values()}:
+        raise SettingsError(f"{folder} has the bot's own files; --to is for another folder.", "leave --to out to replace them")
     return places
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 # What a script can be asked to do, and what may be said with it; under "" what it does where nothing else is asked for.
+# A permission that is not needed (--yes, --accept-…) is not ignored.
 Tasks = dict[str, str]
 BACKUP: Tasks = {
     "": "SOURCE --full --accept-shrink --accept-exposure --accept-moved --every",

@@ -171,3 +171,28 @@ def test_a_time_begins_as_precisely_as_it_is_given():
         assert words.beginning(text).astimezone(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S") == begins, text
     assert words.beginning("117") is None
     assert words.beginning("today").date() == datetime.datetime.now(datetime.timezone.utc).date()
+
+
+def test_a_report_replaces_a_report_and_nothing_else(saved_bot):
+    report = saved_bot.folder / "report.html"
+    for kept in (saved_bot.premium, saved_bot.folder / ".env", saved_bot.folder / "supabase_backup.log"):
+        before = kept.read_bytes()
+        done = saved_bot.run("backup.py", "--report", str(kept)).expect(2)
+        assert f"Error: {kept} is no report, and is not replaced.\nTry: python3 backup.py --report status.html\n" in done.stderr
+        assert kept.read_bytes().startswith(before)  # the log grows
+    report.touch()
+    for _ in range(2):
+        saved_bot.run("backup.py", "--report", str(report)).expect(0)
+        assert report.read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize("more", ["--yes", "--local --yes", "--undo --yes", "--dry-run"])
+def test_another_folder_is_another_one(saved_bot, more):
+    """`--to` promises that the bot's files stay as they are."""
+    saved_bot.run("restore.py", "--yes").expect(0)
+    before = {path: path.stat().st_ino for path in saved_bot.databases}
+    (saved_bot.folder / "link").symlink_to(saved_bot.data)
+    for folder in ("sqlite_data", str(saved_bot.data), "link", "sqlite_data/../sqlite_data"):
+        done = saved_bot.run("restore.py", "--to", folder, *more.split()).expect(2)
+        assert f"Error: {folder} has the bot's own files; --to is for another folder." in done.stderr
+    assert {path: path.stat().st_ino for path in saved_bot.databases} == before

@@ -9,7 +9,7 @@ from pathlib import Path
 from lib import __version__
 from lib.backing_up import scheduled
 from lib.base import private_file, script
-from lib.base.errors import Problem
+from lib.base.errors import Problem, SettingsError
 from lib.base.words import clock
 from lib.reporting import chronicle, database_size, runs_section, sections, tables_section, troubles
 from lib.reporting.chronicle import Account
@@ -18,21 +18,32 @@ from lib.reporting.troubles import Trouble
 from lib.settings.config import Settings
 
 STYLE = Path(__file__).with_name("report.css")
+DOCTYPE = "<!DOCTYPE html>"
 
 
-def write(settings: Settings, sources: dict[str, Path], file: str, console: script.Console) -> int:
-    """Write the report; exit 1 where a database has no backup or its last run failed."""
+def write(settings: Settings, sources: dict[str, Path], file: str, max_age: str | None, console: script.Console) -> int:
+    """Write the report, and say what is wrong; exit 1 only where `max_age` is given, as --status would."""
     accounts = [account for target in settings.targets for account in chronicle.accounts(settings, target, sources)]
     known, schedule = [account.health for account in accounts], scheduled.look(settings)
     scheduled.expect(schedule, known)
-    found = troubles.of(known, settings, schedule)
+    found = troubles.of(known, settings, schedule, max_age)
     path = Path(file).expanduser()
     try:
+        _refuse_other_file(path)
         private_file.write(path, _page(settings, accounts, found))
     except OSError as error:
         raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {path.parent}") from error
     console.say(f"✅ the report is {path.absolute()}")
-    return troubles.tell(found, {"report": str(path.absolute())}, console)
+    answer: dict[str, object] = {"report": str(path.absolute())}
+    return troubles.tell(found, answer, console) if max_age else troubles.mention(found, answer, console)
+
+
+def _refuse_other_file(path: Path) -> None:
+    """Raise SettingsError where the report would replace something else: a database, say, whose name the shell has completed."""
+    if path.is_file():
+        with open(path, "rb") as file:
+            if file.read(len(DOCTYPE)) not in (b"", DOCTYPE.encode()):
+                raise SettingsError(f"{path} is no report, and is not replaced.", "python3 backup.py --report status.html")
 
 
 def _page(settings: Settings, accounts: list[Account], found: list[Trouble]) -> str:
@@ -49,7 +60,7 @@ def _page(settings: Settings, accounts: list[Account], found: list[Trouble]) -> 
         element("title", f"Hybrid backup on {platform.node()}"),
         Html(f"<style>{style}</style>"),
     )
-    return "<!DOCTYPE html>\n" + element("html", head, element("body", _main(settings, accounts, found)), lang="en") + "\n"
+    return DOCTYPE + "\n" + element("html", head, element("body", _main(settings, accounts, found)), lang="en") + "\n"
 
 
 def _main(settings: Settings, accounts: list[Account], found: list[Trouble]) -> Html:

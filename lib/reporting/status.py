@@ -7,13 +7,15 @@ from lib.backing_up import health as healths
 from lib.backing_up import scheduled
 from lib.backing_up.health import Answered, Health, ShownRun, Unanswered
 from lib.base import script
-from lib.base.words import age, ago, clock, plural, seconds, size
+from lib.base.words import age, ago, clock, plural, seconds, size, with_iso
 from lib.reporting import troubles
 from lib.reporting.troubles import Trouble
 from lib.settings.config import Settings
 
 MARKS = {"saved": "✅", "incomplete": "⚠️", "failed": "❌", "running": "⏳"}
 MEANINGS = {"saved": "saved", "incomplete": "incomplete", "failed": "failed", "running": "at work, or killed"}
+# What `--json` shows as times, not as numbers.
+TIMES = ("now", "at", "last_start", "next_expected")
 NEVER = "never (python3 restore.py --drill)"
 UNKNOWN = "unknown until the target answers"
 
@@ -30,8 +32,8 @@ def show(settings: Settings, sources: dict[str, Path], max_age: str | None, cons
     for health in known:
         console.say(f"\n{_as_text(health, settings)}")
     console.say(f"\nschedule: {schedule.said}")
-    answer: dict[str, object] = {"schedule": schedule.kind, "sources": [_as_json(health, limit) for health in known]}
-    return troubles.tell(found, answer, console)
+    sources_told = with_iso([_as_json(health, limit) for health in known], TIMES)
+    return troubles.tell(found, {"schedule": schedule.kind, "sources": sources_told}, console)
 
 
 def _verdict(known: list[Health], found: list[Trouble]) -> list[str]:

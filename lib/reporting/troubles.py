@@ -88,13 +88,26 @@ def no_success(health: Health) -> str:
 def tell(found: list[Trouble], answer: dict[str, object], console: Console) -> int:
     """Complain of what is bad, give machines all of it beside the answer, and return the exit status."""
     errors = [trouble for trouble in found if trouble.is_bad]
-    outcome: dict[str, object] = {"outcome": "failed" if errors else "saved"}
-    if errors:
-        outcome |= {"error": "\n".join(trouble.sentence for trouble in errors), "try": errors[0].remedy}
-    console.result(outcome | {"troubles": [asdict(trouble) for trouble in found]} | answer)
+    if not errors:
+        return mention([], answer | _as_json(found), console)
+    failed = {"outcome": "failed", "error": "\n".join(trouble.sentence for trouble in errors), "try": errors[0].remedy}
+    console.result(failed | _as_json(found) | answer)
     for trouble in errors:
         console.complain(f"{trouble.sentence}\nTry: {trouble.remedy}")
-    return script.FAILED if errors else script.SAVED
+    return script.FAILED
+
+
+def mention(found: list[Trouble], answer: dict[str, object], console: Console) -> int:
+    """Say what is bad, where the answer is a success all the same."""
+    for trouble in found:
+        if trouble.is_bad:
+            console.warn(trouble.line)
+    console.result({"outcome": "saved"} | _as_json(found) | answer)
+    return script.SAVED
+
+
+def _as_json(found: list[Trouble]) -> dict[str, object]:
+    return {"troubles": [asdict(trouble) for trouble in found]}
 
 
 def _bad(what: str, remedy: str) -> Trouble:

@@ -1,31 +1,40 @@
 #!/usr/bin/env python3
-"""First install: check everything, create what the backup needs in Supabase, close it to others, make the first backup.
+"""First install: check everything, create what the backup needs in Supabase, close
+it to others, make the first backup.
 
 usage: python3 setup_supabase.py [flags]
 
-  python3 setup_supabase.py             check, create or upgrade, secure, first backup; run it again at any time
-  python3 setup_supabase.py --check     check only; change nothing
+  python3 setup_supabase.py         check, create or upgrade, secure, first
+                                    backup; run it again at any time
+  python3 setup_supabase.py --check
+                                    check only; change nothing
   python3 setup_supabase.py --ddl PATH.db
-                                        print the sql/tables/ file for another database
+                                    print the sql/tables/ file for another
+                                    database
   python3 setup_supabase.py --writer-role
-                                        also make a role that can back up but cannot destroy history, and show its password
+                                    also make a role that can back up but cannot
+                                    destroy history, and show its password
   python3 setup_supabase.py --schedule cron --install
-                                        back up every six hours, check and drill: puts lines into the user's crontab, or
-                                        replaces them; --remove takes them out; neither: prints them
+                                    back up every six hours, check and drill:
+                                    puts lines into the user's crontab, or
+                                    replaces them; --remove takes them out;
+                                    neither: prints them
   python3 setup_supabase.py --schedule systemd | sudo sh
-                                        the same with systemd: prints what writes the units; --remove: what removes them
+                                    the same with systemd: prints what writes
+                                    the units; --remove: what removes them
 
 flags:
-  --env-file PATH   settings from this file instead of .env beside the scripts
-  --json            one JSON object on stdout, for machines
-  --quiet           print failures only
+  --env-file PATH    settings from this file instead of .env beside the scripts
+  --json             one JSON object on stdout, for machines
+  --quiet            print failures only
   --verbose, --version, --help
 
 exit status:
   0  saved        everything is in place, and the first backup is in Supabase
   1  failed       a check failed; it says what to do, then run this again
   2  usage        a flag or a setting is wrong
-  3  incomplete   the first backup saved something, not all: read the lines on stderr
+  3  incomplete   the first backup saved something, not all: read the lines on
+                  stderr
 """
 
 from argparse import Namespace

@@ -4,9 +4,11 @@ Every script imports this first, before anything that needs psycopg2.
 """
 
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from lib.base import stopping
 
@@ -27,17 +29,19 @@ def use_venv() -> None:
             os.execv(python, [str(python), *sys.argv])
     except OSError as error:  # as when root has made it
         again = f"sudo rm -rf {REPOSITORY}/.venv, and make it as this user:  {INSTALL}"
-        refuse(f"{python} cannot be used by this user: {error.strerror}.", again)
+        end(f"{python} cannot be used by this user: {error.strerror}.", again)
 
 
 def require_psycopg2() -> None:
     if importlib.util.find_spec("psycopg2") is None:
-        refuse("psycopg2, the PostgreSQL driver, is not installed for this Python.", INSTALL)
+        end("psycopg2, the PostgreSQL driver, is not installed for this Python.", INSTALL)
 
 
-def refuse(what: str, remedy: str) -> None:
+def end(what: str, remedy: str) -> NoReturn:
     """End before anything is loaded that could say it better."""
     print(f"Error: {what}\nNothing was read or written.\nTry: {remedy}", file=sys.stderr)
+    if "--json" in sys.argv:
+        print(json.dumps({"outcome": "failed", "error": what, "try": remedy}))
     sys.exit(2)
 
 

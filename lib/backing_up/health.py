@@ -1,5 +1,6 @@
 """How each source is doing on each target: asked from the target, and from this machine's own record where that fails."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +8,6 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from lib.backing_up import local_runs
-from lib.backing_up.attempts import Verdicts
-from lib.base import words
 from lib.base.errors import MayPass, Problem, Unreachable
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
@@ -16,6 +15,10 @@ from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 
 SHOWN_RUNS = 10
+# This machine notes its times in tenths of a second.
+CLOCKS_DIFFER = 1
+# A run that is late by less is not called so: pauses differ, above all where a person has typed the last ones.
+LATE_SECONDS = 3600
 
 
 class Success(TypedDict):
@@ -35,9 +38,10 @@ class _FailureHere(TypedDict):
 
 
 class Failure(_FailureHere, total=False):
-    """A failed run; one that this machine alone knows of never got a number."""
+    """A failed run; one that this machine alone knows of never got a number, one that it does not know has no remedy."""
 
     run: int
+    remedy: str
 
 
 class ShownRun(TypedDict):
@@ -77,20 +81,23 @@ class RestorePoints(TypedDict):
 
 
 class Known(TypedDict):
-    """What both sides can tell of a source; `now` is the clock from which ages are counted, `runs` are newest first."""
+    """What both sides can tell of a source; `now` is the clock from which ages are counted, `runs` are newest first.
+
+    `pace` is the usual pause between two runs in seconds, where there is one, `last_start` when the last success began.
+    """
 
     now: float
     last_success: Success | None
     last_failure: Failure | None
     runs: list[ShownRun]
+    pace: float | None
+    last_start: float | None
 
 
 class Answer(Known):
-    """What sql/statements/health.sql tells; `pace` is the usual pause between two runs in seconds, where there is one."""
+    """What sql/statements/health.sql tells."""
 
     database_bytes: int
-    pace: float | None
-    last_start: float | None
     restore_points: RestorePoints
     compared: Compared | None
     proven: Drill | None
@@ -118,28 +125,24 @@ class Health:
     @property
     def age(self) -> int | None:
         """Return how long ago the last success was, in seconds; nothing where there is none, or its time is still to come."""
-        seconds = round(self.known["now"] - self.success["at"]) if self.success else -1
-        return seconds if seconds >= 0 else None
+        seconds = self.known["now"] - self.success["at"] if self.success else -math.inf
+        return round(max(seconds, 0)) if seconds >= -CLOCKS_DIFFER else None
 
     @property
     def next_expected(self) -> int | None:
-        """Return when the next run should begin, in Unix seconds, where that can be told."""
-        return None
+        """Return when the next run should begin, in Unix seconds, judged by the usual pause, where that can be told."""
+        pace, last = self.known["pace"], self.known["last_start"]
+        return round(last + pace) if pace and last else None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether a run should have begun long ago, where that can be told."""
+        late = self.known["now"] - (self.next_expected or self.known["now"])
+        return late > max((self.known["pace"] or 0) / 2, LATE_SECONDS)
 
     def is_late(self, limit: int | None) -> bool:
         """Whether there is no success, or none that is known to be younger than so many seconds."""
         return self.age is None or bool(limit and self.age > limit)
-
-    def lateness(self, max_age: str | None) -> str:
-        """Say what is wrong with the age of the last success, if anything is."""
-        limit = words.seconds(max_age) if max_age else None
-        if not self.is_late(limit):
-            return ""
-        if not self.success:
-            return "has never been backed up."
-        if self.age is None:
-            return f"the age of the last success is unknown: its time, {words.clock(self.success['at'])}, is still to come."
-        return f"the last success is {words.age(self.age)} old, more than {max_age}."
 
 
 @dataclass(frozen=True)
@@ -147,12 +150,6 @@ class Answered(Health):
     """What the target has answered."""
 
     known: Answer
-
-    @property
-    def next_expected(self) -> int | None:
-        """Judged by the usual pause between runs."""
-        pace, last = self.known["pace"], self.known["last_start"]
-        return round(last + pace) if pace and last else None
 
 
 @dataclass(frozen=True)
@@ -165,12 +162,6 @@ class Unanswered(Health):
     def is_out_of_reach(self) -> bool:
         """Whether the target could not be reached, which says nothing against the backup."""
         return isinstance(self.problem, (Unreachable, MayPass))
-
-
-def ages(known: list[Health], max_age: str | None) -> Verdicts:
-    """Say of every source on every target whether its last success is too old."""
-    late = {health.target.with_source(health.source): health.lateness(max_age) for health in known}
-    return {label: Problem(f"{label}: {said}", "python3 backup.py").text if said else "" for label, said in late.items()}
 
 
 def of_all(settings: Settings, sources: dict[str, Path]) -> list[Health]:
@@ -191,11 +182,14 @@ def of_target(settings: Settings, target_settings: TargetSettings, sources: dict
 
 def _as_recorded_here(settings: Settings, target: TargetSettings, name: str, problem: Problem) -> Unanswered:
     runs = _runs_recorded_here(settings, target, name)
+    success = _newest(runs, "saved")
     known: Known = {
         "now": time.time(),
-        "last_success": _newest(runs, "saved"),
+        "last_success": success,
         "last_failure": _newest(runs, "failed"),
         "runs": runs[:SHOWN_RUNS],
+        "pace": None,
+        "last_start": success and success["at"],
     }
     return Unanswered(name, target, known, _warnings(runs), runs[:1] == [known["last_failure"]], problem)
 
@@ -205,9 +199,11 @@ def _with_what_is_recorded_here(settings: Settings, target: TargetSettings, name
     runs = _runs_recorded_here(settings, target, name)
     success, theirs, ours = answer["last_success"], answer["last_failure"], _newest(runs, "failed")
     is_failing = _has_number(theirs) > _has_number(success)
-    if runs[:1] == [ours] and _has_come_since(success, runs):
-        if not (is_failing and theirs and theirs["error"] == ours["error"]):  # it is the same one, as the target knows it
-            answer["last_failure"], is_failing = ours, True
+    if ours and theirs and ours["error"] == theirs["error"]:  # as a rule the same one, which the target has given a number
+        theirs["remedy"] = ours.get("remedy", "")
+    is_known = is_failing and theirs and theirs["error"] == ours["error"]
+    if runs[:1] == [ours] and _has_come_since(success, runs) and not is_known:
+        answer["last_failure"], is_failing = ours, True
     elif ours and (not theirs or ours["at"] > theirs["at"] + 60):
         answer["last_failure"] = ours
     return Answered(name, target, answer, _warnings(runs), is_failing)

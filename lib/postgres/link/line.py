@@ -96,10 +96,12 @@ class Line:
 
     @contextlib.contextmanager
     def own_work(self) -> Iterator[None]:
-        """In the middle of a COPY the server waits for us, not we for it."""
+        """In the middle of a COPY the server waits for us, not we for it; where we fail, we wait for its answer to that."""
         self._heard_at = None
-        yield
-        self._heard_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self._heard_at = time.monotonic()
 
     @contextlib.contextmanager
     def patient(self) -> Iterator[None]:
@@ -127,6 +129,8 @@ def _connect(settings: TargetSettings) -> Connection:
     # PGOPTIONS and the like would change what we ask for; PgBouncer even refuses some of it.
     for name in [name for name in os.environ if name.startswith("PG") and name != "PGSYSCONFDIR"]:
         del os.environ[name]
+    # Where the server has another one, psycopg2 would set it with a statement of its own, for whose answer it waits for ever.
+    os.environ["PGDATESTYLE"] = "ISO"
     try:
         connection = psycopg2.connect(make_dsn(None, **_parameters(settings)))
     except psycopg2.OperationalError as error:

@@ -32,11 +32,13 @@ exit status:
 """
 
 import functools
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib.backing_up import brake, local_runs, refusals, schedule
 from lib.backing_up.attempts import Report

@@ -23,10 +23,12 @@ exit status:
   3  incomplete   the first backup saved something, not all: read the lines on stderr
 """
 
+import sys
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up
 from lib.backing_up.options import BackupOptions

@@ -22,9 +22,11 @@ exit status:
 """
 
 import contextlib
+import sys
 from argparse import Namespace
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up_all
 from lib.base import leftovers, log, script

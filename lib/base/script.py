@@ -1,16 +1,18 @@
 """What the four scripts share: their flags, their exit statuses, and how success and failure are printed."""
 
 import argparse
+import ast
 import io
 import json
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from lib import __version__
-from lib.base import log, progress, stopping
+from lib.base import causes, log, progress, stopping
 from lib.base.errors import Interrupted, Problem, SettingsError
 from lib.base.printable import record
 from lib.base.redact import clean, hide, hide_all
@@ -21,9 +23,9 @@ SAVED, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
 class Parser(argparse.ArgumentParser):
     """A parser whose help is the script's docstring and whose errors are of the `Error:` / `Try:` form."""
 
-    def __init__(self, doc: str):
+    def __init__(self, doc: str | None):
         super().__init__(add_help=False, allow_abbrev=False)
-        self.doc = doc.strip()
+        self.doc = (doc or _docstring()).strip()
         self.add_argument("--help", "-h", action="store_true")
         self.add_argument("--version", action="version", version=f"Hybrid backup {__version__}")
         self.add_argument("--env-file", metavar="PATH")
@@ -33,6 +35,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise SettingsError(f"{message}.", f"python3 {self.prog} --help")
+
+
+def _docstring() -> str:
+    """Return the script's docstring, which python3 -OO leaves out."""
+    return ast.get_docstring(ast.parse(Path(sys.argv[0]).read_text(encoding="utf-8"))) or ""
 
 
 class Console:
@@ -119,8 +126,7 @@ def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser) 
         return _failed(console, problem)
     except Exception as error:
         log.error(traceback.format_exc())
-        what = f"an unexpected {type(error).__name__}: {error}"
-        return _failed(console, Problem(what, "report it, with the traceback in the log"))
+        return _failed(console, causes.of(error))
 
 
 def _failed(console: Console, problem: Problem) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.base.errors import SettingsError
-from lib.settings import channels, dotenv, targets
+from lib.settings import channels, dotenv, limits, targets
 from lib.settings.channels import Channels
 from lib.settings.targets import TargetSettings
 from lib.start import REPOSITORY
@@ -89,7 +89,7 @@ def chosen_targets(settings: Settings, number: int | None) -> list[TargetSetting
 def load(env_file: str | None = None) -> Settings:
     """Read and check every setting; raise one SettingsError that names all that is wrong."""
     path = Path(env_file).expanduser().absolute() if env_file else REPOSITORY / ".env"
-    problems: list[str] = []
+    problems = [*limits.problems]
     notes: list[str] = []
     values = DEFAULTS | _file_values(path, problems, bool(env_file)) | dict(os.environ)
     values = {name: value.strip() for name, value in values.items() if value.strip() or name in DEFAULTS}
@@ -126,6 +126,8 @@ def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str
         problems.append(f"{path} cannot be read: {error}.")
         return {}
     problems += [f"{path.name} line {number} is not NAME=value." for number in malformed]
+    too_late = sorted(name for name in values if re.fullmatch(limits.NAME.format(".*"), name))
+    problems += [f"{name} belongs into the environment, not into {path.name}: it is read before any file." for name in too_late]
     return values
 
 

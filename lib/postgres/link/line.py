@@ -22,7 +22,8 @@ from lib import __version__
 from lib.base import stopping
 from lib.base.errors import MayPass
 from lib.base.words import age
-from lib.postgres.link.explain import connection_problem, statement_problem
+from lib.postgres.link import not_connected
+from lib.postgres.link.explain import statement_problem
 from lib.settings import limits
 from lib.settings.targets import TargetSettings
 
@@ -133,8 +134,8 @@ def _connect(settings: TargetSettings) -> Connection:
     os.environ["PGDATESTYLE"] = "ISO"
     try:
         connection = psycopg2.connect(make_dsn(None, **_parameters(settings)))
-    except psycopg2.OperationalError as error:
-        raise connection_problem(error, settings) from None
+    except (psycopg2.Error, UnicodeDecodeError) as error:
+        raise not_connected.problem(error, settings) from None
     connection.autocommit = True
     return connection
 

@@ -1,11 +1,9 @@
 """A network that fails: every wait ends, what may pass is tried again, and a COMMIT in doubt is found out by the next run."""
 
-import contextlib
 import itertools
 import os
 import socket
 import sys
-import threading
 import time
 from concurrent import futures
 
@@ -19,6 +17,7 @@ from lib.postgres.link.statements import names, statement
 from lib.settings import config, limits
 from lib.trying import sample_bot
 from tests import compare
+from tests.stand_ins.refusing_server import refusing_server
 
 QUICK = {"HYBRID_BACKUP_CONNECT_SECONDS": "2", "HYBRID_BACKUP_STATEMENT_SECONDS": "2", "HYBRID_BACKUP_RETRY_SECONDS": "4"}
 NEVER_AGAIN = {"HYBRID_BACKUP_RETRY_SECONDS": "0"}
@@ -188,7 +187,7 @@ def log_of(bot):
     "said", ["password authentication failed for user", "(ECIRCUITBREAKER) too many", "Tenant or user not found"]
 )
 def test_a_refusal_is_never_tried_again(saved_bot, said):
-    with refusing_server(said) as (port, visits):
+    with refusing_server(said.encode()) as (port, visits):
         saved_bot.write_env(SUPABASE_DB_URL=f"postgresql://postgres:secret-4711@127.0.0.1:{port}/postgres?sslmode=disable")
         saved_bot.run("backup.py").expect(1)
         assert len(visits) == 1
@@ -209,31 +208,10 @@ def test_a_refusal_is_never_tried_again(saved_bot, said):
 )
 def test_what_may_pass_is_tried_again(saved_bot, said):
     saved_bot.environment = QUICK
-    with refusing_server(said) as (port, visits):
+    with refusing_server(said.encode()) as (port, visits):
         saved_bot.write_env(SUPABASE_DB_URL=f"postgresql://postgres:secret-4711@127.0.0.1:{port}/postgres?sslmode=disable")
         saved_bot.run("backup.py").expect(1)
         assert len(visits) > 1
-
-
-@contextlib.contextmanager
-def refusing_server(said):
-    """A server of the Postgres protocol that answers every start with one FATAL error, as poolers word theirs."""
-    body = b"SFATAL\0VFATAL\0CXX000\0M" + said.encode() + b"\0\0"
-    message, visits = b"E" + (len(body) + 4).to_bytes(4, "big") + body, []
-
-    def answer(listener):
-        with contextlib.suppress(OSError):
-            while True:
-                client = listener.accept()[0]
-                client.recv(1000)
-                visits.append(client)
-                client.sendall(message)
-                client.close()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=answer, args=(listener,), daemon=True).start()
-        yield listener.getsockname()[1], visits
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.campaign

@@ -53,7 +53,7 @@ from lib.restoring import best_target, drill, local_state, one_table, rebuild, s
 from lib.restoring.options import RestoreOptions
 from lib.restoring.rebuild import Rebuilt
 from lib.restoring.report import Report
-from lib.settings import config
+from lib.settings import config, paths
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.sqlite.replacing import real_files
@@ -183,7 +183,7 @@ def destinations(sources: dict[str, Path], folder: str, report: Report) -> dict[
     """Return the files to replace: where the sources really are, or their names in another folder."""
     places = {}
     for name, source in sources.items():
-        path = Path(folder).expanduser() / source.name if folder else source
+        path = paths.expanded(folder, Path()) / source.name if folder else source
         places[name] = real_files.behind(path)
         report.link(path, places[name])
     real_files.refuse_shared(places)

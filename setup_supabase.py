@@ -38,7 +38,7 @@ from lib.postgres.books import origin
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import ddl
 from lib.postgres.setup import analytics, installation
-from lib.settings import config
+from lib.settings import config, paths
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.sqlite.snapshots import previous
@@ -58,7 +58,7 @@ class Options:
 
 def main(flags: Namespace, console: script.Console) -> int:
     if flags.ddl:
-        console.say(ddl.for_file(Path(flags.ddl)))
+        console.say(ddl.for_file(paths.expanded(flags.ddl, Path())))
         return script.SAVED
     if flags.writer_role and console.is_quiet:
         raise SettingsError("--writer-role shows a password once, and cannot be quiet.", "leave out --quiet and --json")
@@ -67,7 +67,8 @@ def main(flags: Namespace, console: script.Console) -> int:
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
     checked, options = Checks(console), Options(not flags.check, flags.writer_role)
-    for target_settings in settings.targets:
+    checks.files(checked, settings)
+    for target_settings in [] if checked.failures else settings.targets:
         set_up(checked, settings, target_settings, options)
     if checked.failures or flags.check:
         return checked.finish()

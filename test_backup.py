@@ -49,7 +49,8 @@ def main(flags: Namespace, console: script.Console) -> int:
         # On the disk that has the snapshots: the system's temporary files may be in memory.
         folder = stack.enter_context(leftovers.within(settings.snapshots, "hybrid-backup", trial.SUFFIX))
         log.open_file(folder / "test.log")
-        for target_settings in settings.targets:
+        checks.files(checked, settings)
+        for target_settings in [] if checked.failures else settings.targets:
             check_target(checked, settings, target_settings, folder / str(target_settings.number))
     return finished(checked)
 

@@ -16,6 +16,7 @@ from lib.postgres.books.plan_limit import is_nearly_full
 from lib.reporting import chronicle, database_size, sections, status
 from lib.reporting.chronicle import Account
 from lib.reporting.markup import Html, element
+from lib.settings import paths
 from lib.settings.config import Settings
 
 STYLE = Path(__file__).with_name("report.css")
@@ -27,7 +28,7 @@ def write(settings: Settings, sources: dict[str, Path], file: str, console: scri
     """Write the report; exit 1 where a database has no backup or its last run failed."""
     accounts = [account for target in settings.targets for account in chronicle.accounts(settings, target, sources)]
     troubles = [trouble for account in accounts for trouble in _troubles(account, settings)]
-    path = Path(file).expanduser()
+    path = paths.expanded(file, Path())
     try:
         private_file.write(path, _page(settings, accounts, troubles))
     except OSError as error:

@@ -153,7 +153,8 @@ class Target:
         try:
             self.rows(COMMIT)
         except MayPass as problem:
-            problem.untouched = "It was cut in the middle of COMMIT: the run is in Supabase as a whole, or not at all."
+            place = self.settings.place
+            problem.untouched = f"It was cut in the middle of COMMIT: the run is {place} as a whole, or not at all."
             raise
 
     def _roll_back(self) -> None:

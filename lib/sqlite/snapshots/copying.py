@@ -11,7 +11,7 @@ from typing import Any
 
 from lib.base import disk, leftovers
 from lib.base.errors import SourceError
-from lib.sqlite.files import remedy, virtual_tables
+from lib.sqlite.files import not_there, remedy, virtual_tables
 from lib.sqlite.files.integrity import Checking, give_way
 from lib.sqlite.snapshots import live_file, previous
 from lib.sqlite.snapshots.previous import Previous
@@ -148,11 +148,7 @@ def _write_through(copying: futures.Future[Copy]) -> None:
 
 def _refuse_unusable(source: Path, told: dict[str, Any]) -> None:
     """Look before SQLite does: it would create a missing file, and takes an empty one for an empty database."""
-    if not source.exists():
-        correct = "correct SQLITE_DATABASES in .env"
-        raise SourceError(f"{source} does not exist.", f"{correct}, or {remedy.restore(source, True)}" if told else correct)
-    if not source.is_file():
-        raise SourceError(f"{source} is not a file.", "correct SQLITE_DATABASES in .env")
+    not_there.refuse(source, bool(told))
     _refuse_empty(source, source.stat().st_size, told)
 
 

@@ -7,10 +7,12 @@ import importlib.util
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from lib.base import stopping
+from lib.base import causes, stopping
+from lib.base.errors import Problem
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 INSTALL = f"python3 -m venv {REPOSITORY}/.venv && {REPOSITORY}/.venv/bin/pip install -r {REPOSITORY}/requirements.txt"
@@ -23,34 +25,54 @@ def use_venv() -> None:
     if inside or os.environ.get("HYBRID_BACKUP_VENV") == str(python):
         return
     try:
-        if python.exists():
-            os.environ["HYBRID_BACKUP_VENV"] = str(python)
-            sys.stdout.flush()
-            os.execv(python, [str(python), *sys.argv])
+        python.stat()
+        os.environ["HYBRID_BACKUP_VENV"] = str(python)
+        sys.stdout.flush()
+        os.execv(python, [str(python), *sys.argv])
+    except FileNotFoundError:  # there is none
+        return
     except OSError as error:  # as when root has made it
-        again = f"sudo rm -rf {REPOSITORY}/.venv, and make it as this user:  {INSTALL}"
-        end(f"{python} cannot be used by this user: {error.strerror}.", again)
+        anew = f"sudo rm -rf {REPOSITORY}/.venv && {INSTALL}"
+        end(f"{python} cannot be started: {error.strerror}.", f"let this user start it, or make it anew:  {anew}")
 
 
 def require_psycopg2() -> None:
-    if importlib.util.find_spec("psycopg2") is None:
-        end("psycopg2, the PostgreSQL driver, is not installed for this Python.", INSTALL)
+    try:
+        import psycopg2  # noqa: F401
+    except ImportError as error:
+        is_there = importlib.util.find_spec("psycopg2") is not None
+        what = f"cannot be loaded: {error}." if is_there else "is not installed for this Python."
+        lacks_memory = causes.remedy(error, REPOSITORY) == causes.MEMORY
+        end(f"psycopg2, the PostgreSQL driver, {what}", causes.MEMORY if lacks_memory else INSTALL)
 
 
 def end(what: str, remedy: str) -> NoReturn:
     """End before anything is loaded that could say it better."""
-    print(f"Error: {what}\nNothing was read or written.\nTry: {remedy}", file=sys.stderr)
+    print(Problem(what, remedy, "Nothing was read or written.").text, file=sys.stderr)
     if "--json" in sys.argv:
         print(json.dumps({"outcome": "failed", "error": what, "try": remedy}))
     sys.exit(2)
 
 
-def stop_at_once_on_signals() -> None:
+def watch_over_loading() -> None:
     """A script that still loads its modules has nothing to clean up; whoever imports a script has signals of his own."""
     if Path(sys.argv[0]).resolve().parent == REPOSITORY:
         stopping.at_once()
+        sys.excepthook = _explained(sys.excepthook)
 
 
+def _explained(hook: Callable[..., object]) -> Callable[..., None]:
+    """Print what is the matter instead of a traceback, where it has a name: a machine without memory may fail at any import."""
+
+    def explain(kind: type[BaseException], error: BaseException, traceback: object) -> None:
+        if problem := causes.named(error):
+            print(problem.text, file=sys.stderr)
+        else:
+            hook(kind, error, traceback)
+
+    return explain
+
+
+watch_over_loading()
 use_venv()
-stop_at_once_on_signals()
 require_psycopg2()

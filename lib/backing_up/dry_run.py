@@ -12,6 +12,7 @@ from lib.postgres.books import runs
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered, plan_mirrors, proof, upkeep
 from lib.settings.config import Settings
+from lib.sqlite.files import not_there
 from lib.sqlite.lines import read_lines
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.sqlite.snapshots.snapshot import Snapshot
@@ -61,7 +62,9 @@ def _as_failure(different: list[Told]) -> str:
 
 
 def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare, report: Report) -> list[Told]:
-    (source, _), previous = runs.find_source(target, name), settings.snapshot_of(name, target.settings.number)
+    previous = settings.snapshot_of(name, target.settings.number)
+    with not_there.told_first(path):
+        source, _ = runs.find_source(target, name)
     with snapshots.taken(path, settings.snapshots, settings.check, previous) as snapshot, target.rehearsal():
         told = compare(target, settings, source, snapshot, report)
         return [{"source": name, "target": target.host} | table for table in told]

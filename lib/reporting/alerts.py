@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from lib.backing_up.attempts import Verdicts, exit_status
-from lib.base import log, script, stopping
+from lib.base import causes, log, script, stopping
 from lib.base.errors import Problem
 from lib.base.redact import clean
 from lib.base.script import Console
@@ -119,7 +119,8 @@ def end_told(settings: Settings, job: Job) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        for warning in _tell_all(settings, {job.whole: _as_failure(error)}, script.FAILED, "/fail"):
+        told = error if isinstance(error, Problem) else causes.of(error)
+        for warning in _tell_all(settings, {job.whole: told.text}, script.FAILED, "/fail"):
             log.warning(warning)
         raise
     stopping.last_words.remove(stopped)
@@ -134,11 +135,6 @@ def wrong_settings_told(console: Console) -> Iterator[None]:
         for warning in _tell_all(problem.settings, {SETTINGS: problem.text}, script.USAGE, "/fail"):
             console.warn(warning)
         raise
-
-
-def _as_failure(error: Exception) -> str:
-    unexpected = f"Error: an unexpected {type(error).__name__}: {error}\nTry: report it, with the traceback in the log"
-    return error.text if isinstance(error, Problem) else unexpected
 
 
 def _tell_all(

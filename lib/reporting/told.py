@@ -78,5 +78,5 @@ def _is_news(failure: str, told: str, at: float) -> bool:
 
 def _gist(failure: str) -> str:
     """Return what a failure is, without what is different every time: numbers of runs, times, counts, and what is still good."""
-    what = failure.partition("\nNothing was changed in Supabase")[0].partition("\nTry: ")[0]
+    what = failure.partition("\nNothing was changed ")[0].partition("\nTry: ")[0]
     return PASSING.sub("#", what)

@@ -116,11 +116,11 @@ def test_a_venv_that_root_has_made_is_named_with_what_to_type(place):
     checkout = copy_checkout(place)
     (checkout / ".venv" / "bin").mkdir(parents=True)
     (checkout / ".venv").chmod(0o700)
-    code = f"import importlib.util, os, pathlib, lib.base.stopping; os.setuid({NOBODY}); import lib.start"
+    code = f"import importlib.util, json, os, pathlib, lib.base.causes, lib.base.stopping; os.setuid({NOBODY}); import lib.start"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=checkout, env=environment())
     assert done.returncode == 2
-    assert done.stderr.startswith(f"Error: {checkout}/.venv/bin/python cannot be used by this user: Permission denied.\n")
-    assert f"Try: sudo rm -rf {checkout}/.venv, and make it as this user:  python3 -m venv" in done.stderr
+    assert done.stderr.startswith(f"Error: {checkout}/.venv/bin/python cannot be started: Permission denied.\n")
+    assert f"or make it anew:  sudo rm -rf {checkout}/.venv && python3 -m venv" in done.stderr
 
 
 def owner(path):

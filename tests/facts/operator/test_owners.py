@@ -27,7 +27,8 @@ code = compile(pathlib.Path(sys.argv[0]).read_text(), sys.argv[0], "exec")
 os.setgroups([])
 os.setgid({NOBODY})
 os.setuid({NOBODY})
-exec(code, {{"__name__": "__main__", "__doc__": sys.modules[pathlib.Path(sys.argv[0]).stem].__doc__}})
+doc = sys.modules[pathlib.Path(sys.argv[0]).stem].__doc__
+exec(code, {{"__name__": "__main__", "__file__": sys.argv[0], "__doc__": doc}})
 """
 
 

@@ -83,7 +83,7 @@ def session(bot: Bot) -> str:
     for command in ("backup.py --verbose", "backup.py --status", "restore.py --drill"):
         done = bot.run(*command.split()).expect(0)
         said.append(f"$ python3 {command}\n{done.stdout}")
-    return "\n".join(said).replace("127.0.0.1", HOST)
+    return "\n".join(said).replace("127.0.0.1", HOST).replace("of the user root", "of the user bot")
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from lib.backing_up.health import Answered
 from lib.base.words import clock, plural, size
 from lib.reporting import charts, sections
 from lib.reporting.charts import Bar, Span
@@ -16,7 +17,8 @@ def card(account: Account) -> Html:
     """Return the card of one source on one target."""
     runs = account.chronicle["runs"]
     if not runs:
-        return sections.card(account, element("p", "No run is known.", class_="soft"), wide=" wide")
+        nothing = "No run yet." if isinstance(account.health, Answered) else sections.UNKNOWN
+        return sections.card(account, element("p", nothing, class_="soft"), wide=" wide")
     span = Span(runs[0]["at"], max(run["at"] for run in runs))
     failed = sum(run["outcome"] == "failed" for run in runs)
     said = f"{plural(len(runs), 'run')}, {failed} failed" + (" (red ticks)" if failed else "")

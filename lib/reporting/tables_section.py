@@ -1,5 +1,6 @@
 """The section of the report about the tables: a card for each that has changed, one line for each that has not."""
 
+from lib.backing_up.health import Answered
 from lib.base.words import age, clock, plural
 from lib.reporting import charts, sections
 from lib.reporting.charts import Bar, Span
@@ -15,6 +16,7 @@ def cards(account: Account) -> Html:
     tables = sorted(account.chronicle["tables"].items())
     changed = [_card(account, name, points) for name, points in tables if _changes(points)]
     unchanged = [_row(name, points, account.health.known["now"]) for name, points in tables if not _changes(points)]
+    nothing = "No table yet." if isinstance(account.health, Answered) else sections.UNKNOWN
     parts = [element("h3", sections.name(account), class_="group")]
     if changed:
         parts.append(element("div", *changed, class_="cards"))
@@ -22,7 +24,7 @@ def cards(account: Account) -> Html:
         columns = ("unchanged", "rows #", "for")
         drawn = sections.table(f"Unchanged tables of {account.source} → {account.target.label}", columns, unchanged)
         parts.append(element("div", drawn, class_="card wide"))
-    return joined(*parts) if tables else joined(*parts, element("p", "No table is known.", class_="soft"))
+    return joined(*parts) if tables else joined(*parts, element("p", nothing, class_="soft"))
 
 
 def _is_first_load(points: Points) -> bool:

@@ -9,7 +9,8 @@ usage: python3 backup.py [SOURCE …] [flags]
   python3 backup.py --verify            compare every row of the mirrors with the databases; change nothing
   python3 backup.py --status            how each database is doing: last success and failure, next run, size, drills
   python3 backup.py --status --max-age 7h   for monitoring: exit 1 when the last success is older
-  python3 backup.py --report status.html   the same and more as one HTML file: runs, tables, size with a forecast, drills
+  python3 backup.py --report status.html   the same and more as one HTML file: runs, tables, size with a forecast, drills;
+                                        exit 1 only with --max-age, and for the same reason
   python3 backup.py --every 6h          stay and repeat, where there is no cron: now and then every six hours, until SIGTERM
   python3 backup.py --demo              the whole story on sample databases and an embedded Postgres
 
@@ -42,7 +43,7 @@ from lib.backing_up import brake, local_runs, refusals, schedule
 from lib.backing_up.attempts import Report
 from lib.backing_up.mirrored import Mirrored
 from lib.backing_up.options import BackupOptions
-from lib.base import log, script
+from lib.base import log, script, together
 from lib.base.errors import Problem
 from lib.base.script import Console
 from lib.base.words import seconds
@@ -79,7 +80,7 @@ def main(options: BackupOptions, console: Console) -> int:
     if options.report:
         from lib.reporting import page
 
-        return page.write(settings, sources, options.report, console)
+        return page.write(settings, sources, options.report, options.max_age, console)
     if options.dry_run or options.verify:
         from lib.backing_up import dry_run
 
@@ -226,7 +227,7 @@ def bring_rows(transfer: Transfer, plan: Plan, missed: Unseen, must_send_all: bo
 
 
 def flags() -> script.Parser:
-    parser = script.Parser(__doc__)
+    parser = script.Parser(__doc__, together.BACKUP)
     parser.add_argument("source", nargs="*")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--verify", action="store_true")

@@ -36,17 +36,22 @@ exit status:
   3  incomplete   some databases were restored, some were not: read the lines on stderr
 """
 
+import contextlib
+import functools
+import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from pathlib import Path
 from typing import TypeVar
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib.base import log, script
+from lib.base import log, script, together
 from lib.base.errors import SettingsError, SourceError
 from lib.base.script import Console
-from lib.base.words import moment
+from lib.base.words import beginning, moment
 from lib.postgres.link.connection import Target
+from lib.postgres.mirrors import saved_state
+from lib.postgres.mirrors.saved_state import SavedState
 from lib.postgres.setup import installation
 from lib.restoring import best_target, drill, local_state, one_table, rebuild, steps
 from lib.restoring.options import RestoreOptions
@@ -61,7 +66,7 @@ Given = TypeVar("Given")
 
 
 def main(options: RestoreOptions, console: Console) -> int:
-    settings, report = config.load(options.env_file), Report(console)
+    settings, report = config.load(options.env_file), Report(console, options)
     sources = config.chosen(settings, [options.database] if options.database else [])
     log.open_file(settings.log)
     if options.undo:
@@ -71,6 +76,7 @@ def main(options: RestoreOptions, console: Console) -> int:
     targets = config.chosen_targets(settings, options.target)
     if options.drill:
         return drill.rehearse_all(settings, targets, sources, console)
+    best_target.refuse_run_of_any(options.run, targets)
     with Target(chosen_target(settings, targets, sources, report), settings.schema) as target:
         installation.require(target)
         if options.list:
@@ -93,43 +99,46 @@ def chosen_target(settings: Settings, targets: list[TargetSettings], sources: di
 
 def restore(target: Target, settings: Settings, sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:
     """Rebuild every file beside its destination, and swap them only when all of them have been checked."""
-    places, at = destinations(sources, options.to, report), moment(options.at) if options.at else None
-    replaced: list[Rebuilt] = []
-    with target.transaction("REPEATABLE READ READ ONLY"):
-        states = of_each(places, lambda name: steps.saved(target, name, at), report)
+    places = destinations(sources, options.to, report)
+    with contextlib.ExitStack() as until_swapped:
+        with target.transaction("REPEATABLE READ READ ONLY"):
+            states = saved_states(target, places, options, report)
+            if options.replaces_the_bots_files and not options.accept_moved:
+                steps.refuse_other_bots(target, settings, states, places)
+            report.plan(target.settings, states, places)
+            require_answer(states, options)
+            files: Sequence[Rebuilt] = until_swapped.enter_context(
+                rebuild.all_rebuilt(target, states, places, settings, report.rebuilding)
+            )
+        # What takes a person's time begins here, where nothing is open in Postgres any more.
+        if options.dry_run or options.table:
+            compare(files, sources, options.table, report)
         if options.table:
-            states = one_table.of_one_source(states, options.table)
-        if options.replaces_the_bots_files and not options.accept_moved:
-            steps.refuse_other_bots(target, settings, states, places)
-        report.plan(target.settings, states, places)
-        if options.replaces_whole_files and not (states and agreed(options)):
-            return report.close()
-        with rebuild.all_rebuilt(target, states, places, settings, report.rebuilding) as files:
-            if options.replaces_whole_files:
-                replaced = put_in_place(files, report)
-            else:
-                compare(files, sources, options.table, report)
-            if options.table and (options.dry_run or agreed(options)):
-                put_table_back(files, sources, options, report)
+            files = patched = [one_table.put_back(built, sources[built.source], options.table) for built in files]
+            report.warnings(patched)
+        replaced = put_in_place(files, report) if agreed(files, options) else []
     for built in replaced if options.replaces_the_bots_files else []:
         with report.attempted():
-            steps.note(target, settings, built)
+            target.with_reconnects(functools.partial(steps.note, target, settings, built))
     return report.close()
 
 
-def compare(files: list[Rebuilt], present: dict[str, Path], table: str, report: Report) -> None:
-    """Say what would change, table by table, or in the one that was named."""
+def saved_states(target: Target, places: dict[str, Path], options: RestoreOptions, report: Report) -> dict[str, SavedState]:
+    """Return what is to be rebuilt: every source as a run has left it, or the one table that was named."""
+    at = moment(options.at) if options.at else None
+    if at:
+        saved_state.refuse_to_come(target, options.at, at[0], beginning(options.at))
+    states = of_each(places, lambda name: steps.saved(target, name, at), report)
+    return one_table.of_one_source(states, options.table) if options.table else states
+
+
+def compare(files: Sequence[Rebuilt], sources: dict[str, Path], table: str, report: Report) -> None:
+    """Say what would change, table by table, or in the one that was named, which goes into a copy of the bot's database."""
     for built in files:
-        differences = steps.differences(built, present[built.source])
-        report.differences(built.source, [change for change in differences if table in ("", change.table)])
-
-
-def put_table_back(files: list[Rebuilt], present: dict[str, Path], options: RestoreOptions, report: Report) -> None:
-    """Put one table's rows back into a copy of the present database, and that in place; a dry run stops before."""
-    patched = [one_table.put_back(built, present[built.source], options.table) for built in files]
-    report.warnings(patched)
-    if not options.dry_run:
-        put_in_place(patched, report)
+        with report.attempted():
+            differences, unreadable = steps.differences(built, sources[built.source] if table else built.place)
+            report.unreadable(built.source, unreadable)
+            report.differences(built.source, [change for change in differences if table in ("", change.table)])
 
 
 def restore_local(settings: Settings, sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:
@@ -137,25 +146,29 @@ def restore_local(settings: Settings, sources: dict[str, Path], options: Restore
     places, targets = destinations(sources, options.to, report), config.chosen_targets(settings, options.target)
     states = of_each(places, lambda name: steps.snapshot_here(settings, name, targets), report)
     report.snapshots(states, places)
-    if states and not options.dry_run and agreed(options):
-        with local_state.all_copied(states, places) as files:
+    require_answer(states, options)
+    with local_state.all_copied(states, places) as files:
+        if options.dry_run:
+            compare(files, sources, "", report)
+        if agreed(files, options):
             put_in_place(files, report)
     return report.close()
 
 
 def put_back_replaced(sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:
     """Exchange each file with the one that the last restore replaced."""
-    places = destinations(sources, "", report)
+    places = destinations(sources, options.to, report)
     looked_for = of_each(places, lambda name: steps.safety_copy(places[name], options.undo_file), report)
     copies = {name: copy for name, copy in looked_for.items() if copy}
     report.safety_copies(copies, places)
     if not report.failures:
         with report.attempted(SourceError):
             steps.refuse_none(copies, options.undo_file)
-    if copies and not options.dry_run and agreed(options):
+    require_answer(copies, options)
+    if agreed(copies, options):
         for name, copy in copies.items():
             with report.attempted():
-                report.put_back(name, places[name], steps.put_back(copy, places[name]))
+                report.put_back(name, places[name], copy, steps.put_back(copy, places[name]))
     return report.close()
 
 
@@ -186,20 +199,26 @@ def destinations(sources: dict[str, Path], folder: str, report: Report) -> dict[
         places[name] = real_files.behind(path)
         report.link(path, places[name])
     real_files.refuse_shared(places)
+    if folder and {*places.values()} & {real_files.behind(source) for source in sources.values()}:
+        raise SettingsError(f"{folder} has the bot's own files; --to is for another folder.", "leave --to out to replace them")
     return places
 
 
-def agreed(options: RestoreOptions) -> bool:
-    """Ask, unless that was forbidden; raise SettingsError where nobody can answer."""
-    if options.yes:
-        return True
-    if not sys.stdin.isatty():
-        raise SettingsError("nobody is here to answer.", "python3 restore.py --yes", "The files were not touched.")
-    return script.ask("Replace the files?")
+def require_answer(things: Sized, options: RestoreOptions) -> None:
+    """Raise SettingsError where something would be replaced, and nobody can be asked; before any long work."""
+    is_asked = sys.stdin.isatty() and not (options.json or options.quiet)  # these two show no plan to agree to
+    if things and not (is_asked or options.yes or options.dry_run):
+        remedy = shlex.join(["python3", "restore.py", "--yes", *sys.argv[1:]])
+        raise SettingsError("nobody is here to answer.", remedy, "The files were not touched.")
+
+
+def agreed(things: Sized, options: RestoreOptions) -> bool:
+    """Ask, unless that was forbidden or there is nothing to put in place; a dry run never does."""
+    return bool(things) and not options.dry_run and (options.yes or script.ask("Replace the files?"))
 
 
 def flags() -> script.Parser:
-    parser = script.Parser(__doc__)
+    parser = script.Parser(__doc__, together.RESTORE)
     for flag in ("--yes", "--list", "--dry-run", "--local", "--drill", "--accept-moved"):
         parser.add_argument(flag, action="store_true")
     for flag in ("--database", "--to", "--at", "--table"):

@@ -30,8 +30,7 @@ from pathlib import Path
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up
 from lib.backing_up.options import BackupOptions
-from lib.base import log, script
-from lib.base.errors import SettingsError
+from lib.base import log, script, together
 from lib.postgres.books import origin
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import ddl
@@ -56,10 +55,10 @@ class Options:
 
 def main(flags: Namespace, console: script.Console) -> int:
     if flags.ddl:
-        console.say(ddl.for_file(Path(flags.ddl)))
+        written = ddl.for_file(Path(flags.ddl))
+        console.say(written)
+        console.result({"outcome": "saved", "ddl": written})
         return script.SAVED
-    if flags.writer_role and console.is_quiet:
-        raise SettingsError("--writer-role shows a password once, and cannot be quiet.", "leave out --quiet and --json")
     settings = config.load(flags.env_file)
     log.open_file(settings.log)
     for warning in settings.warnings + settings.notes:
@@ -76,21 +75,22 @@ def main(flags: Namespace, console: script.Console) -> int:
 
 def set_up(checked: Checks, settings: Settings, target_settings: TargetSettings, options: Options) -> None:
     """Check one target; unless only checking, create what is missing and close it to others."""
+    checked.begin()
     target = checks.connect(checked, target_settings, settings.schema)
     if not target:
         return
     with target:
         checks.rights(checked, target)
         checks.sources(checked, settings, settings.snapshots)
-        if not checked.failures:
+        if checked.is_sound:
             checks.room(checked, settings)
-        if not checked.failures and options.may_change:
+        if checked.is_sound and options.may_change:
             create(checked, target, settings)
-        if not checked.failures and options.makes_writer:
+        if checked.is_sound and options.makes_writer:
             create_writer(checked, target, settings)
-        if not checked.failures:
+        if checked.is_sound:
             checks.installed(checked, target)
-        if not checked.failures:
+        if checked.is_sound:
             checks.exposure(checked, target, installation.schemas(settings))
 
 
@@ -107,7 +107,7 @@ def create(checked: Checks, target: Target, settings: Settings) -> None:
             noted = previous.read(settings.snapshot_of(name, target.settings.number))
             installation.refuse_other_bot(target, name, origin.of(path, noted))
             tell(installation.install_source(target, name, snapshot))
-    if not checked.failures:
+    if checked.is_sound:
         with checked.step("Analytics views") as tell:
             tell(analytics.install(target, settings))
 
@@ -117,16 +117,17 @@ def create_writer(checked: Checks, target: Target, settings: Settings) -> None:
     with checked.step("Writer role") as tell, target.transaction():
         password = installation.create_writer(target, settings)
         tell(f"{writer_name(target.schema)} can back up and restore, and cannot remove history")
-    if checked.failures:
+    if not checked.is_sound:
         return
+    setting = f"SUPABASE_DB_URL{'' if target.settings.number == 1 else f'_{target.settings.number}'}"
     user = ".".join([writer_name(target.schema), *target.settings.user.split(".")[1:]])
     checked.console.say(
-        f"     Put this user and password into SUPABASE_DB_URL in .env; they are not shown again:\n     {user}:{password}"
+        f"     Put this user and password into {setting} in .env; they are not shown again:\n     {user}:{password}"
     )
 
 
 def flags() -> script.Parser:
-    parser = script.Parser(__doc__)
+    parser = script.Parser(__doc__, together.SETUP)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--ddl", metavar="PATH.db")
     parser.add_argument("--writer-role", action="store_true")

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up_all
-from lib.base import leftovers, log, script
+from lib.base import leftovers, log, script, together
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
 from lib.settings import config
@@ -72,6 +72,7 @@ def usable_settings(checked: Checks, env_file: str | None, stack: contextlib.Exi
 
 def check_target(checked: Checks, settings: Settings, target_settings: TargetSettings, folder: Path) -> None:
     """Check one target, in schemas and a folder of its own."""
+    checked.begin()
     folder.mkdir()
     scratch = trial.scratch_settings(settings, target_settings, folder)
     target = checks.connect(checked, target_settings, scratch.schema)
@@ -80,7 +81,7 @@ def check_target(checked: Checks, settings: Settings, target_settings: TargetSet
     with target, trial.scratch_schemas(target, scratch):
         checks.rights(checked, target)
         checks.sources(checked, settings, scratch.snapshots)
-        if not checked.failures:
+        if checked.is_sound:
             round_trip(checked, target, settings, scratch)
 
 
@@ -117,7 +118,7 @@ def finished(checked: Checks) -> int:
 
 
 def flags() -> script.Parser:
-    parser = script.Parser(__doc__)
+    parser = script.Parser(__doc__, together.TRIAL)
     parser.add_argument("--send-alert", action="store_true")
     return parser
 

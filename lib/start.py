@@ -4,6 +4,7 @@ Every script imports this first, before anything that needs psycopg2.
 """
 
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
@@ -26,12 +27,10 @@ def use_venv() -> None:
 
 def require_psycopg2() -> None:
     if importlib.util.find_spec("psycopg2") is None:
-        print(
-            "Error: psycopg2, the PostgreSQL driver, is not installed for this Python.\n"
-            "Nothing was read or written.\n"
-            f"Try: {INSTALL}",
-            file=sys.stderr,
-        )
+        what = "psycopg2, the PostgreSQL driver, is not installed for this Python."
+        print(f"Error: {what}\nNothing was read or written.\nTry: {INSTALL}", file=sys.stderr)
+        if "--json" in sys.argv:
+            print(json.dumps({"outcome": "failed", "error": what, "try": INSTALL}))
         sys.exit(2)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from lib import __version__
 from lib.backing_up.health import Answered, Unanswered
 from lib.base import private_file, script
-from lib.base.errors import Problem
+from lib.base.errors import Problem, SettingsError
 from lib.base.words import age, clock
 from lib.postgres.books.plan_limit import is_nearly_full
 from lib.reporting import chronicle, database_size, sections, status
@@ -19,26 +19,39 @@ from lib.reporting.markup import Html, element
 from lib.settings.config import Settings
 
 STYLE = Path(__file__).with_name("report.css")
+DOCTYPE = "<!DOCTYPE html>"
 # What a person must know: how bad it is (`bad` at once, `mind` some day), and the sentence.
 Trouble = tuple[str, str]
 
 
-def write(settings: Settings, sources: dict[str, Path], file: str, console: script.Console) -> int:
-    """Write the report; exit 1 where a database has no backup or its last run failed."""
+def write(settings: Settings, sources: dict[str, Path], file: str, max_age: str | None, console: script.Console) -> int:
+    """Write the report, and say what is wrong; exit 1 only where a last success had to be younger than `max_age`, and is not."""
     accounts = [account for target in settings.targets for account in chronicle.accounts(settings, target, sources)]
     troubles = [trouble for account in accounts for trouble in _troubles(account, settings)]
+    late = status.complaints([account.health for account in accounts], settings, max_age) if max_age else []
     path = Path(file).expanduser()
     try:
+        _refuse_other_file(path)
         private_file.write(path, _page(settings, accounts, troubles))
     except OSError as error:
         raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {path.parent}") from error
-    errors = [text for kind, text in troubles if kind == "bad"]
     console.say(f"✅ the report is {path.absolute()}")
-    for text in errors:
+    wrong = [text for kind, text in troubles if kind == "bad"]
+    for text in wrong:
+        console.warn(text)
+    for text in late:
         console.complain(text)
-    result = {"outcome": "failed" if errors else "saved", "report": str(path.absolute())}
-    console.result(result | ({"error": "\n".join(errors), "try": status.REMEDY} if errors else {}))
-    return script.FAILED if errors else script.SAVED
+    result = {"outcome": "failed" if late else "saved", "report": str(path.absolute()), "warnings": wrong}
+    console.result(result | ({"error": "\n".join(late), "try": status.REMEDY} if late else {}))
+    return script.FAILED if late else script.SAVED
+
+
+def _refuse_other_file(path: Path) -> None:
+    """Raise SettingsError where the report would replace something else: a database, say, whose name the shell has completed."""
+    if path.is_file():
+        with open(path, "rb") as file:
+            if file.read(len(DOCTYPE)) not in (b"", DOCTYPE.encode()):
+                raise SettingsError(f"{path} is no report, and is not replaced.", "python3 backup.py --report status.html")
 
 
 def _troubles(account: Account, settings: Settings) -> Iterator[Trouble]:
@@ -82,7 +95,7 @@ def _page(settings: Settings, accounts: list[Account], troubles: list[Trouble]) 
         element("title", f"Hybrid backup on {platform.node()}"),
         Html(f"<style>{style}</style>"),
     )
-    return "<!DOCTYPE html>\n" + element("html", head, element("body", _main(settings, accounts, troubles)), lang="en") + "\n"
+    return DOCTYPE + "\n" + element("html", head, element("body", _main(settings, accounts, troubles)), lang="en") + "\n"
 
 
 def _main(settings: Settings, accounts: list[Account], troubles: list[Trouble]) -> Html:

@@ -1,16 +1,19 @@
 """Answer `backup.py --status`: in one screen, how each source is doing on each target."""
 
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 from lib.backing_up import health as healths
 from lib.backing_up.health import Answered, Health, Unanswered
 from lib.base import script
-from lib.base.words import age, clock, plural, seconds, size
+from lib.base.words import age, clock, plural, seconds, size, with_iso
 from lib.settings.config import Settings
 
 MARKS = {"saved": "✅", "incomplete": "⚠️ ", "failed": "❌", "running": "…"}
 REMEDY = "python3 backup.py, and see why no run has got through:  python3 backup.py --status"
+# What `--json` shows as times, not as numbers.
+TIMES = ("now", "at", "last_start", "next_expected")
 NEVER = "never (python3 restore.py --drill)"
 
 
@@ -20,12 +23,19 @@ def show(settings: Settings, sources: dict[str, Path], max_age: str | None, cons
     known = healths.of_all(settings, sources)
     for health in known:
         console.say(_as_text(health, settings))
-    complaints = [f"{_name(health, settings)}{said}" for health in known if (said := _complaint(health, limit, max_age))]
-    outcome = {"outcome": "failed" if complaints else "saved", "sources": [_as_json(health, limit) for health in known]}
-    console.result(outcome | ({"error": "\n".join(complaints), "try": REMEDY} if complaints else {}))
-    for text in complaints:
+    wrong = complaints(known, settings, max_age)
+    sources_told = with_iso([_as_json(health, limit) for health in known], TIMES)
+    outcome = {"outcome": "failed" if wrong else "saved", "sources": sources_told}
+    console.result(outcome | ({"error": "\n".join(wrong), "try": REMEDY} if wrong else {}))
+    for text in wrong:
         console.complain(text)
-    return script.FAILED if complaints else script.SAVED
+    return script.FAILED if wrong else script.SAVED
+
+
+def complaints(known: Sequence[Health], settings: Settings, max_age: str | None) -> list[str]:
+    """Return a sentence for each source whose last success is missing or older than `max_age`."""
+    limit = seconds(max_age) if max_age else None
+    return [f"{_name(health, settings)}{said}" for health in known if (said := _complaint(health, limit, max_age))]
 
 
 def _name(health: Health, settings: Settings) -> str:

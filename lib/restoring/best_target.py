@@ -50,6 +50,13 @@ def refuse_future(best: Candidate) -> None:
         )
 
 
+def refuse_run_of_any(run: int | None, targets: list[TargetSettings]) -> None:
+    """Raise SettingsError where a run's number could mean several runs: each target counts its own."""
+    if run is not None and len(targets) > 1:
+        what = f"each of the {len(targets)} targets counts its own runs: of which is run {run}?"
+        raise SettingsError(what, "see and choose:  python3 restore.py --list --target N", UNTOUCHED)
+
+
 def _candidate(target: TargetSettings, known: Sequence[Answered | Unanswered]) -> Candidate:
     problems = [source.problem for source in known if isinstance(source, Unanswered)]
     successes = [source.success for source in known if isinstance(source, Answered) and source.success]

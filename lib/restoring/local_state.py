@@ -30,6 +30,14 @@ class LocalState:
     hash: str
 
 
+class Copied(Rebuilt):
+    """A copy of a snapshot: only its bytes were compared, with this machine's note, and nothing with a target."""
+
+    @property
+    def compared(self) -> str:
+        return "byte for byte as in this machine's snapshot; Supabase was not asked"
+
+
 def newest(paths: dict[int, Path], name: str, saved: list[tuple[int, int]]) -> LocalState:
     """Describe the newest of the previous snapshots for several targets; raise SourceError where none has a note that fits.
 
@@ -62,7 +70,7 @@ def _saved_last(runs: dict[int, int], rows: dict[int, int], name: str, saved: li
 
 
 @contextlib.contextmanager
-def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterator[list[Rebuilt]]:
+def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterator[list[Copied]]:
     """Copy and check the snapshots; the copies are removed at the end, unless they were put in place."""
     beside.require_room({name: state.path.stat().st_size for name, state in states.items()}, places)
     with contextlib.ExitStack() as stack:
@@ -70,7 +78,7 @@ def all_copied(states: dict[str, LocalState], places: dict[str, Path]) -> Iterat
 
 
 @contextlib.contextmanager
-def _copied(state: LocalState, destination: Path) -> Iterator[Rebuilt]:
+def _copied(state: LocalState, destination: Path) -> Iterator[Copied]:
     with beside.private_path(destination) as path:
         with beside.explained(destination):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -79,4 +87,4 @@ def _copied(state: LocalState, destination: Path) -> Iterator[Rebuilt]:
                 raise Problem(f"{state.path} was replaced in the meantime.", "run it again")
             integrity.of_file(path)
             new_file.set_journal_mode(path, state.journal_mode)
-        yield Rebuilt(state.source.name, state.run, state.rows, destination, path, [])
+        yield Copied(state.source.name, state.run, state.rows, destination, path, [])

@@ -23,6 +23,10 @@ class Patched(Rebuilt):
     present: Path
     present_hash: str
 
+    @property
+    def compared(self) -> str:
+        return "every row compared; the other tables as they were"
+
 
 def of_one_source(states: dict[str, SavedState], table: str) -> dict[str, SavedState]:
     """Return, of the one source that has the table, the state of that table; raise SourceError where it is not one."""

@@ -1,7 +1,10 @@
 """What the flags of restore.py ask for."""
 
+import shlex
 from argparse import Namespace
 from dataclasses import dataclass
+
+from lib.base.words import moment
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class RestoreOptions:
     undo_file: str = ""
     target: int | None = None
     env_file: str | None = None
+    json: bool = False
+    quiet: bool = False
 
     @classmethod
     def of(cls, flags: Namespace) -> "RestoreOptions":
@@ -38,6 +43,12 @@ class RestoreOptions:
         return not (self.to or self.dry_run)
 
     @property
-    def replaces_whole_files(self) -> bool:
-        """Whether databases are put in place as they were, not one table, and not none."""
-        return not (self.table or self.dry_run)
+    def run(self) -> int | None:
+        """Return the run that `at` names; None where it is a time, or nothing. Raise SettingsError where it is neither."""
+        return moment(self.at)[0] if self.at else None
+
+    def undoing(self, source: str) -> str:
+        """Return the command that undoes this restore of a source."""
+        where = ["--to", self.to] if self.to else []
+        settings = ["--env-file", self.env_file] if self.env_file else []
+        return shlex.join(["python3", "restore.py", "--undo", "--database", source, *where, *settings])

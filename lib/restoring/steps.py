@@ -67,12 +67,18 @@ def refuse_other_bots(target: Target, settings: Settings, states: dict[str, Save
             origin.refuse_other(name, _origin(target, settings, name), last, "python3 restore.py --accept-moved")
 
 
-def differences(built: Rebuilt, present: Path) -> list[Difference]:
-    """Compare a rebuilt file with the present database, through a snapshot that the bot does not notice."""
+def differences(built: Rebuilt, present: Path) -> tuple[list[Difference], str]:
+    """Compare a rebuilt file with the present one, through a snapshot that the bot does not notice.
+
+    Where the present one cannot be read, all rows are added, and the text says why.
+    """
     if not present.exists():
-        return count_differences.between(None, built.path)
-    with snapshot.taken(present, built.path.parent, "quick") as now:
-        return count_differences.between(now.copy.path, built.path)
+        return count_differences.between(None, built.path), ""
+    try:
+        with snapshot.taken(present, built.path.parent, "quick") as now:
+            return count_differences.between(now.copy.path, built.path), ""
+    except SourceError as unreadable:
+        return count_differences.between(None, built.path), unreadable.what
 
 
 def put_in_place(built: Rebuilt) -> Path | None:

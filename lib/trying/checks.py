@@ -33,6 +33,16 @@ class Checks:
         self.console = console
         self.passed: list[str] = []
         self.failures: list[tuple[str, Problem]] = []
+        self._failed_before = 0
+
+    def begin(self) -> None:
+        """Begin with another target: what has failed on one says nothing of the next."""
+        self._failed_before = len(self.failures)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing has failed on this target."""
+        return len(self.failures) == self._failed_before
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[Callable[[str], None]]:

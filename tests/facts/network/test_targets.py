@@ -1,6 +1,7 @@
 """Several targets are several backups: each on its own, and a restore takes the best."""
 
 import os
+import re
 import secrets
 import shutil
 
@@ -164,3 +165,43 @@ def test_a_drill_and_the_status_tell_of_each(doubled):
     doubled.query("UPDATE backup.runs SET finished_at = finished_at - interval '8 hours'")
     late = doubled.run("backup.py", "--status", "--max-age", "7h").expect(1).stderr
     assert late.count("premium_system → 127.0.0.1: the last success is 8 hours old") == 1
+
+
+def test_a_run_number_needs_a_target(doubled):
+    """Both have a run 1, and another one each."""
+    before = doubled.premium.stat().st_ino
+    done = doubled.run("restore.py", "--at", "1", "--yes").expect(2)
+    assert "each of the 2 targets counts its own runs: of which is run 1?" in done.stderr
+    assert "Try: see and choose:  python3 restore.py --list --target N" in done.stderr
+    assert doubled.premium.stat().st_ino == before
+    doubled.run("restore.py", "--at", "2", "--yes", "--target", "2").expect(0)
+    doubled.run("restore.py", "--at", "today", "--yes").expect(0)
+
+
+@pytest.mark.parametrize("broken", ["SUPABASE_DB_URL", "SUPABASE_DB_URL_2"])
+def test_setup_sets_up_the_one_that_is_there(bot, second, broken):
+    urls = {"SUPABASE_DB_URL": bot.url, "SUPABASE_DB_URL_2": second}
+    bot.write_env(**urls | {broken: down(urls[broken])})
+    done = bot.run("setup_supabase.py", "--json").expect(1).json
+    assert [failure["check"] for failure in done["failed"]] == ["Connection to 127.0.0.1"]
+    assert {"Mirrors of premium_system", "Mirrors of user_requests", "Analytics views", "Setup", "Privacy"} <= set(done["passed"])
+    there = bot if broken == "SUPABASE_DB_URL_2" else Bot(bot.folder, second)
+    assert there.query("SELECT source FROM backup.sources ORDER BY source") == [("premium_system",), ("user_requests",)]
+    bot.run("backup.py").expect(3)
+    bot.run("setup_supabase.py", "--check").expect(1)
+    bot.write_env(**urls)
+    bot.run("setup_supabase.py").expect(0)
+    bot.run("setup_supabase.py", "--check").expect(0)
+
+
+def test_each_target_s_writer_is_told_with_its_setting(doubled):
+    said = doubled.run("setup_supabase.py", "--writer-role").expect(0).stdout
+    assert re.findall(r"into (\S+) in \.env", said) == ["SUPABASE_DB_URL", "SUPABASE_DB_URL_2"]
+
+
+@pytest.mark.campaign
+def test_a_trial_tries_the_one_that_is_there(doubled):
+    doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=doubled.second.url)
+    done = doubled.run("test_backup.py", "--json").expect(1).json
+    assert [failure["check"] for failure in done["failed"]] == ["Connection to 127.0.0.1"]
+    assert {"Back up", "Change and back up", "Restore", "Privacy"} <= set(done["passed"])

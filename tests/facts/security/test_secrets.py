@@ -189,7 +189,7 @@ def test_an_unexpected_error_hides_it_in_the_traceback_the_log_and_json(tmp_path
         "        raise RuntimeError({'url': 'postgresql://postgres:' + SECRET + '@host'}) from error\n"
         "SECRET = sys.stdin.read()\n"
         "sys.argv = ['backup.py', '--json', sys.argv[1]]\n"
-        "parser = script.Parser('x'); parser.add_argument('path'); script.run(main, parser)\n"
+        "parser = script.Parser('x', {'': '--path'}); parser.add_argument('path'); script.run(main, parser)\n"
     )
     log = tmp_path / "log"
     command = [sys.executable, "-c", code, str(log)]

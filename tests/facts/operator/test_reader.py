@@ -1,0 +1,84 @@
+"""A reader that goes away, or a disk that is full, stops what is printed, and nothing else."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from tests import compare
+from tests.stand_ins.bot import environment
+
+FULL = "/dev/full"
+needs_full = pytest.mark.skipif(not os.path.exists(FULL), reason="Linux has it")
+READER_GOES = [
+    " | head -c 10",
+    " | true",
+    " 2>&1 | head -1",
+    " 2>&1 | true",
+    pytest.param(f" > {FULL}", marks=needs_full),
+    pytest.param(f" > {FULL} 2>&1", marks=needs_full),
+]
+
+
+def typed(bot, behind, script, *flags):
+    """Run a script in a shell with something behind it, and return what came through, and the script's own exit status."""
+    command = ["bash", "-c", f'set -o pipefail; "$@" {behind}; exit ${{PIPESTATUS[0]}}', "bash", *bot.command(script, *flags)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=bot.folder, env=environment(), timeout=120)
+    assert "Traceback" not in done.stderr + done.stdout, done
+    assert "unexpected" not in done.stderr + done.stdout + bot.log, done
+    assert "Broken" not in done.stderr + done.stdout + bot.log, done
+    return done
+
+
+@pytest.mark.parametrize("behind", READER_GOES)
+def test_a_backup_and_a_restore_go_on_without_a_reader(saved_bot, behind):
+    kept = saved_bot.keep_copies()
+    for path in saved_bot.databases:
+        saved_bot.sqlite(path, f"CREATE TABLE {path.stem}_more (id INTEGER PRIMARY KEY); INSERT INTO {path.stem}_more VALUES (1)")
+    assert typed(saved_bot, behind, "backup.py", "--verbose").returncode == 0
+    saved = saved_bot.query("SELECT source FROM backup.runs WHERE outcome = 'saved' AND run > 2 ORDER BY run")
+    assert saved == [("premium_system",), ("user_requests",)]
+    assert typed(saved_bot, behind, "restore.py", "--at", "2", "--yes").returncode == 0
+    for path in saved_bot.databases:
+        assert compare.differences(kept[path.stem], path) == []
+
+
+QUIETLY = [
+    ("backup.py", "--status"), ("backup.py", "--json"), ("backup.py", "--verify"), ("backup.py", "--dry-run"),
+    ("backup.py", "--help"), ("restore.py", "--list"), ("restore.py", "--list", "--json"), ("restore.py", "--dry-run"),
+    ("restore.py", "--drill"), ("restore.py", "--version"), ("setup_supabase.py",), ("setup_supabase.py", "--check"),
+    ("setup_supabase.py", "--ddl", "sqlite_data/premium_system.db"), ("test_backup.py",),
+]  # fmt: skip
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("behind", READER_GOES)
+def test_what_was_only_to_be_printed_ends_quietly(saved_bot, behind):
+    for command in QUIETLY:
+        done = typed(saved_bot, behind, *command)
+        assert (done.returncode, done.stderr) == (0, ""), (command, done)
+
+
+@needs_full
+def test_a_failure_nobody_can_read_is_in_the_log_and_in_the_status(saved_bot):
+    saved_bot.premium.write_bytes(b"")
+    assert typed(saved_bot, f"> {FULL} 2>&1", "backup.py").returncode == 3
+    assert "premium_system.db is empty (0 bytes)." in saved_bot.log
+    assert typed(saved_bot, f"2> {FULL}", "backup.py", "--json").returncode == 3
+    assert json.loads(typed(saved_bot, f"2> {FULL}", "backup.py", "--json").stdout)["outcome"] == "incomplete"
+
+
+def test_a_reader_that_is_slow_gets_everything(saved_bot):
+    """A pipe that is full, and that whoever started the script does not want to wait for."""
+    slow = "2>&1 | (sleep 1; cat)"
+    plain = typed(saved_bot, slow, "restore.py", "--help").stdout
+    command = ["bash", "-c", f'"$@" {slow}', "bash", *saved_bot.command("restore.py", "--help")]
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    os.write(writing, b"x" * 65_536)  # it is full
+    running = subprocess.Popen(command[4:], stdout=writing, env=environment())
+    os.close(writing)
+    with os.fdopen(reading, "rb") as reader:
+        assert reader.read()[65_536:].decode() == plain
+    assert running.wait(60) == 0

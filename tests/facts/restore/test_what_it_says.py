@@ -1,0 +1,81 @@
+"""What a restore says is true: what was compared with what, how it is undone, and in a dry run what would become of the files."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+from tests import compare
+from tests.stand_ins.bot import REPOSITORY, environment
+
+
+def undone(bot, said):
+    """Type each command that was said to undo it, word for word, from the bot's folder."""
+    commands = re.findall(r"to undo:  python3 (.*)", said)
+    for command in commands:
+        script, *flags = shlex.split(command)
+        typed = [sys.executable, REPOSITORY / script, *flags, "--yes"]
+        subprocess.run(typed, cwd=bot.folder, env=environment(), check=True, timeout=60)
+    return len(commands)
+
+
+def test_what_is_typed_to_undo_undoes_what_was_done_and_nothing_else(saved_bot):
+    out, places = saved_bot.folder / "some where", [saved_bot.premium, saved_bot.requests]
+    saved_bot.run("restore.py", "--yes", "--to", str(out)).expect(0)
+    live = [path.read_bytes() for path in places]
+    for path in (out / place.name for place in places):
+        path.write_bytes(b"what was there before")
+    said = saved_bot.run("restore.py", "--yes", "--to", str(out)).expect(0).stdout
+    assert undone(saved_bot, said) == 2
+    assert [(out / place.name).read_bytes() for place in places] == [b"what was there before"] * 2
+    assert [path.read_bytes() for path in places] == live
+    saved_bot.sqlite(saved_bot.premium, "DELETE FROM refunds")
+    before = saved_bot.keep_copies()["premium_system"]
+    assert undone(saved_bot, saved_bot.run("restore.py", "--yes", "--table", "refunds").expect(0).stdout) == 1
+    assert compare.differences(before, saved_bot.premium) == []
+
+
+def test_the_success_line_says_what_was_compared_with_what(saved_bot):
+    ours = ("--yes", "--database", "premium_system")
+    said = saved_bot.run("restore.py", *ours).expect(0).stdout
+    assert re.search(r"premium_system\.db: [\d,]+ rows of run 1, every row compared with what it saved\n", said)
+    said = saved_bot.run("restore.py", *ours, "--table", "refunds").expect(0).stdout
+    assert re.search(r"[\d,]+ rows of refunds from run 1, every row compared; the other tables as they were\n", said)
+    said = saved_bot.run("restore.py", *ours, "--local").expect(0).stdout
+    assert "every row" not in said
+    assert re.search(r"rows of run 1, byte for byte as in this machine's snapshot; Supabase was not asked\n", said)
+
+
+def test_a_dry_run_in_an_emergency_shows_what_would_come_back(saved_bot):
+    """One file is corrupt, the other one has lost rows."""
+    saved_bot.sqlite(saved_bot.requests, "DELETE FROM message_owners WHERE rowid = 1")
+    saved_bot.premium.write_bytes(saved_bot.premium.read_bytes()[:40_000])
+    before = saved_bot.premium.read_bytes()
+    for flags in ((), ("--local",)):
+        done = saved_bot.run("restore.py", "--dry-run", *flags).expect(0)
+        assert "Warning: the present file of premium_system cannot be read, and counts as if it were not there: " in done.stderr
+        assert "database disk image is malformed" in done.stderr
+        assert re.search(r"premium_system\.refunds: 0 rows now, (\d+) then: \1 added, 0 changed, 0 removed", done.stdout)
+        assert re.search(r"user_requests\.message_owners: .* 1 added, 0 changed, 0 removed", done.stdout)
+        told = saved_bot.run("restore.py", "--dry-run", "--json", *flags).expect(0).json
+        assert {table["source"] for table in told["tables"]} == {"premium_system", "user_requests"}
+        assert "the present file of premium_system cannot be read" in told["warnings"][0]
+    assert saved_bot.premium.read_bytes() == before
+    assert list(saved_bot.data.glob("*restor*")) == []
+
+
+def test_a_file_that_cannot_be_compared_does_not_hide_the_other(saved_bot):
+    saved_bot.premium.unlink()
+    saved_bot.sqlite(saved_bot.premium, "PRAGMA encoding = 'UTF-16le'; CREATE TABLE refunds (id INTEGER PRIMARY KEY)")
+    done = saved_bot.run("restore.py", "--dry-run").expect(1)
+    assert "the present file and the rebuilt one cannot be compared" in done.stderr
+    assert "user_requests.message_owners: " in done.stdout
+
+
+def test_a_dry_run_into_another_folder_compares_with_what_is_there(saved_bot):
+    out = saved_bot.folder / "out"
+    saved_bot.run("restore.py", "--yes", "--to", str(out)).expect(0)
+    saved_bot.sqlite(out / saved_bot.premium.name, "DELETE FROM refunds WHERE id = 1")
+    saved_bot.sqlite(saved_bot.premium, "DELETE FROM refunds")
+    said = saved_bot.run("restore.py", "--dry-run", "--to", str(out)).expect(0).stdout
+    assert re.search(r"premium_system\.refunds: .* 1 added, 0 changed, 0 removed", said)

@@ -1,35 +1,51 @@
 #!/usr/bin/env python3
-"""Back up the bot's SQLite databases to Supabase: mirror what changed, prove it, and say so in one line.
+"""Back up the bot's SQLite databases to Supabase: mirror what changed, prove it,
+and say so in one line.
 
 usage: python3 backup.py [SOURCE …] [flags]
 
-  python3 backup.py                     back up every database in SQLITE_DATABASES
-  python3 backup.py premium_system      back up one of them
-  python3 backup.py --dry-run           say what would change; write nothing
-  python3 backup.py --verify            compare every row of the mirrors with the databases; change nothing
-  python3 backup.py --status            how each database is doing: last success and failure, next run, size, drills
-  python3 backup.py --status --max-age 7h   for monitoring: exit 1 when the last success is older
-  python3 backup.py --report status.html   the same and more as one HTML file: runs, tables, size with a forecast, drills;
-                                        exit 1 only with --max-age, and for the same reason
-  python3 backup.py --every 6h          stay and repeat, where there is no cron: now and then every six hours, until SIGTERM
-  python3 backup.py --demo              the whole story on sample databases and an embedded Postgres
+  python3 backup.py                 back up every database of SQLITE_DATABASES
+  python3 backup.py premium_system  back up one of them
+  python3 backup.py --dry-run       say what would change; write nothing
+  python3 backup.py --verify        compare every row of the mirrors with the
+                                    databases; change nothing
+  python3 backup.py --status        a verdict, and how each database is doing:
+                                    last success and failure, next run, size,
+                                    drills; exit 1 where something is wrong
+  python3 backup.py --status --max-age 7h
+                                    for monitoring: also where the last success
+                                    is older
+  python3 backup.py --report status.html
+                                    the same and more as one HTML file: runs,
+                                    tables, size with a forecast, drills; exit 1
+                                    only with --max-age, and for the same reason
+  python3 backup.py --every 6h      stay and repeat, where there is no cron: now
+                                    and then every six hours, until SIGTERM
+  python3 backup.py --demo          the whole story on sample databases and an
+                                    embedded Postgres
 
 flags:
-  --full            send and compare every row, also of a database whose file has not changed
-  --accept-shrink   back up also when a database has lost most of its rows or a table (BACKUP_MAX_SHRINK)
-  --accept-exposure back up also when somebody has opened the private schemas to others
-  --accept-moved    back up also when another bot, or this one on another machine or in another folder, made the last backup
-  --env-file PATH   settings from this file instead of .env beside the scripts
-  --json            one JSON object on stdout, for machines
-  --quiet           print failures only
-  --verbose         print every table, also when nobody watches
+  --full             send and compare every row, also of a database whose file
+                     has not changed
+  --accept-shrink    back up also when a database has lost most of its rows or a
+                     table (BACKUP_MAX_SHRINK)
+  --accept-exposure  back up also when somebody has opened the private schemas
+                     to others
+  --accept-moved     back up also when another bot, or this one on another
+                     machine or in another folder, made the last backup
+  --env-file PATH    settings from this file instead of .env beside the scripts
+  --json             one JSON object on stdout, for machines
+  --quiet            print failures only
+  --verbose          print every table, also when nobody watches
   --version, --help
 
 exit status:
   0  saved        every database is in Supabase, compared row for row
-  1  failed       nothing was changed by what failed; the last good backup is as it was
+  1  failed       nothing was changed by what failed; the last good backup is as
+                  it was
   2  usage        a flag or a setting is wrong
-  3  incomplete   something was saved, something needs a person: read the lines on stderr
+  3  incomplete   something was saved, something needs a person: read the lines
+                  on stderr
 """
 
 import functools

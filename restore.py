@@ -1,39 +1,55 @@
 #!/usr/bin/env python3
-"""Rebuild the bot's SQLite databases from Supabase, check every row, and only then put them in place.
+"""Rebuild the bot's SQLite databases from Supabase, check every row, and only then
+put them in place.
 
 usage: python3 restore.py [flags]
 
-  python3 restore.py                    show the plan and ask
-  python3 restore.py --yes              do not ask: for the emergency
+  python3 restore.py                show the plan and ask
+  python3 restore.py --yes          do not ask: for the emergency
   python3 restore.py --database premium_system --yes
-                                        one database only
-  python3 restore.py --to /tmp/look     into another folder; the bot's files stay as they are
-  python3 restore.py --list             show what can be restored, and the files that earlier restores replaced
-  python3 restore.py --at 117           every database as run 117 left it; also --at "2026-11-20 12:00" (UTC unless an
-                                        offset is given), --at 2026-11-20, --at yesterday; a time means its end
+                                    one database only
+  python3 restore.py --to /tmp/look
+                                    into another folder; the bot's files stay as
+                                    they are
+  python3 restore.py --list         show what can be restored, and the files
+                                    that earlier restores replaced
+  python3 restore.py --at 117       every database as run 117 left it; also --at
+                                    "2026-11-20 12:00" (UTC unless an offset is
+                                    given), --at 2026-11-20, --at yesterday; a
+                                    time means its end
   python3 restore.py --table refunds --at yesterday
-                                        put one table's rows back into the present database, the rest untouched
-  python3 restore.py --dry-run          show what would change, table by table; write nothing
-  python3 restore.py --undo             put back the files that the last restore replaced; --undo FILE: this one of --list
-  python3 restore.py --local            from the newest snapshot on this machine (or that of --target N), without the network
-  python3 restore.py --drill            rehearse: rebuild everything in a temporary folder, compare, record the result
+                                    put one table's rows back into the present
+                                    database, the rest untouched
+  python3 restore.py --dry-run      show what would change, table by table;
+                                    write nothing
+  python3 restore.py --undo         put back the files that the last restore
+                                    replaced; --undo FILE: this one of --list
+  python3 restore.py --local        from the newest snapshot on this machine (or
+                                    that of --target N), without the network
+  python3 restore.py --drill        rehearse: rebuild everything in a temporary
+                                    folder, compare, record the result
 
-Stop the bot first. The file that is replaced is kept as NAME.before-restore-<UTC time>.
+Stop the bot first. The file that is replaced is kept as
+NAME.before-restore-<UTC time>.
 
 flags:
-  --accept-moved    restore also what another bot, or this one on another machine or in another folder, has backed up
-  --target N        restore from this target (SUPABASE_DB_URL_2 is 2); else from the one with the newest backup
-  --env-file PATH   settings from this file instead of .env beside the scripts
-  --json            one JSON object on stdout, for machines
-  --quiet           print failures only
-  --verbose         print every table
+  --accept-moved     restore also what another bot, or this one on another
+                     machine or in another folder, has backed up
+  --target N         restore from this target (SUPABASE_DB_URL_2 is 2); else
+                     from the one with the newest backup
+  --env-file PATH    settings from this file instead of .env beside the scripts
+  --json             one JSON object on stdout, for machines
+  --quiet            print failures only
+  --verbose          print every table
   --version, --help
 
 exit status:
-  0  saved        every database was rebuilt, checked and put in place (or there was nothing to do)
+  0  saved        every database was rebuilt, checked and put in place (or there
+                  was nothing to do)
   1  failed       the files are as they were
   2  usage        a flag or a setting is wrong, or nobody was there to ask
-  3  incomplete   some databases were restored, some were not: read the lines on stderr
+  3  incomplete   some databases were restored, some were not: read the lines on
+                  stderr
 """
 
 import contextlib

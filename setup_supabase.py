@@ -1,26 +1,40 @@
 #!/usr/bin/env python3
-"""First install: check everything, create what the backup needs in Supabase, close it to others, make the first backup.
+"""First install: check everything, create what the backup needs in Supabase, close
+it to others, make the first backup.
 
 usage: python3 setup_supabase.py [flags]
 
-  python3 setup_supabase.py             check, create or upgrade, secure, first backup; run it again at any time
-  python3 setup_supabase.py --check     check only; change nothing
+  python3 setup_supabase.py         check, create or upgrade, secure, first
+                                    backup; run it again at any time
+  python3 setup_supabase.py --check
+                                    check only; change nothing
   python3 setup_supabase.py --ddl PATH.db
-                                        print the sql/tables/ file for another database
+                                    print the sql/tables/ file for another
+                                    database
   python3 setup_supabase.py --writer-role
-                                        also make a role that can back up but cannot destroy history, and show its password
+                                    also make a role that can back up but cannot
+                                    destroy history, and show its password
+  python3 setup_supabase.py --schedule cron --install
+                                    back up every six hours, check and drill:
+                                    puts lines into the user's crontab, or
+                                    replaces them; --remove takes them out;
+                                    neither: prints them
+  python3 setup_supabase.py --schedule systemd | sudo sh
+                                    the same with systemd: prints what writes
+                                    the units; --remove: what removes them
 
 flags:
-  --env-file PATH   settings from this file instead of .env beside the scripts
-  --json            one JSON object on stdout, for machines
-  --quiet           print failures only
+  --env-file PATH    settings from this file instead of .env beside the scripts
+  --json             one JSON object on stdout, for machines
+  --quiet            print failures only
   --verbose, --version, --help
 
 exit status:
   0  saved        everything is in place, and the first backup is in Supabase
   1  failed       a check failed; it says what to do, then run this again
   2  usage        a flag or a setting is wrong
-  3  incomplete   the first backup saved something, not all: read the lines on stderr
+  3  incomplete   the first backup saved something, not all: read the lines on
+                  stderr
 """
 
 from argparse import Namespace
@@ -29,8 +43,11 @@ from pathlib import Path
 
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up
+from lib.backing_up import crontab, timetable
 from lib.backing_up.options import BackupOptions
+from lib.backing_up.timetable import Deployment
 from lib.base import log, script, together
+from lib.base.errors import SettingsError
 from lib.postgres.books import origin
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import ddl
@@ -60,6 +77,8 @@ def main(flags: Namespace, console: script.Console) -> int:
         console.result({"outcome": "saved", "ddl": written})
         return script.SAVED
     settings = config.load(flags.env_file)
+    if flags.schedule:
+        return set_schedule(Deployment.of(settings), flags, console)
     log.open_file(settings.log)
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
@@ -71,6 +90,27 @@ def main(flags: Namespace, console: script.Console) -> int:
     console.say("The first backup:")
     console.is_watched = True
     return back_up(settings, settings.sources, BackupOptions(), console)
+
+
+def set_schedule(deployment: Deployment, flags: Namespace, console: script.Console) -> int:
+    """Print the schedule of this folder, or put it into the user's crontab, or take it out."""
+    if flags.schedule == "systemd":
+        if flags.install:
+            raise SettingsError(
+                "systemd's units are root's to install.", "python3 setup_supabase.py --schedule systemd | sudo sh"
+            )
+        said = timetable.systemd_remove(deployment) if flags.remove else timetable.systemd_install(deployment)
+    elif flags.install:
+        crontab.install(deployment)
+        said = f"✅ in the crontab of {deployment.user}:\n{timetable.cron_lines(deployment)}"
+    elif flags.remove:
+        was_there = crontab.remove(deployment)
+        said = f"✅ {'removed from' if was_there else 'nothing of it was in'} the crontab of {deployment.user}"
+    else:
+        said = timetable.cron_lines(deployment)
+    console.say(said.rstrip("\n"))
+    console.result({"outcome": "saved", "schedule": flags.schedule, "text": said})
+    return script.SAVED
 
 
 def set_up(checked: Checks, settings: Settings, target_settings: TargetSettings, options: Options) -> None:
@@ -131,6 +171,9 @@ def flags() -> script.Parser:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--ddl", metavar="PATH.db")
     parser.add_argument("--writer-role", action="store_true")
+    parser.add_argument("--schedule", choices=("cron", "systemd"))
+    parser.add_argument("--install", action="store_true")
+    parser.add_argument("--remove", action="store_true")
     return parser
 
 

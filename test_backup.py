@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
-"""Before going live: try everything that a backup and a restore need, on your own target, and leave nothing behind.
+"""Before going live: try everything that a backup and a restore need, on your own
+target, and leave nothing behind.
 
 usage: python3 test_backup.py [flags]
 
-  python3 test_backup.py                use .env; without settings, an embedded Postgres and sample databases
-  python3 test_backup.py --send-alert   send a test through every alert channel that is set, and nothing else
+  python3 test_backup.py            use .env; without settings, an embedded
+                                    Postgres and sample databases
+  python3 test_backup.py --send-alert
+                                    send a test through every alert channel that
+                                    is set, and nothing else
 
-The round trip works in schemas called backup_test_… and in a temporary folder. Your mirrors and your SQLite files are
-only read.
+The round trip works in schemas called backup_test_… and in a temporary folder.
+Your mirrors and your SQLite files are only read.
 
 flags:
-  --env-file PATH   settings from this file instead of .env beside the scripts
-  --json            one JSON object on stdout, for machines
-  --quiet           print failures only
+  --env-file PATH    settings from this file instead of .env beside the scripts
+  --json             one JSON object on stdout, for machines
+  --quiet            print failures only
   --verbose, --version, --help
 
 exit status:

@@ -14,6 +14,8 @@ from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 
 SHOWN_RUNS = 10
+# A run that is late by less is not called so: pauses differ, above all where a person has typed the last ones.
+LATE_SECONDS = 3600
 
 
 class Success(TypedDict):
@@ -33,9 +35,10 @@ class _FailureHere(TypedDict):
 
 
 class Failure(_FailureHere, total=False):
-    """A failed run; one that this machine alone knows of never got a number."""
+    """A failed run; one that this machine alone knows of never got a number, one that it does not know has no remedy."""
 
     run: int
+    remedy: str
 
 
 class ShownRun(TypedDict):
@@ -75,20 +78,23 @@ class RestorePoints(TypedDict):
 
 
 class Known(TypedDict):
-    """What both sides can tell of a source; `now` is the clock from which ages are counted, `runs` are newest first."""
+    """What both sides can tell of a source; `now` is the clock from which ages are counted, `runs` are newest first.
+
+    `pace` is the usual pause between two runs in seconds, where there is one, `last_start` when the last success began.
+    """
 
     now: float
     last_success: Success | None
     last_failure: Failure | None
     runs: list[ShownRun]
+    pace: float | None
+    last_start: float | None
 
 
 class Answer(Known):
-    """What sql/statements/health.sql tells; `pace` is the usual pause between two runs in seconds, where there is one."""
+    """What sql/statements/health.sql tells."""
 
     database_bytes: int
-    pace: float | None
-    last_start: float | None
     restore_points: RestorePoints
     compared: Compared | None
     proven: Drill | None
@@ -128,8 +134,15 @@ class Health:
 
     @property
     def next_expected(self) -> int | None:
-        """Return when the next run should begin, in Unix seconds, where that can be told."""
-        return None
+        """Return when the next run should begin, in Unix seconds, judged by the usual pause, where that can be told."""
+        pace, last = self.known["pace"], self.known["last_start"]
+        return round(last + pace) if pace and last else None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether a run should have begun long ago, where that can be told."""
+        late = self.known["now"] - (self.next_expected or self.known["now"])
+        return late > max((self.known["pace"] or 0) / 2, LATE_SECONDS)
 
     def is_late(self, limit: int | None) -> bool:
         """Whether there is no success, or none that is younger than so many seconds."""
@@ -141,12 +154,6 @@ class Answered(Health):
     """What the target has answered."""
 
     known: Answer
-
-    @property
-    def next_expected(self) -> int | None:
-        """Judged by the usual pause between runs."""
-        pace, last = self.known["pace"], self.known["last_start"]
-        return round(last + pace) if pace and last else None
 
 
 @dataclass(frozen=True)
@@ -179,11 +186,14 @@ def of_target(settings: Settings, target_settings: TargetSettings, sources: dict
 
 def _as_recorded_here(settings: Settings, target: TargetSettings, name: str, problem: Problem) -> Unanswered:
     runs = _runs_recorded_here(settings, target, name)
+    success = _newest(runs, "saved")
     known: Known = {
         "now": time.time(),
-        "last_success": _newest(runs, "saved"),
+        "last_success": success,
         "last_failure": _newest(runs, "failed"),
         "runs": runs[:SHOWN_RUNS],
+        "pace": None,
+        "last_start": success and success["at"],
     }
     return Unanswered(name, target, known, _warnings(runs), problem)
 
@@ -194,6 +204,8 @@ def _with_what_is_recorded_here(settings: Settings, target: TargetSettings, name
     ours, theirs = _newest(runs, "failed"), answer["last_failure"]
     if ours and (not theirs or ours["at"] > theirs["at"] + 60):
         answer["last_failure"] = ours
+    elif ours and theirs and ours["error"] == theirs["error"]:
+        theirs["remedy"] = ours.get("remedy", "")
     return Answered(name, target, answer, _warnings(runs))
 
 

@@ -22,7 +22,7 @@ class _Recorded(TypedDict):
 
 
 class RecordedRun(_Recorded, total=False):
-    """An attempt, `at` in Unix seconds: a saved one has a number, counts and `seconds`, a failed one an error."""
+    """An attempt, `at` in Unix seconds: a saved one has a number, counts and `seconds`, a failed one an error and a remedy."""
 
     run: int
     rows: int
@@ -30,6 +30,7 @@ class RecordedRun(_Recorded, total=False):
     bytes_sent: int
     seconds: float
     error: str
+    remedy: str
 
 
 def note(settings: Settings, attempts: list[Attempt], warnings: list[str]) -> list[str]:
@@ -83,5 +84,5 @@ def _as_line(attempt: Attempt, warnings: list[str]) -> str:
         changes = sum(table.inserted + table.updated + table.deleted for table in run.tables)
         recorded |= {"run": run.run, "rows": run.rows, "changes": changes, "bytes_sent": run.bytes_sent, "seconds": run.seconds}
     elif isinstance(attempt, Failed):
-        recorded["error"] = clean(attempt.problem.what)
+        recorded |= {"error": clean(attempt.problem.what), "remedy": clean(attempt.problem.remedy)}
     return json.dumps(recorded)

@@ -22,7 +22,7 @@ RESTORE: Tasks = {
     "--undo": "--database --to --dry-run --yes",
     "--drill": "--database --target",
 }
-SETUP: Tasks = {"": "--writer-role", "--check": "", "--ddl": ""}
+SETUP: Tasks = {"": "--writer-role", "--check": "", "--ddl": "", "--schedule": "--install --remove"}
 TRIAL: Tasks = {"": "", "--send-alert": ""}
 # Where the settings are and how a script speaks goes with everything, but for these pairs, and why.
 ALWAYS = ("--env-file", "--json", "--quiet", "--verbose")
@@ -32,6 +32,8 @@ APART = {
     ("--writer-role", "--quiet"): "--writer-role shows a password once, and cannot be quiet",
     ("--writer-role", "--json"): "--writer-role shows a password once, and cannot be quiet",
     ("--ddl", "--quiet"): "--ddl does nothing but print",
+    ("--schedule", "--quiet"): "--schedule prints what is to run",
+    ("--install", "--remove"): "one puts the schedule there, the other takes it away",
 }
 
 

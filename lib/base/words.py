@@ -28,6 +28,11 @@ def age(seconds: float) -> str:
     return plural(max(seconds, 0), "second")
 
 
+def ago(seconds: float) -> str:
+    """Return `7 hours ago`; what has not been yet says that a clock is wrong."""
+    return f"{age(seconds)} ago" if seconds > -1 else f"unknown how long ago: {age(-seconds)} in the future"
+
+
 def clock(at: float) -> str:
     """Return Unix seconds as `2026-11-22 12:00:03 UTC`."""
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))

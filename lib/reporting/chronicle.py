@@ -15,7 +15,7 @@ from lib.settings.targets import TargetSettings
 
 
 class Run(TypedDict):
-    """One run; `at` is when it ended, or when it began where it has not; `error` says why it failed."""
+    """One run; `at` is when it ended, or when it began where it has not; `error` says why it failed; the first one sent all."""
 
     run: int
     outcome: str
@@ -24,6 +24,7 @@ class Run(TypedDict):
     error: str | None
     seconds: float
     bytes_sent: int | None
+    is_first: bool
 
 
 class TableThen(TypedDict):

@@ -4,9 +4,10 @@ from lib.backing_up.health import Answered
 from lib.base.words import plural, size
 from lib.postgres.books import growth
 from lib.postgres.books.growth import DAY, Point
-from lib.reporting import charts, sections
+from lib.reporting import charts
 from lib.reporting.charts import Span
 from lib.reporting.chronicle import Account
+from lib.reporting.figures import figure
 from lib.reporting.markup import Html, element, joined
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
@@ -43,7 +44,7 @@ def _curve_of_size(points: list[Point], limit: int) -> Html:
         extra.append(charts.slope(span, points[-1], (span.last, now + pace * (span.last - last) / DAY), most))
     said = _outlook(pace, growth.days_left(now, limit, pace) if limit else None)
     curve = charts.line(f"Database size over time: {size(now)} now. {said}", span, points, most, *extra)
-    return sections.figure("Over time", said, span, curve)
+    return figure("Over time", said, span, size(round(most)), curve)
 
 
 def _outlook(pace: float | None, left: float | None) -> str:

@@ -148,6 +148,7 @@ def test_help_is_the_docstring_with_what_goes_together_and_names_every_flag(scri
     flags = set(re.findall(r'add_argument\("(--[a-z-]+)"', source + (REPOSITORY / "lib" / "base" / "script.py").read_text()))
     assert {flag for flag in flags if flag not in done.stdout} == set()
     assert "exit status:" in done.stdout
+    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -284,7 +284,7 @@ def test_status_tells_the_last_success_and_its_age(saved_bot):
     saved_bot.run("backup.py", "--status", "--max-age", "7h").expect(0)
     saved_bot.query("UPDATE backup.runs SET finished_at = finished_at - interval '8 hours'")
     late = saved_bot.run("backup.py", "--status", "--max-age", "7h").expect(1)
-    assert "premium_system: the last success is 8 hours old, more than 7h." in late.stderr
+    assert "premium_system, user_requests: the last success is 8 hours old, more than 7h." in late.stderr
 
 
 def test_two_runs_of_one_source_do_not_meet(saved_bot):

@@ -164,7 +164,7 @@ def test_a_drill_and_the_status_tell_of_each(doubled):
     assert "premium_system → 127.0.0.1 (target 2)\n  the target cannot be asked: " in said
     doubled.query("UPDATE backup.runs SET finished_at = finished_at - interval '8 hours'")
     late = doubled.run("backup.py", "--status", "--max-age", "7h").expect(1).stderr
-    assert late.count("premium_system → 127.0.0.1: the last success is 8 hours old") == 1
+    assert late.count("premium_system → 127.0.0.1, user_requests → 127.0.0.1: the last success is 8 hours old") == 1
 
 
 def test_a_run_number_needs_a_target(doubled):

@@ -1,6 +1,7 @@
 """The status says in one screen how each database is doing, also when the network is down."""
 
 import json
+import re
 
 import pytest
 
@@ -27,8 +28,9 @@ def test_it_fits_a_screen_and_says_all_that_is_asked(saved_bot):
     said = saved_bot.run("backup.py", "--status").expect(0).stdout
     assert len(said.splitlines()) <= 24
     assert "premium_system → 127.0.0.1\n  last success: run 7, " in said
-    for part in (" ago: ", " rows, 0 changes, ", " B of rows sent, ", "next run expected: ", "restore points: 4, back to run 1, ",
-                 "last proven restorable: run 7, ", " of 500.0 MB (", "last runs, newest first: ✅ ✅ ✅ ✅"):  # fmt: skip
+    for part in (" ago: ", " rows, 0 changes, ", " B sent, ", "next run expected: ", "restore points: 4, back to run 1, ",
+                 "last proven restorable: run 7, ", " of 500.0 MB (", 
+                 "last runs, newest first: ✅ ✅ ✅ ✅ (✅ saved)"):  # fmt: skip
         assert part in said, part
 
 
@@ -37,12 +39,74 @@ def test_the_last_failure_and_why_and_whether_it_is_over(saved_bot):
     content = saved_bot.premium.read_bytes()
     saved_bot.premium.write_bytes(b"")
     saved_bot.run("backup.py").expect(3)
-    said = saved_bot.run("backup.py", "--status").expect(0).stdout
+    said = saved_bot.run("backup.py", "--status").expect(1).stdout
     assert "(❌ nothing has got through since): premium_system.db is empty (0 bytes)." in said
     assert said.count("last failure") == 1
     saved_bot.premium.write_bytes(content)
     saved_bot.backup()
     assert "(got through since): premium_system.db is empty (0 bytes)." in saved_bot.run("backup.py", "--status").stdout
+
+
+def first_line(bot, status):
+    return bot.run("backup.py", "--status").expect(status).stdout.split("\n")[0]
+
+
+@pytest.mark.campaign
+def test_the_first_line_says_whether_all_is_well_and_what_to_type(saved_bot):
+    unproven = "premium_system, user_requests: never proven restorable. Try: python3 restore.py --drill"
+    assert first_line(saved_bot, 0) == f"⚠️  Backed up, with something to mind: {unproven}"
+    saved_bot.run("restore.py", "--drill").expect(0)
+    assert re.fullmatch(
+        r"✅ All is well: [\d,]+ rows are safe in Supabase, last saved \d+ seconds? ago\.", first_line(saved_bot, 0)
+    )
+    saved_bot.premium.write_bytes(b"")
+    saved_bot.run("backup.py").expect(3)
+    wrong = "premium_system: the last run failed: premium_system.db is empty (0 bytes)."
+    assert first_line(saved_bot, 1).startswith(f"❌ Something needs you: {wrong} Try: restore it with python3 restore.py")
+    found = saved_bot.run("backup.py", "--status", "--json").expect(1).json
+    assert (found["outcome"], found["error"], [one["is_bad"] for one in found["troubles"]]) == ("failed", wrong, [True])
+
+
+@pytest.mark.campaign
+def test_all_that_is_wrong_is_in_the_first_lines_the_worst_first(saved_bot):
+    saved_bot.query("UPDATE backup.runs SET outcome = 'failed', error = E'no\\nroom' WHERE run = 1")
+    saved_bot.query("UPDATE backup.sources SET last_run = NULL WHERE source = 'premium_system'")
+    (saved_bot.folder / "snapshots" / "runs.jsonl").unlink()
+    saved_bot.write_env(BACKUP_MAX_DATABASE_MB="9")
+    lines = saved_bot.run("backup.py", "--status").expect(1).stdout.split("\n\n")[0].split("\n")
+    assert [line.split()[0] for line in lines] == ["❌", "⚠️", "⚠️"]
+    assert "no run has ever got through; the last one failed: no Try: python3 backup.py" in lines[0]
+    assert "⚠️  premium_system, user_requests: the database uses 1" in "\n".join(lines)
+
+
+def test_a_run_that_did_not_come_is_overdue(saved_bot):
+    for _ in range(2):
+        saved_bot.backup()
+    pauses = "make_interval(hours => 8 + 6 * (2 - (run::int - 1) / 2))"
+    saved_bot.query(f"UPDATE backup.runs SET started_at = started_at - {pauses}, finished_at = finished_at - {pauses}")
+    saved_bot.run("backup.py", "--status").expect(0)  # two hours late, of six: pauses differ
+    saved_bot.query(
+        "UPDATE backup.runs SET started_at = started_at - interval '2 hours', finished_at = finished_at - interval '2 hours'"
+    )
+    late = saved_bot.run("backup.py", "--status").expect(1)
+    assert "premium_system, user_requests: a run was expected 4 hours ago, and did not come.\nTry: python3 " in late.stderr
+    assert late.stdout.count("next run expected: ❌ overdue, ") == 2
+    saved_bot.run("backup.py", "--status", "--max-age", "12h").expect(0)  # what is late has been said
+
+
+def test_unknown_is_not_never(bot):
+    bot.run("setup_supabase.py").expect(0)
+    bot.query("DELETE FROM backup.run_tables; UPDATE backup.sources SET last_run = NULL; DELETE FROM backup.runs")
+    (bot.folder / "snapshots" / "runs.jsonl").unlink()
+    asked = bot.run("backup.py", "--status").expect(1)
+    assert "premium_system, user_requests: never backed up.\n" in asked.stderr
+    assert asked.stdout.count("last success: never\n") == asked.stdout.count("every row last compared: never\n") == 2
+    bot.write_env(SUPABASE_DB_URL=unreachable(bot))
+    alone = bot.run("backup.py", "--status").expect(1)
+    assert "unknown whether it was ever backed up: nothing is recorded here.\n" in alone.stderr
+    assert alone.stdout.count("last success: unknown: none is recorded here\n") == 2
+    assert alone.stdout.count("restore points, last drill, size: unknown until the target answers\n") == 2
+    assert "never" not in alone.stdout
 
 
 def test_json_has_numbers(saved_bot):
@@ -64,7 +128,7 @@ def test_with_the_network_down_it_tells_what_this_machine_knows_and_says_so(save
     assert "what follows is this machine's own record\n  last success: run 3, " in said
     aged(saved_bot, 8)
     late = saved_bot.run("backup.py", "--status", "--max-age", "7h").expect(1)
-    assert "premium_system: the last success is 8 hours old, more than 7h." in late.stderr
+    assert "premium_system, user_requests: the last success is 8 hours old, more than 7h." in late.stderr
     assert saved_bot.run("backup.py", "--status", "--json").json["sources"][0]["asked"] == "this machine's record"
 
 
@@ -76,13 +140,14 @@ def test_a_run_that_did_not_reach_the_target_is_known_when_the_network_is_back(s
     saved_bot.write_env(SUPABASE_DB_URL=unreachable(saved_bot))
     saved_bot.run("backup.py").expect(1)
     saved_bot.write_env()
-    said = saved_bot.run("backup.py", "--status").expect(0).stdout
+    said = saved_bot.run("backup.py", "--status").expect(1).stdout
     assert said.count("(❌ nothing has got through since): cannot connect to 127.0.0.1:") == 2
 
 
 def test_a_target_without_setup_is_a_failure(bot):
     done = bot.run("backup.py", "--status").expect(1)
-    assert "premium_system: 127.0.0.1: the target has not been set up (no schema backup)." in done.stderr
+    who, why = "premium_system, user_requests", "the target has not been set up (no schema backup)."
+    assert done.stderr == f"{who}: the target cannot be asked: 127.0.0.1: {why}\nTry: python3 setup_supabase.py\n"
 
 
 def test_a_record_that_was_cut_off_or_cannot_be_written_harms_nothing(saved_bot):

@@ -8,12 +8,14 @@ import pytest
 
 from lib.base import together, words
 from lib.base.errors import SettingsError
+from tests.stand_ins.machine import with_cron
 
 TASKS = (together.BACKUP, together.RESTORE, together.SETUP, together.TRIAL)
 SCRIPTS = dict(zip(("backup", "restore", "setup_supabase", "test_backup"), TASKS, strict=True))
 VALUES = {
     "--max-age": "7h", "--every": "6h", "--report": "report.html", "--database": "premium_system", "--at": "1",
     "--table": "refunds", "--to": "out", "--target": "1", "--ddl": "sqlite_data/premium_system.db", "--env-file": ".env",
+    "--schedule": "cron",
 }  # fmt: skip
 LONG = {"--every", "--demo"}  # one never ends, the other is tried by itself
 
@@ -67,7 +69,8 @@ def test_every_pair_of_flags_is_understood_or_refused_in_one_line(script):
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_every_pair_that_is_understood_does_something_that_can_be_named(saved_bot, script):
+def test_every_pair_that_is_understood_does_something_that_can_be_named(saved_bot, script, tmp_path):
+    saved_bot.environment = with_cron(tmp_path)
     for task, first, second in tried(script):
         if go_together(SCRIPTS[script], task, first, second) and not {task, first, second} & LONG:
             done = saved_bot.run(f"{script}.py", *typed(*filter(None, (task, first, second))))

@@ -1,0 +1,171 @@
+"""What is wrong with the backup, and what to type: judged once, for the verdict of --status and for the banner of the report."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from lib.backing_up import scheduled
+from lib.backing_up.health import Answered, Health, Unanswered
+from lib.backing_up.scheduled import Schedule
+from lib.base import script
+from lib.base.script import Console
+from lib.base.words import age, ago, plural, seconds
+from lib.postgres.books.plan_limit import is_nearly_full
+from lib.settings.config import Settings
+
+BACK_UP = "python3 backup.py"
+NOT_COMING = f"{BACK_UP}, and see why its schedule does not:  journalctl -t hybrid-backup"
+SET_UP = "python3 setup_supabase.py"
+DRILL = "python3 restore.py --drill"
+# This machine notes its times in tenths of a second.
+CLOCKS_DIFFER = 1
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What must be mended at once (`is_bad`) or some day; `about` are the sources on their targets that it concerns."""
+
+    is_bad: bool
+    about: str
+    what: str
+    remedy: str
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.about}: {self.what}"
+
+    @property
+    def line(self) -> str:
+        """Return the trouble and what to type, on one line."""
+        return " ".join(f"{self.sentence} Try: {self.remedy}".split())
+
+    @property
+    def mark(self) -> str:
+        return "❌" if self.is_bad else "⚠️ "
+
+
+def of(known: Sequence[Health], settings: Settings, schedule: Schedule, max_age: str | None = None) -> list[Trouble]:
+    """Return what is wrong, the worst first; what is the same with several sources or targets, once.
+
+    A run is overdue when the last success is older than `max_age`, else when it should have come by the usual pause between runs.
+    """
+    found: dict[Trouble, list[Health]] = {}
+    mend = scheduled.INSTALL if schedule.kind == "none" else NOT_COMING
+    for health in known:
+        for trouble in _of_one(health, settings.max_database_bytes, max_age, mend):
+            found.setdefault(trouble, []).append(health)
+    together = [replace(trouble, about=_names(concerned, settings)) for trouble, concerned in found.items()]
+    return sorted(together, key=lambda trouble: not trouble.is_bad)
+
+
+def _names(concerned: list[Health], settings: Settings) -> str:
+    """Return the sources, each with its targets where it is not all of them."""
+    targets: dict[str, list[str]] = {}
+    for health in concerned:
+        targets.setdefault(health.source, []).append(health.target.label)
+    everywhere = len(settings.targets)
+    return ", ".join(name if len(on) == everywhere else f"{name} → {' and '.join(on)}" for name, on in targets.items())
+
+
+def verdict(found: list[Trouble]) -> str:
+    """Return how bad it is, in a few words."""
+    if not found:
+        return "All is well"
+    return "Something needs you" if found[0].is_bad else "Backed up, with something to mind"
+
+
+def all_is_well(known: Sequence[Health]) -> str:
+    """Return what can be said of sources that have all been saved: each counts once, on however many targets it is."""
+    rows = {health.source: health.success["rows"] for health in known if health.success}
+    oldest = max(health.age or 0 for health in known)
+    return f"{plural(sum(rows.values()), 'row')} are safe in Supabase, last saved {ago(oldest)}."
+
+
+def no_success(health: Health) -> str:
+    """Return what is said in place of a last success."""
+    return "never" if isinstance(health, Answered) else "unknown: none is recorded here"
+
+
+def tell(found: list[Trouble], answer: dict[str, object], console: Console) -> int:
+    """Complain of what is bad, give machines all of it beside the answer, and return the exit status."""
+    errors = [trouble for trouble in found if trouble.is_bad]
+    if not errors:
+        return mention([], answer | _as_json(found), console)
+    failed = {"outcome": "failed", "error": "\n".join(trouble.sentence for trouble in errors), "try": errors[0].remedy}
+    console.result(failed | _as_json(found) | answer)
+    for trouble in errors:
+        console.complain(f"{trouble.sentence}\nTry: {trouble.remedy}")
+    return script.FAILED
+
+
+def mention(found: list[Trouble], answer: dict[str, object], console: Console) -> int:
+    """Say what is bad, where the answer is a success all the same."""
+    for trouble in found:
+        if trouble.is_bad:
+            console.warn(trouble.line)
+    console.result({"outcome": "saved"} | _as_json(found) | answer)
+    return script.SAVED
+
+
+def _as_json(found: list[Trouble]) -> dict[str, object]:
+    return {"troubles": [asdict(trouble) for trouble in found]}
+
+
+def _bad(what: str, remedy: str) -> Trouble:
+    return Trouble(True, "", what, remedy)
+
+
+def _mind(what: str, remedy: str) -> Trouble:
+    return Trouble(False, "", what, remedy)
+
+
+def _of_one(health: Health, limit: int, max_age: str | None, mend: str) -> Iterator[Trouble]:
+    if isinstance(health, Unanswered):
+        said, remedy = f"the target cannot be asked: {health.problem.what}", health.problem.remedy or f"{SET_UP} --check"
+        if not health.is_out_of_reach:
+            yield _bad(said, remedy)
+            return
+        yield _mind(f"{said} What is shown is this machine's own record.", remedy)
+    yield from _of_last_run(health)
+    yield from _of_pauses(health, max_age, mend)
+    if isinstance(health, Answered):
+        yield from _of_drills(health)
+        yield from _of_size(health, limit)
+
+
+def _of_last_run(health: Health) -> Iterator[Trouble]:
+    failure = health.failure
+    if health.is_failing and failure:
+        what = "the last run failed" if health.success else "no run has ever got through; the last one failed"
+        yield _bad(f"{what}: {_first_line(failure['error'])}", failure.get("remedy") or BACK_UP)
+    elif not health.success:
+        unknown = "unknown whether it was ever backed up: nothing is recorded here."
+        yield _bad("never backed up." if isinstance(health, Answered) else unknown, BACK_UP)
+
+
+def _of_pauses(health: Health, max_age: str | None, mend: str) -> Iterator[Trouble]:
+    """An age below zero says that a clock is wrong, and nothing else."""
+    old = health.known["now"] - health.success["at"] if health.success else 0
+    if old < -CLOCKS_DIFFER:
+        yield _bad("age unknown: the last success lies in the future.", "set the clock that is wrong: date -u")
+    elif max_age and old > seconds(max_age):
+        yield _bad(f"the last success is {age(old)} old, more than {max_age}.", mend)
+    elif not max_age and health.is_overdue:
+        late = health.known["now"] - (health.next_expected or 0)
+        yield _bad(f"a run was expected {age(late)} ago, and did not come.", mend)
+
+
+def _of_drills(health: Answered) -> Iterator[Trouble]:
+    if failed := health.known["failed_drill"]:
+        yield _bad(f"the last drill failed: {_first_line(failed['error'])}", DRILL)
+    elif health.success and not health.known["proven"]:
+        yield _mind("never proven restorable.", DRILL)
+
+
+def _of_size(health: Answered, limit: int) -> Iterator[Trouble]:
+    used = health.known["database_bytes"]
+    if is_nearly_full(used, limit):
+        yield _mind(f"the database uses {used / limit:.0%} of its plan.", "free space, or upgrade the plan")
+
+
+def _first_line(error: str | None) -> str:
+    return (error or "it does not say why.").splitlines()[0]

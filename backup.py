@@ -49,11 +49,13 @@ exit status:
 """
 
 import functools
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib.backing_up import brake, local_runs, refusals, schedule
 from lib.backing_up.attempts import Report
@@ -63,7 +65,7 @@ from lib.base import log, script, together
 from lib.base.errors import Problem
 from lib.base.script import Console
 from lib.base.words import seconds
-from lib.postgres.books import hand_edits, origin, plan_limit, privacy, runs
+from lib.postgres.books import hand_edits, origin, plan_limit, privacy, runs, twins
 from lib.postgres.books.origin import Origin
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered, first_load, last_run, merge, plan_mirrors, proof, unseen, upkeep
@@ -73,7 +75,9 @@ from lib.postgres.mirrors.unseen import Unseen
 from lib.reporting import alerts
 from lib.settings import config
 from lib.settings.config import Settings
+from lib.settings.targets import TargetSettings
 from lib.sqlite.compare import find_changes
+from lib.sqlite.files import not_there
 from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.sqlite.snapshots.snapshot import Snapshot
@@ -120,7 +124,7 @@ def back_up(settings: Settings, sources: dict[str, Path], options: BackupOptions
 
 def back_up_all(settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console) -> Report:
     """One target or source that fails does not stop the others."""
-    report = Report(console)
+    report, seen = Report(console), dict[str, TargetSettings]()
     for warning in settings.warnings:
         report.warn(warning)
     for note in settings.notes:
@@ -132,6 +136,7 @@ def back_up_all(settings: Settings, sources: dict[str, Path], options: BackupOpt
             copying.Ahead(sources, settings.snapshots, settings.check, previous) as ahead,
             Target(target_settings, settings.schema) as target,
         ):
+            twins.refuse(target, seen)
             for name in sources:
                 with report.attempted(target_settings, name):
                     attempt = functools.partial(back_up_source, target, settings, name, ahead, options, report)
@@ -143,7 +148,8 @@ def back_up_source(
     target: Target, settings: Settings, name: str, ahead: copying.Ahead, options: BackupOptions, report: Report
 ) -> runs.Run:
     """Snapshot, plan, merge, verify, commit: all of it or nothing; but a first load is committed now and then."""
-    run, source = runs.open_run(target, name)
+    with not_there.told_first(settings.sources[name]):
+        run, source = runs.open_run(target, name)
     with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
         warnings, previous = plan_limit.refuse_or_warn(target, run, snapshot, settings.max_database_bytes), snapshot.copy.previous
         while run.outcome == "running":

@@ -60,6 +60,7 @@ from collections.abc import Callable, Iterable, Sequence, Sized
 from pathlib import Path
 from typing import TypeVar
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib.base import log, script, together
 from lib.base.errors import SettingsError, SourceError
@@ -73,7 +74,7 @@ from lib.restoring import best_target, drill, local_state, one_table, rebuild, s
 from lib.restoring.options import RestoreOptions
 from lib.restoring.rebuild import Rebuilt
 from lib.restoring.report import Report
-from lib.settings import config
+from lib.settings import config, paths
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.sqlite.replacing import real_files
@@ -211,7 +212,7 @@ def destinations(sources: dict[str, Path], folder: str, report: Report) -> dict[
     """Return the files to replace: where the sources really are, or their names in another folder."""
     places = {}
     for name, source in sources.items():
-        path = Path(folder).expanduser() / source.name if folder else source
+        path = paths.expanded(folder, Path()) / source.name if folder else source
         places[name] = real_files.behind(path)
         report.link(path, places[name])
     real_files.refuse_shared(places)

@@ -37,10 +37,12 @@ exit status:
                   stderr
 """
 
+import sys
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up
 from lib.backing_up import crontab, timetable
@@ -52,7 +54,7 @@ from lib.postgres.books import origin
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import ddl
 from lib.postgres.setup import analytics, installation
-from lib.settings import config
+from lib.settings import config, paths
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.sqlite.snapshots import previous
@@ -72,7 +74,7 @@ class Options:
 
 def main(flags: Namespace, console: script.Console) -> int:
     if flags.ddl:
-        written = ddl.for_file(Path(flags.ddl))
+        written = ddl.for_file(paths.expanded(flags.ddl, Path()))
         console.say(written)
         console.result({"outcome": "saved", "ddl": written})
         return script.SAVED
@@ -83,7 +85,8 @@ def main(flags: Namespace, console: script.Console) -> int:
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
     checked, options = Checks(console), Options(not flags.check, flags.writer_role)
-    for target_settings in settings.targets:
+    checks.files(checked, settings)
+    for target_settings in [] if checked.failures else settings.targets:
         set_up(checked, settings, target_settings, options)
     if checked.failures or flags.check:
         return checked.finish()

@@ -26,9 +26,11 @@ exit status:
 """
 
 import contextlib
+import sys
 from argparse import Namespace
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up_all
 from lib.base import leftovers, log, script, together
@@ -51,7 +53,8 @@ def main(flags: Namespace, console: script.Console) -> int:
         # On the disk that has the snapshots: the system's temporary files may be in memory.
         folder = stack.enter_context(leftovers.within(settings.snapshots, "hybrid-backup", trial.SUFFIX))
         log.open_file(folder / "test.log")
-        for target_settings in settings.targets:
+        checks.files(checked, settings)
+        for target_settings in [] if checked.failures else settings.targets:
             check_target(checked, settings, target_settings, folder / str(target_settings.number))
     return finished(checked)
 

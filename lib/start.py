@@ -7,9 +7,12 @@ import importlib.util
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
-from lib.base import stopping
+from lib.base import causes, stopping
+from lib.base.errors import Problem
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 INSTALL = f"python3 -m venv {REPOSITORY}/.venv && {REPOSITORY}/.venv/bin/pip install -r {REPOSITORY}/requirements.txt"
@@ -19,27 +22,51 @@ def use_venv() -> None:
     python = REPOSITORY / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     inside = Path(sys.prefix).resolve() == (REPOSITORY / ".venv").resolve()
     # A second hop would mean that the .venv is broken and loops; the variable stops it.
-    if python.exists() and not inside and os.environ.get("HYBRID_BACKUP_VENV") != str(python):
+    if os.path.exists(python) and not inside and os.environ.get("HYBRID_BACKUP_VENV") != str(python):
         os.environ["HYBRID_BACKUP_VENV"] = str(python)
         sys.stdout.flush()
-        os.execv(python, [str(python), *sys.argv])
+        try:
+            os.execv(python, [str(python), *sys.argv])
+        except OSError as error:
+            end(f"{python} cannot be started: {error.strerror}.", f"let this user start it, or make it anew:  {INSTALL}")
 
 
 def require_psycopg2() -> None:
-    if importlib.util.find_spec("psycopg2") is None:
-        what = "psycopg2, the PostgreSQL driver, is not installed for this Python."
-        print(f"Error: {what}\nNothing was read or written.\nTry: {INSTALL}", file=sys.stderr)
-        if "--json" in sys.argv:
-            print(json.dumps({"outcome": "failed", "error": what, "try": INSTALL}))
-        sys.exit(2)
+    try:
+        import psycopg2  # noqa: F401
+    except ImportError as error:
+        is_there = importlib.util.find_spec("psycopg2") is not None
+        what = f"cannot be loaded: {error}." if is_there else "is not installed for this Python."
+        lacks_memory = causes.remedy(error, REPOSITORY) == causes.MEMORY
+        end(f"psycopg2, the PostgreSQL driver, {what}", causes.MEMORY if lacks_memory else INSTALL)
 
 
-def stop_at_once_on_signals() -> None:
+def end(what: str, remedy: str) -> NoReturn:
+    print(Problem(what, remedy, "Nothing was read or written.").text, file=sys.stderr)
+    if "--json" in sys.argv:
+        print(json.dumps({"outcome": "failed", "error": what, "try": remedy}))
+    sys.exit(2)
+
+
+def watch_over_loading() -> None:
     """A script that still loads its modules has nothing to clean up; whoever imports a script has signals of his own."""
     if Path(sys.argv[0]).resolve().parent == REPOSITORY:
         stopping.at_once()
+        sys.excepthook = _explained(sys.excepthook)
 
 
+def _explained(hook: Callable[..., object]) -> Callable[..., None]:
+    """Print what is the matter instead of a traceback, where it has a name: a machine without memory may fail at any import."""
+
+    def explain(kind: type[BaseException], error: BaseException, traceback: object) -> None:
+        if problem := causes.named(error):
+            print(problem.text, file=sys.stderr)
+        else:
+            hook(kind, error, traceback)
+
+    return explain
+
+
+watch_over_loading()
 use_venv()
-stop_at_once_on_signals()
 require_psycopg2()

@@ -11,8 +11,6 @@ from lib.postgres.books.runs import Run
 from lib.settings.targets import TargetSettings
 from lib.tables.results import TableResult
 
-NOTHING_CHANGED = "Nothing was changed in Supabase"
-
 
 @dataclass(frozen=True)
 class Attempt:
@@ -66,19 +64,20 @@ class Report:
         self.console.note(f"   {text}")
 
     @contextlib.contextmanager
-    def failures_reported(self) -> Iterator[None]:
-        """One source or one target that fails does not stop the others."""
+    def failures_reported(self, target: TargetSettings) -> Iterator[None]:
+        """One source or one target that fails does not stop the others; which target it is, is said where there are several."""
         try:
             yield
         except Problem as problem:
-            problem.untouched = problem.untouched or f"{NOTHING_CHANGED}."
+            problem.untouched = problem.untouched or f"Nothing was changed {target.place}."
+            problem.what = target.named(problem.what)
             self.failures.append(problem)
             self.console.fail(problem)
 
     @contextlib.contextmanager
     def attempted(self, target: TargetSettings, *sources: str) -> Iterator[None]:
         """The same, remembering which sources on which target it was that failed."""
-        with self.failures_reported():
+        with self.failures_reported(target):
             try:
                 yield
             except Problem as problem:

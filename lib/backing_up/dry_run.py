@@ -11,6 +11,7 @@ from lib.postgres.books import runs
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered, plan_mirrors, proof, upkeep
 from lib.settings.config import Settings
+from lib.sqlite.files import not_there
 from lib.sqlite.lines import read_lines
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.sqlite.snapshots.snapshot import Snapshot
@@ -29,9 +30,9 @@ def show(settings: Settings, sources: dict[str, Path], compare: Compare, console
     """Compare every table with its mirror; exit 1 where `--verify` finds a difference."""
     report, told = Report(console), list[Told]()
     for target_settings in settings.targets:
-        with report.failures_reported(), Target(target_settings, settings.schema) as target:
+        with report.failures_reported(target_settings), Target(target_settings, settings.schema) as target:
             for name, path in sources.items():
-                with report.failures_reported():
+                with report.failures_reported(target_settings):
                     told += target.with_reconnects(partial(_of_source, target, settings, name, path, compare, report))
     different = [table for table in told if table.get("is_equal") is False]
     for table in told:
@@ -50,7 +51,9 @@ def show(settings: Settings, sources: dict[str, Path], compare: Compare, console
 
 
 def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare, report: Report) -> list[Told]:
-    (source, _), previous = runs.find_source(target, name), settings.snapshot_of(name, target.settings.number)
+    previous = settings.snapshot_of(name, target.settings.number)
+    with not_there.told_first(path):
+        source, _ = runs.find_source(target, name)
     with snapshots.taken(path, settings.snapshots, settings.check, previous) as snapshot, target.rehearsal():
         told = compare(target, settings, source, snapshot, report)
         return [{"source": name, "target": target.host} | table for table in told]

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from lib.base import causes
 from lib.base.errors import Problem
 
 HAS_LOCKS = sys.platform != "win32"  # there, what is left behind stays
@@ -46,12 +47,8 @@ def clear(folder: Path) -> None:
 
 def make_private(folder: Path) -> None:
     """Make a folder for its owner alone, where it is not there yet."""
-    try:
+    with _named(f"the folder {folder} cannot be made", folder.parent):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise Problem(
-            f"the folder {folder} cannot be made: {error.strerror}.", f"let this user write to {folder.parent}"
-        ) from error
 
 
 def lasting(folder: Path) -> Path:
@@ -65,7 +62,8 @@ def within(parent: Path, stem: str, suffix: str) -> Iterator[Path]:
     """Make a private folder in another one; it is removed at the end, and the other one if it was made for it."""
     was_there = parent.exists()
     make_private(parent)
-    folder = make(parent, stem, suffix)
+    with _named(f"the folder {parent} cannot be written to", parent):
+        folder = make(parent, stem, suffix)
     try:
         yield folder
     finally:
@@ -78,6 +76,14 @@ def within(parent: Path, stem: str, suffix: str) -> Iterator[Path]:
 def temporary(stem: str, suffix: str) -> contextlib.AbstractContextManager[Path]:
     """Make a private folder among the system's temporary files; it is removed at the end."""
     return within(Path(tempfile.gettempdir()), stem, suffix)
+
+
+@contextlib.contextmanager
+def _named(what: str, place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Problem(f"{what}: {error.strerror}.", causes.remedy(error, place)) from error
 
 
 def _lock(folder: Path) -> int:

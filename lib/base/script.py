@@ -1,15 +1,17 @@
 """What the four scripts share: their flags, their exit statuses, and how success and failure are printed."""
 
 import argparse
+import ast
 import json
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from lib import __version__
-from lib.base import log, progress, stopping, streams, together
+from lib.base import causes, log, progress, stopping, streams, together
 from lib.base.errors import Interrupted, Problem, SettingsError
 from lib.base.printable import record
 from lib.base.redact import clean, hide, hide_all
@@ -20,9 +22,9 @@ SAVED, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
 class Parser(argparse.ArgumentParser):
     """A parser whose help is the docstring and what goes together, and whose errors are of the `Error:` / `Try:` form."""
 
-    def __init__(self, doc: str, tasks: together.Tasks):
+    def __init__(self, doc: str | None, tasks: together.Tasks):
         super().__init__(add_help=False, allow_abbrev=False)
-        self.tasks, told = tasks, f"{doc.strip()}\n\n{together.as_help(tasks)}"
+        self.tasks, told = tasks, f"{(doc or _docstring()).strip()}\n\n{together.as_help(tasks)}"
         self.answers = {"--help": told, "-h": told, "--version": f"Hybrid backup {__version__}"}
         self.add_argument("--env-file", metavar="PATH")
         for flag in (*self.answers, "--json", "--quiet", "--verbose"):
@@ -41,6 +43,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise SettingsError(message + "." * (message[-1] not in ".?"), f"python3 {self.prog} --help")
+
+
+def _docstring() -> str:
+    """Return the script's docstring, which python3 -OO leaves out."""
+    return ast.get_docstring(ast.parse(Path(sys.argv[0]).read_text(encoding="utf-8"))) or ""
 
 
 class Console:
@@ -124,8 +131,7 @@ def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser, 
         raise
     except Exception as error:
         log.error(traceback.format_exc())
-        what = f"an unexpected {type(error).__name__}: {error}"
-        return _failed(console, Problem(what, "report it, with the traceback in the log"))
+        return _failed(console, causes.of(error))
 
 
 def _failed(console: Console, problem: Problem) -> int:

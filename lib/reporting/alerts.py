@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from lib.backing_up.attempts import Attempt
-from lib.base import log, private_file, script
+from lib.base import causes, log, private_file, script
 from lib.base.redact import clean
 from lib.settings.channels import DELIVERY_SECONDS, Channels
 from lib.settings.config import Settings
@@ -75,8 +75,7 @@ def crashes_told(settings: Settings, started: list[Delivery]) -> Iterator[None]:
         yield
     except Exception as error:
         _undelivered(started)
-        what = f"Error: an unexpected {type(error).__name__}: {error}\nTry: report it, with the traceback in the log"
-        for warning in _tell_all(settings, {EVERYTHING: what}, set(), script.FAILED):
+        for warning in _tell_all(settings, {EVERYTHING: causes.of(error).text}, set(), script.FAILED):
             log.warning(warning)
         raise
 

@@ -15,6 +15,7 @@ from lib.reporting import chronicle, database_size, runs_section, sections, tabl
 from lib.reporting.chronicle import Account
 from lib.reporting.markup import Html, element
 from lib.reporting.troubles import Trouble
+from lib.settings import paths
 from lib.settings.config import Settings
 
 STYLE = Path(__file__).with_name("report.css")
@@ -27,7 +28,7 @@ def write(settings: Settings, sources: dict[str, Path], file: str, max_age: str 
     known, schedule = [account.health for account in accounts], scheduled.look(settings)
     scheduled.expect(schedule, known)
     found = troubles.of(known, settings, schedule, max_age)
-    path = Path(file).expanduser()
+    path = paths.expanded(file, Path())
     try:
         _refuse_other_file(path)
         private_file.write(path, _page(settings, accounts, found))

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib.base import disk, leftovers
+from lib.base import causes, disk, leftovers
 from lib.base.errors import Problem
 from lib.sqlite.files import older
 from lib.sqlite.replacing import safety_copies
@@ -35,7 +35,8 @@ def explained(destination: Path) -> Iterator[None]:
         yield
     except older.TooOld as error:
         raise Problem(f"{destination} cannot be rebuilt: {error}.", older.REMEDY) from error
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, MemoryError) as error:
         folder = leftovers.lasting(destination.parent)
-        remedy = f"look at the folder:  ls -ld {folder}; df -h {folder}  or rebuild elsewhere:  python3 restore.py --to FOLDER"
-        raise Problem(f"{destination} cannot be rebuilt: {error}.", remedy) from error
+        remedy = causes.remedy(error, folder) or f"look at the folder:  ls -ld {folder}; df -h {folder}"
+        elsewhere = f"{remedy}  or rebuild elsewhere:  python3 restore.py --to FOLDER"
+        raise Problem(f"{destination} cannot be rebuilt: {causes.said_by(error)}.", elsewhere) from error

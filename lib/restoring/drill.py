@@ -68,6 +68,7 @@ def _of_target(
             installation.require(target)
             return [_of_source(target, settings, name, console) for name in sources]
     except Problem as problem:
+        problem.what = target_settings.named(problem.what)
         console.fail(problem)
         return [Rehearsal(name, target_settings, None, None, problem) for name in sources]
 
@@ -83,6 +84,7 @@ def _of_source(target: Target, settings: Settings, name: str, console: Console) 
             compared = _rebuilt_and_compared(target, settings, state)
     except Problem as raised:
         problem = raised
+        problem.what = target.settings.named(problem.what)
         console.fail(problem)
     rehearsal = Rehearsal(name, target.settings, state, round(time.monotonic() - started, 3), problem)
     if state:

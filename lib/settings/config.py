@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.base.errors import SettingsError
-from lib.settings import channels, dotenv, targets
+from lib.settings import channels, dotenv, limits, paths, targets
 from lib.settings.channels import Channels
 from lib.settings.targets import TargetSettings
 from lib.start import REPOSITORY
@@ -70,13 +70,14 @@ def is_anything_set() -> bool:
 
 def chosen(settings: Settings, names: list[str]) -> dict[str, Path]:
     """Return the sources that the command line names, or all."""
-    for name in names:
-        if name not in settings.sources:
+    meant = {name: paths.called(name, settings.sources) for name in names}
+    for name in meant:
+        if not meant[name]:
             known = ", ".join(settings.sources)
             raise SettingsError(
                 f"there is no source {name}; SQLITE_DATABASES has {known}.", f"name one of {known}, or none for all"
             )
-    return {name: settings.sources[name] for name in names or settings.sources}
+    return {name: settings.sources[name] for name in meant.values() or settings.sources}
 
 
 def chosen_targets(settings: Settings, number: int | None) -> list[TargetSettings]:
@@ -88,8 +89,8 @@ def chosen_targets(settings: Settings, number: int | None) -> list[TargetSetting
 
 def load(env_file: str | None = None) -> Settings:
     """Read and check every setting; raise one SettingsError that names all that is wrong."""
-    path = Path(env_file).expanduser().absolute() if env_file else REPOSITORY / ".env"
-    problems: list[str] = []
+    path = paths.expanded(env_file, Path.cwd()) if env_file else REPOSITORY / ".env"
+    problems = [*limits.problems]
     notes: list[str] = []
     values = DEFAULTS | _file_values(path, problems, bool(env_file)) | dict(os.environ)
     values = {name: value.strip() for name, value in values.items() if value.strip() or name in DEFAULTS}
@@ -97,12 +98,12 @@ def load(env_file: str | None = None) -> Settings:
     postgres = targets.read(values, path.parent, problems, notes)
     settings = Settings(
         targets=postgres,
-        sources=_sources(values, path.parent, problems),
+        sources=paths.databases(values["SQLITE_DATABASES"], path.parent, problems),
         schema=_schema(values, problems),
         keep_days=_number(values, "BACKUP_KEEP_DAYS", range(1, 36501), problems),
         max_shrink=_number(values, "BACKUP_MAX_SHRINK", range(101), problems),
         check=_choice(values, "BACKUP_CHECK", ("full", "quick"), problems),
-        log=path.parent / values["BACKUP_LOG"],
+        log=paths.expanded(values["BACKUP_LOG"], path.parent),
         folder=path.parent,
         warnings=_readable_by_others(path) + targets.unverified(postgres),
         max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
@@ -126,24 +127,14 @@ def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str
         problems.append(f"{path} cannot be read: {error}.")
         return {}
     problems += [f"{path.name} line {number} is not NAME=value." for number in malformed]
+    too_late = sorted(name for name in values if re.fullmatch(limits.NAME.format(".*"), name))
+    problems += [f"{name} belongs into the environment, not into {path.name}: it is read before any file." for name in too_late]
     return values
 
 
 def _unknown_names(values: Iterable[str]) -> list[str]:
     unknown = sorted(name for name in values if OURS.match(name) and not KNOWN.fullmatch(name))
     return [f"{name} is not a setting of Hybrid backup; is it misspelt?" for name in unknown]
-
-
-def _sources(values: dict[str, str], folder: Path, problems: list[str]) -> dict[str, Path]:
-    paths = [folder / Path(part.strip()).expanduser() for part in values["SQLITE_DATABASES"].split(",") if part.strip()]
-    if not paths:
-        problems.append("SQLITE_DATABASES names no file.")
-    sources: dict[str, Path] = {}
-    for path in paths:
-        if path.stem.lower() in map(str.lower, sources):
-            problems.append(f"SQLITE_DATABASES names two sources called {path.stem}; rename one of the files.")
-        sources[path.stem] = path
-    return sources
 
 
 def _schema(values: dict[str, str], problems: list[str]) -> str:

@@ -11,7 +11,7 @@ from lib.base import disk, log
 from lib.base.errors import Problem
 from lib.base.script import FAILED, SAVED, Console
 from lib.base.words import plural, size
-from lib.postgres.books import privacy, setup_version
+from lib.postgres.books import privacy, setup_version, twins
 from lib.postgres.link import explain
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
@@ -19,7 +19,8 @@ from lib.reporting import alerts
 from lib.settings.channels import Channels
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
-from lib.sqlite.snapshots import copying
+from lib.sqlite.files import not_there
+from lib.sqlite.snapshots import copying, previous
 from lib.sqlite.snapshots import snapshot as snapshots
 
 OLDEST_SERVER = 130000
@@ -34,6 +35,7 @@ class Checks:
         self.passed: list[str] = []
         self.failures: list[tuple[str, Problem]] = []
         self._failed_before = 0
+        self.seen: dict[str, TargetSettings] = {}
 
     def begin(self) -> None:
         """Begin with another target: what has failed on one says nothing of the next."""
@@ -79,8 +81,9 @@ def driver(checks: Checks) -> None:
 def connect(checks: Checks, target_settings: TargetSettings, schema: str) -> Target | None:
     """Connect, and tell version, TLS and round-trip time."""
     target = None
-    with checks.step(f"Connection to {target_settings.host}") as tell:
+    with checks.step(f"Connection to {target_settings.label}") as tell:
         target = Target(target_settings, schema)
+        twins.refuse(target, checks.seen)
         server = privacy.describe(target)
         if server.version_number < OLDEST_SERVER:
             raise Problem(f"PostgreSQL {server.version} is too old.", "use PostgreSQL 13 or newer")
@@ -110,6 +113,15 @@ def rights(checks: Checks, target: Target) -> None:
         if not server.may_create or not server.may_make_temporary:
             raise Problem(f"{server.user} may not create schemas and temporary tables.", "use the user postgres of your project")
         tell(f"{server.user} may create schemas and temporary tables")
+
+
+def files(checks: Checks, settings: Settings) -> None:
+    """Look whether every database is there, before anything else."""
+    for name, path in settings.sources.items():
+        told = previous.read(settings.snapshot_of(name))
+        with checks.step(f"File of {name}") as tell, copying.explained(path, told):
+            not_there.refuse(path, bool(told))
+            tell(str(path))
 
 
 def sources(checks: Checks, settings: Settings, folder: Path) -> None:

@@ -198,10 +198,11 @@ def closed(target: Target, run: Run) -> Iterator[None]:
 
 def _untouched(target: Target, run: Run) -> str:
     """Close the run as failed, and name the last good one; a lost connection leaves that to the next run."""
-    untouched = "Nothing was changed in Supabase"
+    place = target.settings.place
+    untouched = f"Nothing was changed {place}"
     if run.committed:
         are = "table is" if run.committed == 1 else "tables are"
-        untouched = f"Of the first backup {run.committed} {are} in Supabase and need not be sent again"
+        untouched = f"Of the first backup {run.committed} {are} {place} and need not be sent again"
     try:
         target.statement("fail_run", {"run": run.run, "error": run.error})
         good = last_saved(target, run.source)

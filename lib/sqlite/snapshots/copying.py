@@ -11,7 +11,7 @@ from typing import Any
 
 from lib.base import disk, leftovers
 from lib.base.errors import SourceError
-from lib.sqlite.files import remedy, virtual_tables
+from lib.sqlite.files import not_there, remedy, virtual_tables
 from lib.sqlite.files.integrity import Checking, give_way
 from lib.sqlite.snapshots import live_file, previous
 from lib.sqlite.snapshots.previous import Previous
@@ -57,16 +57,15 @@ class Copy:
 def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Copy:
     """Copy `source` into `folder`, where whoever asked removes it; raise SourceError for a file that cannot be backed up."""
     told = previous.read(kept) if kept else {}
-    with explained(source, told, folder):
+    with explained(source, told, folder), contextlib.ExitStack() as undo:
         _refuse_unusable(source, told)
         disk.require(folder, size_of(source), f"{source.name}: a copy")
-    leftovers.make_private(folder)
-    path = leftovers.make(folder, source.name, SUFFIX) / source.name
-    with contextlib.ExitStack() as undo:
+        leftovers.make_private(folder)
+        path = leftovers.make(folder, source.name, SUFFIX) / source.name
         undo.callback(leftovers.clear, path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         seen = previous.identity(kept)
-        with explained(source, told, folder), futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
+        with futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
             looking = meanwhile.submit(previous.look, kept, seen)
             journal_mode = live_file.copy(source, path)
             _refuse_empty(source, path.stat().st_size, told)
@@ -149,11 +148,7 @@ def _write_through(copying: futures.Future[Copy]) -> None:
 
 def _refuse_unusable(source: Path, told: dict[str, Any]) -> None:
     """Look before SQLite does: it would create a missing file, and takes an empty one for an empty database."""
-    if not source.exists():
-        correct = "correct SQLITE_DATABASES in .env"
-        raise SourceError(f"{source} does not exist.", f"{correct}, or {remedy.restore(source, True)}" if told else correct)
-    if not source.is_file():
-        raise SourceError(f"{source} is not a file.", "correct SQLITE_DATABASES in .env")
+    not_there.refuse(source, bool(told))
     _refuse_empty(source, source.stat().st_size, told)
 
 
@@ -168,5 +163,5 @@ def explained(source: Path, told: dict[str, Any], folder: Path | None = None) ->
     """Say what to do about a source that cannot be copied to a folder; where there is a note, a run was saved from here."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, MemoryError) as error:
         raise remedy.source_error(source, error, bool(told), folder) from error

@@ -84,6 +84,7 @@ def being_checked(copy: Copy) -> Iterator[Snapshot]:
                 connection = stack.enter_context(contextlib.closing(open_read_only(copy.path)))
                 snapshot = Snapshot(copy, connection, schemas.read(connection))
             yield snapshot
-        except (sqlite3.DatabaseError, SourceError):
+        except (sqlite3.Error, MemoryError, SourceError):
             copy.finish_check()  # the check knows better what is wrong
-            raise
+            with explained(copy.source, copy.previous.told, copy.folder):
+                raise

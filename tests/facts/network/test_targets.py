@@ -9,7 +9,8 @@ import pytest
 
 from lib.trying import sample_bot
 from tests import compare
-from tests.stand_ins.bot import Bot
+from tests.stand_ins import relay
+from tests.stand_ins.bot import URL, Bot
 from tests.stand_ins.supabase import make_database
 from tests.stand_ins.unreachable import down
 
@@ -49,6 +50,34 @@ def test_one_that_fails_does_not_stop_the_other(doubled, broken):
     assert len(done.json["runs"]) == 2
     good = doubled if broken == "SUPABASE_DB_URL_2" else doubled.second
     assert good.query("SELECT count(*) FROM backup.runs WHERE outcome = 'saved'") == [(4,)]
+
+
+def test_what_fails_on_one_of_two_names_it_and_speaks_of_no_other(doubled):
+    doubled.write_env(SUPABASE_DB_URL_2=down(doubled.second.url))
+    said = doubled.run("backup.py", "premium_system").expect(3).stderr
+    assert said.startswith("Error: target 2: cannot connect to 127.0.0.1:")
+    assert "\nNothing was changed there.\n" in said
+    doubled.write_env(SUPABASE_DB_URL_2=doubled.second.url)
+    doubled.premium.unlink()
+    said = doubled.run("backup.py").expect(3).stderr
+    for number in (1, 2):
+        assert f"Error: target {number}: {doubled.premium} does not exist.\nNothing was changed there; the last good" in said
+    assert "in Supabase" not in said
+    for flags in (["restore.py", "--drill"], ["backup.py", "--dry-run"], ["backup.py", "--verify"]):
+        doubled.write_env(SUPABASE_DB_URL_2=down(doubled.second.url))
+        assert "Error: target 2: cannot connect to 127.0.0.1:" in doubled.run(*flags).expect(1).stderr
+
+
+def test_one_database_behind_two_addresses_is_no_second_backup(saved_bot):
+    port = URL.fullmatch(saved_bot.url)["port"]
+    with relay.running("127.0.0.1", int(port)) as (_, listens):
+        saved_bot.write_env(SUPABASE_DB_URL_2=saved_bot.url.replace(f":{port}/", f":{listens}/"))
+        twice = "it is the database of target 1 (127.0.0.1), reached in another way: two backups there are one."
+        said = saved_bot.run("backup.py").expect(3).stderr
+        assert f"Error: target 2: {twice}\nNothing was changed there.\nTry: take SUPABASE_DB_URL_2 out of .env" in said
+        for script, *flags in (("setup_supabase.py", "--check"), ("test_backup.py",)):
+            assert twice in saved_bot.run(script, *flags).expect(1).stdout
+        assert saved_bot.query("SELECT count(*) FROM backup.runs") == [(4,)]
 
 
 @pytest.mark.campaign

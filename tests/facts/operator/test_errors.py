@@ -17,6 +17,7 @@ import pytest
 from lib.sqlite.files import integrity
 from lib.trying import sample_bot
 from tests.stand_ins.bot import REPOSITORY, copy_checkout, environment
+from tests.stand_ins.unreachable import down
 
 EXPECTED = {
     "0 bytes": "premium_system.db is empty (0 bytes).",
@@ -110,6 +111,43 @@ def test_what_is_no_database_is_refused_and_nothing_is_created(saved_bot, what):
     assert "premium_system.db" in said.splitlines()[0]
     assert UNTOUCHED in said
     assert sorted(saved_bot.data.iterdir()) == before
+
+
+def told_of(bot, place):
+    """Name a path in .env; return what a backup says of it, with the path alone."""
+    bot.write_env(SQLITE_DATABASES=str(place))
+    return refused(bot.run("backup.py")).replace(str(bot.folder), "BOT")
+
+
+def test_a_path_that_leads_to_no_file_is_told_as_what_it_is(saved_bot):
+    misspelt = told_of(saved_bot, "sqlite_data/premium_sytem.db")
+    assert "Error: BOT/sqlite_data/premium_sytem.db does not exist.\n" in misspelt
+    assert "Try: correct SQLITE_DATABASES in .env: premium_system.db is there\n" in misspelt
+    assert "premium_system.db is there" in told_of(saved_bot, "sqlite_data/Premium_System.DB")
+    assert "BOT/sqlite/data/x.db does not exist: there is no folder BOT/sqlite.\n" in told_of(saved_bot, "sqlite/data/x.db")
+    folder = told_of(saved_bot, "sqlite_data")
+    assert "Error: BOT/sqlite_data is a folder, not a database.\n" in folder
+    assert "; in it: premium_system.db, user_requests.db\n" in folder
+    (saved_bot.folder / "mounted.db").mkdir()
+    assert "Docker makes one where it finds no file to mount" in told_of(saved_bot, "mounted.db")
+    (saved_bot.folder / "link.db").symlink_to("gone/shop.db")
+    assert "BOT/link.db is a link to gone/shop.db, which does not exist.\n" in told_of(saved_bot, "link.db")
+    assert "/dev/null is not a file." in told_of(saved_bot, "/dev/null")
+
+
+def test_setup_and_the_trial_look_for_the_files_before_anything_else(bot):
+    bot.write_env(SQLITE_DATABASES="sqlite_data/premium_sytem.db,sqlite_data", SUPABASE_DB_URL=down(bot.url))
+    for script, *flags in (("setup_supabase.py",), ("setup_supabase.py", "--check"), ("test_backup.py",)):
+        said = bot.run(script, *flags).expect(1).stdout
+        assert "premium_sytem.db does not exist.\n     Try: correct SQLITE_DATABASES in .env: premium_system.db is there" in said
+        assert "is a folder, not a database." in said
+        assert "Connection" not in said
+
+
+def test_a_source_may_be_called_by_its_path(saved_bot):
+    for name in ("Premium_System", "premium_system.db", str(saved_bot.premium), "sqlite_data/premium_system.db"):
+        assert [run["source"] for run in saved_bot.backup(name)["runs"]] == ["premium_system"]
+        assert saved_bot.run("restore.py", "--database", name, "--dry-run").expect(0).stdout.count(" → ") == 1
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become somebody who may not read the file")

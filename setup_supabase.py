@@ -105,6 +105,8 @@ def set_schedule(deployment: Deployment, flags: Namespace, console: script.Conso
         said = timetable.systemd_remove(deployment) if flags.remove else timetable.systemd_install(deployment)
     elif flags.install:
         crontab.install(deployment)
+        if crontab.has_by_hand(deployment):
+            console.warn("the crontab has other lines, too, that back this up: take them out with  crontab -e")
         said = f"✅ in the crontab of {deployment.user}:\n{timetable.cron_lines(deployment)}"
     elif flags.remove:
         was_there = crontab.remove(deployment)

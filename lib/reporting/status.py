@@ -122,8 +122,10 @@ def _points(health: Answered) -> str:
 
 
 def _compared(health: Answered) -> str:
-    last = health.known["compared"]
-    return f"by run {last['run']}, {clock(last['at'])}, {_ago(health, last['at'])}" if last else "never"
+    """Every first run compares all; only those of an older release have not noted it."""
+    if last := health.known["compared"]:
+        return f"by run {last['run']}, {clock(last['at'])}, {_ago(health, last['at'])}"
+    return "unknown" if health.success else "never"
 
 
 def _proven(health: Answered) -> str:

@@ -1,20 +1,18 @@
 """Measure what the README and the closing notes claim; nothing here is asserted, because machines are noisy.
 
-usage: python3 tests/measure/bench.py stalls [USERS]     the bot's commits with and without a backup beside it
-       python3 tests/measure/bench.py history [USERS]    the undo log of thirty runs: its size, and how long going back takes
+What the bot notices is measured by measure_bot.py.
+
+usage: python3 tests/measure/bench.py history [USERS]    the undo log of thirty runs: its size, and how long going back takes
        python3 tests/measure/bench.py steps [USERS]      wall time and peak memory of setup, backup and restore
        python3 tests/measure/bench.py distance [USERS]   a backup over a TLS link whose round trip takes 50 ms
        python3 tests/measure/bench.py growth [USERS]     the server's side of twenty ordinary days: bytes, WAL, dead rows, sizes
        python3 tests/measure/bench.py peers [USERS]      load, again and restore beside other tools and the raw limits, as a table
 """
 
-import contextlib
 import shutil
-import sqlite3
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -25,28 +23,6 @@ from tests import compare
 from tests.measure import peers
 from tests.stand_ins import relay, tls
 from tests.stand_ins.bot import URL, Bot
-
-PAUSE = 0.005
-SECONDS = 10
-
-
-def stalls(users: int) -> None:
-    """A writer commits every 5 ms; print p50, p99 and the longest commit, alone and with backups running all the time."""
-    for mode in ("DELETE", "WAL"):
-        with embedded_postgres.running() as server, tempfile.TemporaryDirectory() as folder:
-            bot = Bot.make(Path(folder) / "bot", server.url, users)
-            bot.sqlite(bot.requests, f"PRAGMA journal_mode = {mode}")
-            bot.run("setup_supabase.py").expect(0)
-            for what, backups in (("alone", False), ("with a backup", True)):
-                times, runs = commits(bot, backups)
-                print(
-                    f"{mode:6}  {what:13}  {len(times):5} commits, {runs} backups: p50 {1000 * statistics.median(times):.1f} ms, "
-                    f"p99 {1000 * sorted(times)[int(len(times) * 0.99)]:.1f} ms, longest {1000 * max(times):.1f} ms"
-                )
-            bot.backup("user_requests")
-            out = Path(folder) / "out"
-            bot.run("restore.py", "--yes", "--to", str(out), "--database", "user_requests").expect(0)
-            print(f"{mode:6}  restored file: {compare.differences(bot.requests, out / bot.requests.name) or 'identical'}")
 
 
 def history(users: int) -> None:
@@ -140,34 +116,6 @@ def seconds(bot: Bot, script: str, *flags: str) -> float:
     return time.perf_counter() - started
 
 
-def commits(bot: Bot, with_backups: bool) -> tuple[list[float], int]:
-    """Return the seconds of every commit of a bot that opens a connection per query, and the backups meanwhile."""
-    stop, runs = threading.Event(), 0
-    times: list[float] = []
-
-    def write() -> None:
-        number = 0
-        while not stop.wait(PAUSE):
-            number += 1
-            started = time.perf_counter()
-            with contextlib.closing(sqlite3.connect(bot.requests, timeout=60)) as database, database:
-                database.execute("INSERT OR REPLACE INTO user_requests VALUES (?, -1, 'gift', ?)", (number % 500, number))
-            times.append(time.perf_counter() - started)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        if with_backups:
-            bot.backup("user_requests")
-            runs += 1
-        else:
-            time.sleep(0.1)
-    stop.set()
-    writer.join()
-    return times, runs
-
-
 if __name__ == "__main__":
-    BENCHES = {"stalls": stalls, "history": history, "steps": steps, "growth": growth, "distance": distance, "peers": peers.run}
+    BENCHES = {"history": history, "steps": steps, "growth": growth, "distance": distance, "peers": peers.run}
     BENCHES[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 1200)

@@ -96,6 +96,8 @@ def test_a_run_that_did_not_come_is_overdue(saved_bot):
 
 def test_unknown_is_not_never(bot):
     bot.run("setup_supabase.py").expect(0)
+    bot.query("UPDATE backup.runs SET compared_all = NULL")  # as an older release left it
+    assert bot.run("backup.py", "--status").expect(0).stdout.count("every row last compared: unknown\n") == 2
     bot.query("DELETE FROM backup.run_tables; UPDATE backup.sources SET last_run = NULL; DELETE FROM backup.runs")
     (bot.folder / "snapshots" / "runs.jsonl").unlink()
     asked = bot.run("backup.py", "--status").expect(1)

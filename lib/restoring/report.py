@@ -113,7 +113,7 @@ class Report:
     def unreadable(self, source: str, reason: str) -> None:
         """Say why the file that is there cannot be compared, if so: in an emergency that is what one expects."""
         if reason:
-            self._warn(f"the present file of {source} cannot be read, and counts as if it were not there: {reason}")
+            self._warn(f"the present file of {source} cannot be compared, and counts as if it were not there: {reason}")
 
     def differences(self, source: str, differences: list[Difference]) -> None:
         """Say, for every table, its rows now and then, and what would be added, changed and removed."""

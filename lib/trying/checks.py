@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg2
 
 from lib.base import disk, log
-from lib.base.errors import Problem
+from lib.base.errors import Problem, SourceError
 from lib.base.script import FAILED, SAVED, Console
 from lib.base.words import plural, size
 from lib.postgres.books import privacy, setup_version, twins
@@ -106,12 +106,15 @@ def rights(checks: Checks, target: Target) -> None:
 
 
 def files(checks: Checks, settings: Settings) -> None:
-    """Look whether every database is there, before anything else."""
+    """Look whether every database is there, before anything else; nothing is said of those that are."""
     for name, path in settings.sources.items():
         told = previous.read(settings.snapshot_of(name))
-        with checks.step(f"File of {name}") as tell, copying.explained(path, told):
-            not_there.refuse(path, bool(told))
-            tell(str(path))
+        try:
+            with copying.explained(path, told):
+                not_there.refuse(path, bool(told))
+        except SourceError:
+            with checks.step(f"Database {name}"):
+                raise
 
 
 def sources(checks: Checks, settings: Settings, folder: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lib.base import causes
 from lib.base.errors import SettingsError
 from lib.settings import channels, dotenv, limits, paths, targets
 from lib.settings.channels import Channels
@@ -124,7 +125,7 @@ def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str
     try:
         values, malformed = dotenv.read(path)
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{path} cannot be read: {error}.")
+        problems.append(f"{path} cannot be read: {causes.said_by(error)}.")
         return {}
     problems += [f"{path.name} line {number} is not NAME=value." for number in malformed]
     too_late = sorted(name for name in values if re.fullmatch(limits.NAME.format(".*"), name))

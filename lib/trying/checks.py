@@ -35,10 +35,12 @@ class Checks:
         self.passed: list[str] = []
         self.failures: list[tuple[str, Problem]] = []
         self.seen: dict[str, TargetSettings] = {}
+        self.target: TargetSettings | None = None  # that of the steps to come
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[Callable[[str], None]]:
         """Run one check; a Problem inside is printed with its remedy and counted, and the next check goes on."""
+        title = self.target.named(title) if self.target else title
         number = len(self.passed) + len(self.failures) + 1
         details: list[str] = []
         try:
@@ -70,8 +72,8 @@ def driver(checks: Checks) -> None:
 
 def connect(checks: Checks, target_settings: TargetSettings, schema: str) -> Target | None:
     """Connect, and tell version, TLS and round-trip time."""
-    target = None
-    with checks.step(f"Connection to {target_settings.label}") as tell:
+    target, checks.target = None, target_settings
+    with checks.step(f"Connection to {target_settings.host}") as tell:
         target = Target(target_settings, schema)
         twins.refuse(target, checks.seen)
         server = privacy.describe(target)

@@ -115,10 +115,9 @@ class Report:
         """Take a saved run, and say what it did to each table."""
         self.runs.append(run)
         self.attempts.append(Saved(run.source, target, run))
-        for table in run.tables:
+        for table in run.bots_tables:
             log.info(f"run {run.run}: {_line(run, table)}")
-            if not table.is_internal:
-                self.console.note(f"   {_line(run, table)}")
+            self.console.note(f"   {_line(run, table)}")
 
     def judged(self) -> tuple[str, int]:
         """Return the outcome and the exit status."""
@@ -149,8 +148,8 @@ def _line(run: Run, table: TableResult) -> str:
 
 
 def _summary(saved: list[Run]) -> str:
-    tables = [table for run in saved for table in run.tables if not table.is_internal]
+    tables = [table for run in saved for table in run.bots_tables]
     inserted, updated, deleted = (sum(getattr(table, what) for table in tables) for what in ("inserted", "updated", "deleted"))
     databases = plural(len({run.source for run in saved}), "database")
-    rows = plural(sum(table.rows for table in tables), "row")
+    rows = plural(sum(run.rows for run in saved), "row")
     return f"Backed up {databases}, {rows}, all compared ({inserted:,} inserted, {updated:,} updated, {deleted:,} deleted)"

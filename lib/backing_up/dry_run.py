@@ -71,8 +71,8 @@ def _of_source(target: Target, settings: Settings, name: str, path: Path, compar
 
 
 def changes(results: list[TableResult], source: Source) -> list[Told]:
-    """Say what a backup would do to each table."""
-    return [_change(source, done) for done in results]
+    """Say what a backup would do to each table of the bot's."""
+    return [_change(source, done) for done in results if not done.is_internal]
 
 
 def _change(source: Source, done: TableResult) -> Told:
@@ -88,9 +88,11 @@ def differences(target: Target, _: Settings, source: Source, snapshot: Snapshot,
     plan = plan_mirrors.plan(snapshot, present, source)
     upkeep.mend(target, plan, source, present)
     held = proof.held_digests(target, source, plan.tables)
+    compared = {table.label: read_lines.digest(snapshot.connection, table) for table in plan.tables}
     return [
-        _difference(target, source, table, read_lines.digest(snapshot.connection, table), held[table.label])
+        _difference(target, source, table, compared[table.label], held[table.label])
         for table in plan.tables
+        if not table.is_internal or compared[table.label] != held[table.label]
     ]
 
 

@@ -144,8 +144,13 @@ def _recorded(attempt: Attempt, warnings: list[str]) -> RecordedRun:
     }
     if isinstance(attempt, Saved):
         run = attempt.run
-        changes = sum(table.inserted + table.updated + table.deleted for table in run.tables)
-        recorded |= {"run": run.run, "rows": run.rows, "changes": changes, "bytes_sent": run.bytes_sent, "seconds": run.seconds}
+        recorded |= {
+            "run": run.run,
+            "rows": run.rows,
+            "changes": run.changes,
+            "bytes_sent": run.bytes_sent,
+            "seconds": run.seconds,
+        }
     elif isinstance(attempt, Failed):
         recorded |= {"error": clean(attempt.problem.what), "remedy": clean(attempt.problem.remedy)}
     return recorded

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.base import owners
+from lib.base import causes, owners
 from lib.base.errors import SettingsError
 from lib.settings import channels, dotenv, limits, paths, targets
 from lib.settings.channels import Channels
@@ -136,10 +136,10 @@ def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str
     try:
         values, malformed = dotenv.read(path)
     except UnicodeDecodeError as error:
-        problems.append(f"{path} cannot be read: {error}.")
+        problems.append(f"{path} cannot be read: {causes.said_by(error)}.")
         values, malformed = dotenv.parse(path.read_text(encoding="utf-8", errors="replace"))  # whom to tell may be among them
     except OSError as error:
-        problems.append(f"{path} cannot be read: {error}.")
+        problems.append(f"{path} cannot be read: {causes.said_by(error)}.")
         return {}
     problems += [f"{path.name} line {number} is not NAME=value." for number in malformed]
     too_late = sorted(name for name in values if re.fullmatch(limits.NAME.format(".*"), name))

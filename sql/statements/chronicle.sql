@@ -10,8 +10,10 @@ WITH shown AS (
 SELECT jsonb_build_object(
     'runs', (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'run', run, 'outcome', outcome, 'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'rows', rows, 'error', error,
-            'seconds', extract(epoch FROM coalesce(finished_at, started_at) - started_at)::float8,
+            'run', run, 'outcome', outcome, 'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'rows', coalesce((
+                SELECT sum(run_tables.rows)::bigint FROM {schema}.run_tables
+                WHERE run_tables.run = shown.run AND table_name NOT LIKE E'sqlite\\_%%'), rows),
+            'error', error, 'seconds', extract(epoch FROM coalesce(finished_at, started_at) - started_at)::float8,
             'bytes_sent', bytes_sent, 'is_first', run IS NOT DISTINCT FROM (
                 SELECT min(run) FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved')) ORDER BY run), '[]')
         FROM shown),

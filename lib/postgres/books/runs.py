@@ -6,7 +6,7 @@ import json
 import platform
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from psycopg2 import sql
@@ -42,16 +42,21 @@ class Run:
     committed: int = 0  # so many tables of a first load
 
     @property
-    def rows(self) -> int:
-        return sum(table.rows for table in self.tables)
+    def bots_tables(self) -> list[TableResult]:
+        """Return what people ask about, and all numbers of rows count: SQLite's own tables are copied, too."""
+        return [table for table in self.tables if not table.is_internal]
 
     @property
-    def misfits(self) -> int:
-        return sum(table.misfits for table in self.tables)
+    def rows(self) -> int:
+        return sum(table.rows for table in self.bots_tables)
+
+    @property
+    def changes(self) -> int:
+        return sum(table.inserted + table.updated + table.deleted for table in self.bots_tables)
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` shows of the run; an error only where there is one."""
-        shown = asdict(self)
+        shown = asdict(replace(self, tables=self.bots_tables))
         del shown["database_bytes"], shown["committed"]
         for table in shown["tables"]:
             del table["digest"], table["label"]
@@ -215,7 +220,7 @@ def _untouched(target: Target, run: Run) -> str:
     return f"{untouched}; {still_good}"
 
 
-def last_saved(target: Target, source: str) -> tuple[int, str, int, int] | None:
-    """Return the number, the UTC time, the age in seconds and the rows of the newest saved run."""
+def last_saved(target: Target, source: str) -> tuple[int, str] | None:
+    """Return the number and the UTC time of the newest saved run."""
     saved = target.statement("last_success", {"source": source})
-    return (saved[0][0], saved[0][1], saved[0][2], saved[0][3]) if saved else None
+    return (saved[0][0], saved[0][1]) if saved else None

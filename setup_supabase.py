@@ -81,7 +81,7 @@ def main(flags: Namespace, console: script.Console) -> int:
     settings = config.load(flags.env_file)
     if flags.schedule:
         return set_schedule(Deployment.of(settings), flags, console)
-    log.open_file(settings.log)
+    settings.warnings.extend(log.open_file(settings.log))
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
     checked, options = Checks(console), Options(not flags.check, flags.writer_role)
@@ -105,6 +105,8 @@ def set_schedule(deployment: Deployment, flags: Namespace, console: script.Conso
         said = timetable.systemd_remove(deployment) if flags.remove else timetable.systemd_install(deployment)
     elif flags.install:
         crontab.install(deployment)
+        if crontab.has_by_hand(deployment):
+            console.warn("the crontab has other lines, too, that back this up: take them out with  crontab -e")
         said = f"✅ in the crontab of {deployment.user}:\n{timetable.cron_lines(deployment)}"
     elif flags.remove:
         was_there = crontab.remove(deployment)

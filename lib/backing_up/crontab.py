@@ -30,11 +30,18 @@ def remove(deployment: Deployment) -> bool:
 def has(deployment: Deployment) -> bool:
     """Whether a line that is not switched off backs up this deployment, be it ours or one that a person has written."""
     text, (start, end) = read(deployment), deployment.marks
-    by_hand = _active(
-        re.sub(r"^# >>> Hybrid backup of .*?^# <<< Hybrid backup of [^\n]*", "", text, flags=re.MULTILINE | re.DOTALL)
-    )
-    what = deployment.folder if deployment.is_default else deployment.settings_file
-    return SCRIPT in _active(text.partition(start)[2].partition(end)[0]) or (SCRIPT in by_hand and str(what) in by_hand)
+    return SCRIPT in _active(text.partition(start)[2].partition(end)[0]) or _has_by_hand(text, deployment)
+
+
+def has_by_hand(deployment: Deployment) -> bool:
+    """Whether a person has written such a line: with ours, every backup would run twice."""
+    return _has_by_hand(read(deployment), deployment)
+
+
+def _has_by_hand(text: str, deployment: Deployment) -> bool:
+    others = re.sub(r"^# >>> Hybrid backup of .*?^# <<< Hybrid backup of [^\n]*", "", text, flags=re.MULTILINE | re.DOTALL)
+    what = str(deployment.folder if deployment.is_default else deployment.settings_file)
+    return SCRIPT in _active(others) and what in _active(others)
 
 
 def _active(text: str) -> str:

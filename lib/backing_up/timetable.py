@@ -67,7 +67,7 @@ class Deployment:
     @classmethod
     def of(cls, settings: Settings) -> "Deployment":
         """Return this one; raise SettingsError where it could not run by itself."""
-        file = settings.folder / settings.file
+        file = settings.folder.resolve() / settings.file  # however it was typed
         if not file.exists():
             raise SettingsError(
                 f"{file} does not exist, and neither cron nor systemd hands on the environment.", "write the settings into it"

@@ -17,7 +17,7 @@ def card(settings: Settings, target: TargetSettings, accounts: list[Account]) ->
     """Return the card of one target; each account of it knows the size."""
     account = next(account for account in accounts if account.target is target)
     if not isinstance(account.health, Answered):
-        return element("div", element("p", f"{target.label} cannot be asked.", class_="soft"), class_="card wide")
+        return element("div", element("p", f"{target.label}: unknown until it answers.", class_="soft"), class_="card wide")
     limit, now = settings.max_database_bytes, account.health.known["database_bytes"]
     return element(
         "article",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from lib.backing_up.health import Answered
 from lib.base.words import clock, plural, size
 from lib.reporting import charts, sections
 from lib.reporting.charts import Bar, Span
@@ -16,14 +17,15 @@ def card(account: Account) -> Html:
     """Return the card of one source on one target."""
     runs = account.chronicle["runs"]
     if not runs:
-        return sections.card(account, element("p", "No run is known.", class_="soft"), wide=" wide")
+        nothing = "No run yet." if isinstance(account.health, Answered) else sections.UNKNOWN
+        return sections.card(account, element("p", nothing, class_="soft"), wide=" wide")
     span = Span(runs[0]["at"], max(run["at"] for run in runs))
     failed = sum(run["outcome"] == "failed" for run in runs)
     said = f"{plural(len(runs), 'run')}, {failed} failed" + (" (red ticks)" if failed else "")
     return sections.card(
         account,
-        _figure("Duration", said, account, span, lambda run: run["seconds"], _seconds),
-        _figure("Data sent", "", account, span, lambda run: run["bytes_sent"] or 0, lambda sent: size(round(sent))),
+        _figure("Duration", f"{said}; the longest took", account, span, lambda run: run["seconds"], _seconds),
+        _figure("Data sent", "the most was", account, span, lambda run: run["bytes_sent"] or 0, lambda sent: size(round(sent))),
         element("details", element("summary", f"the last {min(len(runs), SHOWN_RUNS)} as a table"), _table(account)),
         wide=" wide",
     )
@@ -32,12 +34,11 @@ def card(account: Account) -> Html:
 def _figure(
     title: str, said: str, account: Account, span: Span, value: Callable[[Run], float], words: Callable[[float], str]
 ) -> Html:
+    """Draw a value of each run; `said` ends where the largest of them follows."""
     bars = [Bar(run["at"], value(run), _label(run), run["outcome"], run["is_first"]) for run in account.chronicle["runs"]]
-    most = charts.top(bars)
-    beyond = [
-        f"the first load, {words(bar.value)}, is off the scale" for bar in bars if bar.value > most and bar.outcome != "failed"
-    ]
-    all_said = "; ".join([*filter(None, [said]), f"the most was {words(most)}", *beyond])
+    most, shown = charts.top(bars), [bar for bar in bars if bar.outcome != "failed"]
+    beyond = [f"; the first load, {words(bar.value)}, is off the scale" for bar in shown if bar.value > most]
+    all_said = "".join([f"{said} {words(most)}", *beyond])
     drawn = charts.bars(f"{title} of the runs of {account.source} → {account.target.label}: {all_said}", span, bars)
     return figure(title, all_said, span, words(most), drawn)
 

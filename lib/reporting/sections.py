@@ -11,6 +11,8 @@ from lib.reporting.markup import Html, element, joined
 from lib.reporting.troubles import Trouble
 from lib.settings.config import Settings
 
+UNKNOWN = "Unknown until the target answers."
+
 
 def banner(accounts: list[Account], found: list[Trouble]) -> Html:
     """Say whether all is well, or what is wrong and what to type."""
@@ -92,7 +94,7 @@ def points_card(account: Account) -> Html:
     """Return the card that says how far back a restore can go."""
     health = account.health
     if not isinstance(health, Answered):
-        return card(account, element("p", "The target cannot be asked.", class_="soft"))
+        return card(account, element("p", UNKNOWN, class_="soft"))
     points, now, last = health.known["restore_points"], health.known["now"], health.success
     if points["at"] is None:
         return card(account, element("p", "None.", class_="soft"))
@@ -112,8 +114,14 @@ def listed(items: Sequence[str], nothing: str) -> Html:
 
 def drills(accounts: list[Account]) -> Html:
     """Return the last drills of all sources, newest first."""
-    items = [_drill(account, drill) for account in accounts for drill in reversed(account.chronicle["drills"])]
-    return listed(items, "No drill yet: python3 restore.py --drill")
+    items: list[str] = [_drill(account, drill) for account in accounts for drill in reversed(account.chronicle["drills"])]
+    return listed(items + _unknown(accounts), "No drill yet: python3 restore.py --drill")
+
+
+def _unknown(accounts: list[Account]) -> list[str]:
+    """Return a line for each target that has not answered: that nothing is known is not that there is nothing."""
+    labels = dict.fromkeys(account.target.label for account in accounts if isinstance(account.health, Unanswered))
+    return [f"{label}: unknown until it answers." for label in labels]
 
 
 def _drill(account: Account, drill: Drill) -> Html:
@@ -124,8 +132,8 @@ def _drill(account: Account, drill: Drill) -> Html:
 
 def edits(accounts: list[Account]) -> Html:
     """Return what was changed in mirrors by hand, newest first."""
-    items = [_edit(account, edit) for account in accounts for edit in reversed(account.chronicle["edits"])]
-    return listed(items, "Nobody has changed a mirror.")
+    items: list[str] = [_edit(account, edit) for account in accounts for edit in reversed(account.chronicle["edits"])]
+    return listed(items + _unknown(accounts), "Nobody has changed a mirror.")
 
 
 def _edit(account: Account, edit: Edit) -> Html:

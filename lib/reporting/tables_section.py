@@ -1,5 +1,6 @@
 """The section of the report about the tables: a card for each that has changed, one line for each that has not."""
 
+from lib.backing_up.health import Answered
 from lib.base.words import age, clock, plural
 from lib.reporting import charts, sections
 from lib.reporting.charts import Bar, Span
@@ -15,6 +16,7 @@ def cards(account: Account) -> Html:
     tables = sorted(account.chronicle["tables"].items())
     changed = [_card(account, name, points) for name, points in tables if _changes(points)]
     unchanged = [_row(name, points, account.health.known["now"]) for name, points in tables if not _changes(points)]
+    nothing = "No table yet." if isinstance(account.health, Answered) else sections.UNKNOWN
     parts = [element("h3", sections.name(account), class_="group")]
     if changed:
         parts.append(element("div", *changed, class_="cards"))
@@ -22,7 +24,7 @@ def cards(account: Account) -> Html:
         columns = ("unchanged", "rows #", "for")
         drawn = sections.table(f"Unchanged tables of {account.source} → {account.target.label}", columns, unchanged)
         parts.append(element("div", drawn, class_="card wide"))
-    return joined(*parts) if tables else joined(*parts, element("p", "No table is known.", class_="soft"))
+    return joined(*parts) if tables else joined(*parts, element("p", nothing, class_="soft"))
 
 
 def _is_first_load(points: Points) -> bool:
@@ -35,24 +37,24 @@ def _changes(points: Points) -> int:
     return sum(point["changes"] for point in points[_is_first_load(points) :])
 
 
-def _rows(points: Points) -> str:
-    last = points[-1]
-    return f"{last['rows']:,} rows" + (f", {last['misfits']:,} kept whole" if last["misfits"] else "")
+def _kept_whole(points: Points) -> str:
+    misfits = points[-1]["misfits"]
+    return f", {misfits:,} kept whole" if misfits else ""
 
 
 def _row(name: str, points: Points, now: float) -> list[object]:
-    return [element("bdi", name), _rows(points).replace(" rows", "", 1), age(now - points[0]["at"])]
+    return [element("bdi", name), f"{points[-1]['rows']:,}{_kept_whole(points)}", age(now - points[0]["at"])]
 
 
 def _card(account: Account, name: str, points: Points) -> Html:
-    span, (number, _, besides) = Span(points[0]["at"], points[-1]["at"]), _rows(points).partition(" ")
+    span, number = Span(points[0]["at"], points[-1]["at"]), f"{points[-1]['rows']:,}"
     numbers, whose = [(point["at"], point["rows"]) for point in points], f"{name} in {account.source} → {account.target.label}"
     most = max(rows for _, rows in numbers)
     curve = charts.line(f"Rows of {whose} over time, now {number}", span, numbers, most)
     return element(
         "article",
         element("h3", element("bdi", name)),
-        element("p", f"{number} ", element("small", f"{besides}, {_grown(points)}"), class_="number"),
+        element("p", f"{number} ", element("small", f"rows{_kept_whole(points)}, {_grown(points)}"), class_="number"),
         figure("Rows", "", span, f"{most:,}", curve),
         _changes_by_run(whose, span, points),
         class_="card",

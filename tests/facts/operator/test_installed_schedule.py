@@ -100,6 +100,23 @@ def test_a_crontab_that_is_not_understood_is_not_written(machine):
     assert crontab(machine).read_text() == broken
 
 
+def test_lines_that_a_person_has_written_are_told_of(machine):
+    """Those of an earlier release, copied: every backup would run twice."""
+    crontab(machine).write_text(f"0 */6 * * * python3 backup.py --env-file {machine.folder}/.env\n")
+    assert "take them out with  crontab -e" in schedule(machine, "cron", "--install").stderr
+    crontab(machine).write_text("# " + crontab(machine).read_text())
+    assert schedule(machine, "cron", "--install").stderr == ""
+
+
+def test_it_is_one_schedule_however_the_settings_are_named(machine, tmp_path):
+    schedule(machine, "cron", "--install")
+    once, folder = crontab(machine).read_text(), machine.folder
+    (tmp_path / "link").symlink_to(folder)
+    for machine.folder in (tmp_path / "link", folder / "sqlite_data" / ".."):
+        schedule(machine, "cron", "--install")
+        assert crontab(machine).read_text() == once
+
+
 def test_the_settings_must_be_in_a_file(machine):
     (machine.folder / ".env").unlink()
     machine.environment["SUPABASE_DB_URL"] = machine.url

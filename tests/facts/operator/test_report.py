@@ -128,6 +128,9 @@ def test_a_target_that_does_not_answer_is_said(saved_bot):
     said = text_of(report(saved_bot))
     assert "nothing listens at that address. What is shown is this machine&#x27;s own record." in said
     assert "out of reach" in said
+    assert said.count("Unknown until the target answers.") == 6  # runs, tables and restore points of both
+    assert said.count("127.0.0.1: unknown until it answers.") == 3  # size, drills, changes by hand
+    assert [never for never in ("No drill yet", "Nobody has", "No run yet", "No table yet", "None.Drills") if never in said] == []
     assert "secret-4711" not in said
 
 

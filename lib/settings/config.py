@@ -77,6 +77,11 @@ def is_anything_set() -> bool:
     return (REPOSITORY / ".env").exists() or any(name.startswith("SUPABASE_DB_") for name in os.environ)
 
 
+def in_environment() -> list[str]:
+    """Return the names of the settings that the environment holds: what starts by itself does not get them."""
+    return sorted(name for name in os.environ if KNOWN.fullmatch(name) or name in channels.NAMES)
+
+
 def chosen(settings: Settings, names: list[str]) -> dict[str, Path]:
     """Return the sources that the command line names, or all."""
     meant = {name: paths.called(name, settings.sources) for name in names}

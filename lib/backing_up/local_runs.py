@@ -84,5 +84,6 @@ def _as_line(attempt: Attempt, warnings: list[str]) -> str:
         changes = sum(table.inserted + table.updated + table.deleted for table in run.tables)
         recorded |= {"run": run.run, "rows": run.rows, "changes": changes, "bytes_sent": run.bytes_sent, "seconds": run.seconds}
     elif isinstance(attempt, Failed):
-        recorded |= {"error": clean(attempt.problem.what), "remedy": clean(attempt.problem.remedy)}
+        what = attempt.problem.what.removeprefix(attempt.target.named(""))  # the line has the target already, as the run has
+        recorded |= {"error": clean(what), "remedy": clean(attempt.problem.remedy)}
     return json.dumps(recorded)

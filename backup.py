@@ -58,7 +58,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib.backing_up import brake, local_runs, refusals, schedule
-from lib.backing_up.attempts import Report
+from lib.backing_up.attempts import Report, exit_status
 from lib.backing_up.mirrored import Mirrored
 from lib.backing_up.options import BackupOptions
 from lib.base import log, script, together
@@ -90,13 +90,19 @@ def main(options: BackupOptions, console: Console) -> int:
         from lib.trying import demo  # what an ordinary backup does not need is not loaded
 
         return demo.tell(console)
-    settings = config.load(options.env_file)
+    with alerts.wrong_settings_told(console):
+        settings = config.load(options.env_file)
     sources = config.chosen(settings, list(options.source))
-    log.open_file(settings.log)
+    settings.warnings.extend(log.open_file(settings.log))
     if options.status:
-        from lib.reporting import status
+        from lib.backing_up import health
+        from lib.reporting import status, troubles
 
-        return status.show(settings, sources, options.max_age, console)
+        known = health.of_all(settings, sources)
+        shown = status.show(settings, known, options.max_age, console)
+        if options.max_age:  # whoever asks so does not look at the answer
+            alerts.told(settings, alerts.AGE, console, functools.partial(troubles.too_old, known, options.max_age))
+        return shown
     if options.report:
         from lib.reporting import page
 
@@ -104,8 +110,10 @@ def main(options: BackupOptions, console: Console) -> int:
     if options.dry_run or options.verify:
         from lib.backing_up import dry_run
 
-        compare = functools.partial(rehearse, options) if options.dry_run else dry_run.differences
-        return dry_run.show(settings, sources, compare, console)
+        if options.dry_run:
+            return exit_status(dry_run.show(settings, sources, functools.partial(rehearse, options), console))
+        look = functools.partial(dry_run.show, settings, sources, dry_run.differences, console)
+        return alerts.told(settings, alerts.COMPARISON, console, look)
     if options.every:
         schedule.repeat(seconds(options.every), lambda: back_up(settings, sources, options, console), console)
     return back_up(settings, sources, options, console)
@@ -114,10 +122,13 @@ def main(options: BackupOptions, console: Console) -> int:
 def back_up(settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console) -> int:
     """Back up every source to every target, and return the exit status."""
     started, begun = time.monotonic(), alerts.start(settings.channels)
-    with alerts.crashes_told(settings, begun):
+    with alerts.end_told(settings, alerts.BACKUP):
         report = back_up_all(settings, sources, options, console)
-    undelivered = alerts.tell(settings, report.attempts, report.judged()[1], begun)
-    for warning in undelivered + local_runs.note(settings, report.attempts, report.warnings):
+    for busy in local_runs.stuck(settings, report.attempts):
+        report.fail(busy)
+    unnoted = local_runs.note(settings, report.attempts, report.warnings)
+    is_well = report.has_saved_all and not local_runs.is_anything_failing(settings)
+    for warning in unnoted + alerts.tell(settings, report.verdicts, report.judged()[1], is_well, begun):
         report.warn(warning)
     return report.close(time.monotonic() - started)
 

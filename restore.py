@@ -70,6 +70,7 @@ from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.postgres.setup import installation
+from lib.reporting import alerts
 from lib.restoring import best_target, drill, local_state, one_table, rebuild, steps
 from lib.restoring.options import RestoreOptions
 from lib.restoring.rebuild import Rebuilt
@@ -83,16 +84,19 @@ Given = TypeVar("Given")
 
 
 def main(options: RestoreOptions, console: Console) -> int:
-    settings, report = config.load(options.env_file), Report(console, options)
+    with alerts.wrong_settings_told(console) if options.drill else contextlib.nullcontext():
+        settings, report = config.load(options.env_file), Report(console, options)
     sources = config.chosen(settings, [options.database] if options.database else [])
-    log.open_file(settings.log)
+    for warning in log.open_file(settings.log):
+        console.warn(warning)
     if options.undo:
         return put_back_replaced(sources, options, report)
     if options.local:
         return restore_local(settings, sources, options, report)
     targets = config.chosen_targets(settings, options.target)
     if options.drill:
-        return drill.rehearse_all(settings, targets, sources, console)
+        rehearse = functools.partial(drill.rehearse_all, settings, targets, sources, console)
+        return alerts.told(settings, alerts.DRILL, console, rehearse)
     best_target.refuse_run_of_any(options.run, targets)
     with Target(chosen_target(settings, targets, sources, report), settings.schema) as target:
         installation.require(target)

@@ -81,7 +81,7 @@ def main(flags: Namespace, console: script.Console) -> int:
     settings = config.load(flags.env_file)
     if flags.schedule:
         return set_schedule(Deployment.of(settings), flags, console)
-    log.open_file(settings.log)
+    settings.warnings.extend(log.open_file(settings.log))
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
     checked, options = Checks(console), Options(not flags.check, flags.writer_role)

@@ -22,13 +22,18 @@ def use_venv() -> None:
     python = REPOSITORY / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     inside = Path(sys.prefix).resolve() == (REPOSITORY / ".venv").resolve()
     # A second hop would mean that the .venv is broken and loops; the variable stops it.
-    if os.path.exists(python) and not inside and os.environ.get("HYBRID_BACKUP_VENV") != str(python):
+    if inside or os.environ.get("HYBRID_BACKUP_VENV") == str(python):
+        return
+    try:
+        python.stat()
         os.environ["HYBRID_BACKUP_VENV"] = str(python)
         sys.stdout.flush()
-        try:
-            os.execv(python, [str(python), *sys.argv])
-        except OSError as error:
-            end(f"{python} cannot be started: {error.strerror}.", f"let this user start it, or make it anew:  {INSTALL}")
+        os.execv(python, [str(python), *sys.argv])
+    except FileNotFoundError:  # there is none
+        return
+    except OSError as error:  # as when root has made it
+        anew = f"sudo rm -rf {REPOSITORY}/.venv && {INSTALL}"
+        end(f"{python} cannot be started: {error.strerror}.", f"let this user start it, or make it anew:  {anew}")
 
 
 def require_psycopg2() -> None:
@@ -42,6 +47,7 @@ def require_psycopg2() -> None:
 
 
 def end(what: str, remedy: str) -> NoReturn:
+    """End before anything is loaded that could say it better."""
     print(Problem(what, remedy, "Nothing was read or written.").text, file=sys.stderr)
     if "--json" in sys.argv:
         print(json.dumps({"outcome": "failed", "error": what, "try": remedy}))

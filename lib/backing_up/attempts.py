@@ -5,28 +5,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lib.base import log, script
-from lib.base.errors import Problem
+from lib.base.errors import Locked, Problem
 from lib.base.words import plural, size
 from lib.postgres.books.runs import Run
 from lib.settings.targets import TargetSettings
 from lib.tables.results import TableResult
 
+STUCK = "nothing has got through for long: see what that run does, and end it if it hangs"
+# What was looked at, and why it failed, as it was printed; nothing where all is well.
+Verdicts = dict[str, str]
+
+
+def exit_status(found: Verdicts) -> int:
+    """Return the exit status of what only looks."""
+    return script.FAILED if any(found.values()) else script.SAVED
+
 
 @dataclass(frozen=True)
 class Attempt:
-    """One source on one target: Saved or Failed."""
+    """One source on one target: Saved, Failed or Busy."""
 
     source: str
     target: TargetSettings
 
     @property
     def label(self) -> str:
-        return f"{self.source} → {self.target.label}"
-
-    @property
-    def text(self) -> str:
-        """Return the failure as it was printed; nothing where there was none."""
-        return ""
+        return self.target.with_source(self.source)
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,12 @@ class Saved(Attempt):
 class Failed(Attempt):
     problem: Problem
 
-    @property
-    def text(self) -> str:
-        return self.problem.text
+
+@dataclass(frozen=True)
+class Busy(Attempt):
+    """Another run was at work on it: that one will tell what became of it."""
+
+    problem: Locked
 
 
 class Report:
@@ -80,18 +87,37 @@ class Report:
         with self.failures_reported(target):
             try:
                 yield
+            except Locked as problem:
+                self.attempts += [Busy(source, target, problem) for source in sources]
+                self.note(problem.what)
             except Problem as problem:
                 self.attempts += [Failed(source, target, problem) for source in sources]
                 raise
+
+    def fail(self, busy: Busy) -> None:
+        """Take what was busy for a failure after all."""
+        self.attempts.remove(busy)
+        with self.attempted(busy.target, busy.source):
+            raise Problem(busy.problem.what, STUCK, busy.problem.untouched)
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """Return what became of every source on every target, but where it was busy."""
+        found = [attempt for attempt in self.attempts if not isinstance(attempt, Busy)]
+        return {attempt.label: attempt.problem.text if isinstance(attempt, Failed) else "" for attempt in found}
+
+    @property
+    def has_saved_all(self) -> bool:
+        """Whether every source was saved on every target, by this very call."""
+        return all(isinstance(attempt, Saved) for attempt in self.attempts)
 
     def add(self, target: TargetSettings, run: Run) -> None:
         """Take a saved run, and say what it did to each table."""
         self.runs.append(run)
         self.attempts.append(Saved(run.source, target, run))
-        for table in run.tables:
+        for table in run.bots_tables:
             log.info(f"run {run.run}: {_line(run, table)}")
-            if not table.is_internal:
-                self.console.note(f"   {_line(run, table)}")
+            self.console.note(f"   {_line(run, table)}")
 
     def judged(self) -> tuple[str, int]:
         """Return the outcome and the exit status."""
@@ -100,11 +126,13 @@ class Report:
     def close(self, seconds: float) -> int:
         """Print the last line, and return the exit status."""
         saved, (outcome, status) = self.runs, self.judged()
-        if status == script.SAVED:
+        if status == script.SAVED and self.has_saved_all:
             log.last_sync()
             self.console.note(f"✅ {_summary(saved)} in {seconds:.1f} s")
         result = {"outcome": outcome, "seconds": round(seconds, 3), "runs": [run.as_json() for run in self.runs]}
         result["warnings"] = self.warnings
+        if busy := [attempt.problem.what for attempt in self.attempts if isinstance(attempt, Busy)]:
+            result["busy"] = busy
         if self.failures:
             result["error"] = "\n".join(problem.what for problem in self.failures)
             result["try"] = self.failures[0].remedy
@@ -120,8 +148,8 @@ def _line(run: Run, table: TableResult) -> str:
 
 
 def _summary(saved: list[Run]) -> str:
-    tables = [table for run in saved for table in run.tables if not table.is_internal]
+    tables = [table for run in saved for table in run.bots_tables]
     inserted, updated, deleted = (sum(getattr(table, what) for table in tables) for what in ("inserted", "updated", "deleted"))
     databases = plural(len({run.source for run in saved}), "database")
-    rows = plural(sum(table.rows for table in tables), "row")
+    rows = plural(sum(run.rows for run in saved), "row")
     return f"Backed up {databases}, {rows}, all compared ({inserted:,} inserted, {updated:,} updated, {deleted:,} deleted)"

@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lib.backing_up.attempts import Report
+from lib.backing_up.attempts import Report, Verdicts
 from lib.base import script
+from lib.base.errors import Problem
 from lib.postgres.books import runs
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered, plan_mirrors, proof, upkeep
@@ -26,15 +27,17 @@ Told = dict[str, Any]
 Compare = Callable[[Target, Settings, Source, Snapshot, Report], list[Told]]
 
 
-def show(settings: Settings, sources: dict[str, Path], compare: Compare, console: script.Console) -> int:
-    """Compare every table with its mirror; exit 1 where `--verify` finds a difference."""
-    report, told = Report(console), list[Told]()
+def show(settings: Settings, sources: dict[str, Path], compare: Compare, console: script.Console) -> Verdicts:
+    """Compare every table with its mirror, and return what failed and what `--verify` found to differ."""
+    report, told, found = Report(console), list[Told](), Verdicts()
     for target_settings in settings.targets:
-        with report.failures_reported(target_settings), Target(target_settings, settings.schema) as target:
+        with report.attempted(target_settings, *sources), Target(target_settings, settings.schema) as target:
             for name, path in sources.items():
-                with report.failures_reported(target_settings):
-                    told += target.with_reconnects(partial(_of_source, target, settings, name, path, compare, report))
-    different = [table for table in told if table.get("is_equal") is False]
+                with report.attempted(target_settings, name):
+                    of_source = target.with_reconnects(partial(_of_source, target, settings, name, path, compare, report))
+                    told += of_source
+                    found[target_settings.with_source(name)] = _as_failure(_different(of_source))
+    different = _different(told)
     for table in told:
         tell = console.fault if table.get("is_equal") is False else console.say
         tell(table["text"])
@@ -47,7 +50,15 @@ def show(settings: Settings, sources: dict[str, Path], compare: Compare, console
     if errors:
         result |= {"error": "\n".join(errors), "try": report.failures[0].remedy if report.failures else EQUAL_AGAIN}
     console.result(result)
-    return script.FAILED if errors else script.SAVED
+    return found | report.verdicts
+
+
+def _different(told: list[Told]) -> list[Told]:
+    return [table for table in told if table.get("is_equal") is False]
+
+
+def _as_failure(different: list[Told]) -> str:
+    return Problem("\n".join(table["text"] for table in different), EQUAL_AGAIN).text if different else ""
 
 
 def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare, report: Report) -> list[Told]:
@@ -60,8 +71,8 @@ def _of_source(target: Target, settings: Settings, name: str, path: Path, compar
 
 
 def changes(results: list[TableResult], source: Source) -> list[Told]:
-    """Say what a backup would do to each table."""
-    return [_change(source, done) for done in results]
+    """Say what a backup would do to each table of the bot's."""
+    return [_change(source, done) for done in results if not done.is_internal]
 
 
 def _change(source: Source, done: TableResult) -> Told:
@@ -77,9 +88,11 @@ def differences(target: Target, _: Settings, source: Source, snapshot: Snapshot,
     plan = plan_mirrors.plan(snapshot, present, source)
     upkeep.mend(target, plan, source, present)
     held = proof.held_digests(target, source, plan.tables)
+    compared = {table.label: read_lines.digest(snapshot.connection, table) for table in plan.tables}
     return [
-        _difference(target, source, table, read_lines.digest(snapshot.connection, table), held[table.label])
+        _difference(target, source, table, compared[table.label], held[table.label])
         for table in plan.tables
+        if not table.is_internal or compared[table.label] != held[table.label]
     ]
 
 

@@ -1,5 +1,6 @@
 """How each source is doing on each target: asked from the target, and from this machine's own record where that fails."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 
 SHOWN_RUNS = 10
+# This machine notes its times in tenths of a second.
+CLOCKS_DIFFER = 1
 # A run that is late by less is not called so: pauses differ, above all where a person has typed the last ones.
 LATE_SECONDS = 3600
 
@@ -109,6 +112,7 @@ class Health:
     target: TargetSettings
     known: Known
     warnings: list[str]
+    is_failing: bool
 
     @property
     def success(self) -> Success | None:
@@ -120,17 +124,9 @@ class Health:
 
     @property
     def age(self) -> int | None:
-        """Return how long ago the last success was, in seconds."""
-        return round(self.known["now"] - self.success["at"]) if self.success else None
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last failure is newer than the last success."""
-        if not self.failure or not self.success:
-            return bool(self.failure)
-        if "run" in self.failure:  # two clocks may differ; the numbers of two runs do not lie
-            return self.failure["run"] > self.success["run"]
-        return self.failure["at"] > self.success["at"]
+        """Return how long ago the last success was, in seconds; nothing where there is none, or its time is still to come."""
+        seconds = self.known["now"] - self.success["at"] if self.success else -math.inf
+        return round(max(seconds, 0)) if seconds >= -CLOCKS_DIFFER else None
 
     @property
     def next_expected(self) -> int | None:
@@ -145,7 +141,7 @@ class Health:
         return late > max((self.known["pace"] or 0) / 2, LATE_SECONDS)
 
     def is_late(self, limit: int | None) -> bool:
-        """Whether there is no success, or none that is younger than so many seconds."""
+        """Whether there is no success, or none that is known to be younger than so many seconds."""
         return self.age is None or bool(limit and self.age > limit)
 
 
@@ -195,18 +191,37 @@ def _as_recorded_here(settings: Settings, target: TargetSettings, name: str, pro
         "pace": None,
         "last_start": success and success["at"],
     }
-    return Unanswered(name, target, known, _warnings(runs), problem)
+    return Unanswered(name, target, known, _warnings(runs), runs[:1] == [known["last_failure"]], problem)
 
 
 def _with_what_is_recorded_here(settings: Settings, target: TargetSettings, name: str, answer: Answer) -> Answered:
     """A run that could not reach the target has left its trace on this machine alone."""
     runs = _runs_recorded_here(settings, target, name)
-    ours, theirs = _newest(runs, "failed"), answer["last_failure"]
-    if ours and (not theirs or ours["at"] > theirs["at"] + 60):
-        answer["last_failure"] = ours
-    elif ours and theirs and ours["error"] == theirs["error"]:
+    success, theirs, ours = answer["last_success"], answer["last_failure"], _newest(runs, "failed")
+    is_failing = _has_number(theirs) > _has_number(success)
+    if ours and theirs and ours["error"] == theirs["error"]:  # as a rule the same one, which the target has given a number
         theirs["remedy"] = ours.get("remedy", "")
-    return Answered(name, target, answer, _warnings(runs))
+    is_known = is_failing and theirs and theirs["error"] == ours["error"]
+    if runs[:1] == [ours] and _has_come_since(success, runs) and not is_known:
+        answer["last_failure"], is_failing = ours, True
+    elif ours and (not theirs or ours["at"] > theirs["at"] + 60):
+        answer["last_failure"] = ours
+    return Answered(name, target, answer, _warnings(runs), is_failing)
+
+
+def _has_number(run: Success | Failure | None) -> int:
+    return run.get("run", 0) if run else 0
+
+
+def _has_come_since(success: Success | None, runs: list[Any]) -> bool:
+    """Whether the newest of the runs here, which has failed, came after the success that the target tells of.
+
+    Numbers and the order of the lines do not lie. A clock, which may jump, is asked only where that success was not made here.
+    """
+    last_here = _newest(runs, "saved")
+    if not success or _has_number(last_here) >= success["run"]:
+        return True
+    return bool(runs[0]["at"] > success["at"])
 
 
 def _runs_recorded_here(settings: Settings, target: TargetSettings, name: str) -> list[Any]:

@@ -1,16 +1,31 @@
-"""The runs as this machine saw them, in a file beside the snapshots: it knows also of those that never reached the target."""
+"""The runs as this machine saw them, in a file beside the snapshots: it knows also of those that never reached the target.
 
+Their order is that of the lines, whatever a clock says. A line that cannot be read counts as absent.
+"""
+
+import contextlib
 import json
 import time
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict, cast
 
-from lib.backing_up.attempts import Attempt, Failed, Saved
+from lib.backing_up.attempts import Attempt, Busy, Failed, Saved
 from lib.base import private_file
 from lib.base.redact import clean
 from lib.settings.config import Settings
+from lib.settings.targets import TargetSettings
 
-KEPT_LINES = 2000
+KEPT_LINES = 500
+# What is busy for so long, at every attempt, gets nothing through.
+BUSY_SECONDS = 3600
+# No calendar goes beyond; damaged numbers may.
+END_OF_TIME = 1e11
+FIELDS = {"source": str, "target": int, "at": (int, float), "outcome": str, "warnings": list}
+MORE_FIELDS: dict[str, dict[str, Any]] = {
+    "saved": {**dict.fromkeys(("run", "rows", "changes", "bytes_sent"), int), "seconds": (int, float)},
+    "failed": {"error": str},
+    "busy": {},
+}
 
 
 class _Recorded(TypedDict):
@@ -34,20 +49,20 @@ class RecordedRun(_Recorded, total=False):
 
 
 def note(settings: Settings, attempts: list[Attempt], warnings: list[str]) -> list[str]:
-    """Write one line for each attempt, and return as a warning why that was not possible."""
-    path = _path(settings)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lines = [*_lines(path)[-KEPT_LINES:], *(_as_line(attempt, warnings) for attempt in attempts)]
-        private_file.write(path, "".join(f"{line}\n" for line in lines))
-    except OSError as error:
-        return [f"{path} cannot be written ({error.strerror}): without the network, --status will not know of this run."]
-    return []
+    """Write one line for each attempt, and return as warnings what could not be read or written."""
+    path, told = _path(settings), list[str]()
+    known, lost = _read(path)
+    if lost:
+        told.append(f"{path} {lost}: what it told of earlier runs is lost, and it is written anew.")
+    lines = [*known[-KEPT_LINES:], *(_recorded(attempt, warnings) for attempt in attempts)]
+    if why := private_file.write_note(path, "".join(f"{json.dumps(line)}\n" for line in lines)):
+        told.append(f"{path} cannot be written ({why}): without the network, --status will not know of this run.")
+    return told
 
 
 def read(settings: Settings, source: str, target: int) -> list[RecordedRun]:
-    """Return what is known here of the runs of a source for a target, newest first."""
-    return [run for run in _newest_first(settings) if (run["source"], run["target"]) == (source, target)]
+    """Return what is known here of the runs of a source for a target, newest first, but of those that gave way to another."""
+    return [run for run in _of(settings, source, target) if run["outcome"] != "busy"]
 
 
 def saved(settings: Settings, source: str) -> list[tuple[int, int]]:
@@ -56,34 +71,87 @@ def saved(settings: Settings, source: str) -> list[tuple[int, int]]:
     return [(run["target"], run["run"]) for run in saved_runs if run["source"] == source]
 
 
+def is_anything_failing(settings: Settings) -> bool:
+    """Whether the last attempt at any source on any target has failed."""
+    last = {(run["source"], run["target"]): run["outcome"] for run in _read(_path(settings))[0] if run["outcome"] != "busy"}
+    return any(last.get((name, target.number)) == "failed" for name in settings.sources for target in settings.targets)
+
+
+def stuck(settings: Settings, attempts: list[Attempt]) -> list[Busy]:
+    """Return what other runs are at work on, and were at every attempt for so long that it looks as if nothing got through."""
+    return [attempt for attempt in attempts if isinstance(attempt, Busy) and _is_stuck(settings, attempt.source, attempt.target)]
+
+
+def _is_stuck(settings: Settings, source: str, target: TargetSettings) -> bool:
+    busy_since = time.time()
+    for run in _of(settings, source, target.number):
+        if run["outcome"] != "busy":
+            break
+        busy_since = run["at"]
+    return not 0 <= time.time() - busy_since < BUSY_SECONDS  # a clock that was set back must not silence it
+
+
+def _of(settings: Settings, source: str, target: int) -> list[RecordedRun]:
+    return [run for run in _newest_first(settings) if (run["source"], run["target"]) == (source, target)]
+
+
 def _newest_first(settings: Settings) -> list[RecordedRun]:
-    return [json.loads(line) for line in reversed(_lines(_path(settings)))]
+    return _read(_path(settings))[0][::-1]
 
 
 def _path(settings: Settings) -> Path:
     return settings.record("runs", ".jsonl")
 
 
-def _lines(path: Path) -> list[str]:
+def _read(path: Path) -> tuple[list[RecordedRun], str]:
+    """Return what can be read, oldest first, and what is wrong with the rest."""
     try:
-        return [line for line in path.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
-    except OSError:
-        return []
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return [], ""
+    except OSError as error:
+        return [], f"cannot be read ({error.strerror})"
+    runs = [run for line in lines if (run := _parsed(line))]
+    lost = len(lines) - len(runs)
+    return runs, f"has {lost} lines that cannot be read" if lost else ""
 
 
-def _as_line(attempt: Attempt, warnings: list[str]) -> str:
+def _parsed(line: bytes) -> RecordedRun | None:
+    with contextlib.suppress(ValueError, RecursionError):
+        run: Any = json.loads(line)
+        if isinstance(run, dict) and _is_whole(run):
+            return cast(RecordedRun, run)
+    return None
+
+
+def _is_whole(run: dict[str, Any]) -> bool:
+    if not _has(run, FIELDS) or run["outcome"] not in MORE_FIELDS:
+        return False
+    return _has(run, MORE_FIELDS[run["outcome"]]) and 0 <= run["at"] < END_OF_TIME
+
+
+def _has(run: dict[str, Any], fields: dict[str, Any]) -> bool:
+    return all(isinstance(run.get(name), kind) for name, kind in fields.items())
+
+
+def _recorded(attempt: Attempt, warnings: list[str]) -> RecordedRun:
     recorded: RecordedRun = {
         "source": attempt.source,
         "target": attempt.target.number,
         "at": round(time.time(), 1),
-        "outcome": "saved" if isinstance(attempt, Saved) else "failed",
+        "outcome": "saved" if isinstance(attempt, Saved) else "busy" if isinstance(attempt, Busy) else "failed",
         "warnings": [clean(text) for text in warnings],
     }
     if isinstance(attempt, Saved):
         run = attempt.run
-        changes = sum(table.inserted + table.updated + table.deleted for table in run.tables)
-        recorded |= {"run": run.run, "rows": run.rows, "changes": changes, "bytes_sent": run.bytes_sent, "seconds": run.seconds}
+        recorded |= {
+            "run": run.run,
+            "rows": run.rows,
+            "changes": run.changes,
+            "bytes_sent": run.bytes_sent,
+            "seconds": run.seconds,
+        }
     elif isinstance(attempt, Failed):
         what = attempt.problem.what.removeprefix(attempt.target.named(""))  # the line has the target already, as the run has
         recorded |= {"error": clean(what), "remedy": clean(attempt.problem.remedy)}
-    return json.dumps(recorded)
+    return recorded

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib.base import causes
+from lib.base import causes, owners
 from lib.base.errors import Problem
 
 HAS_LOCKS = sys.platform != "win32"  # there, what is left behind stays
@@ -46,9 +46,18 @@ def clear(folder: Path) -> None:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder for its owner alone, where it is not there yet."""
+    """Make a folder for its owner alone, where it is not there yet; raise Problem where it is another user's."""
     with _named(f"the folder {folder} cannot be made", folder.parent):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(folder)
+    if not os.access(folder, os.W_OK | os.X_OK) and (taken_over := owners.remedy(folder, "")):
+        raise Problem(f"this user cannot write to the folder {folder}.", taken_over)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.exists():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        owners.give(folder, folder.parent)
 
 
 def lasting(folder: Path) -> Path:

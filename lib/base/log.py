@@ -8,8 +8,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from lib.base import printable
-from lib.base.errors import SettingsError
+from lib.base import owners, printable
 from lib.base.redact import hide
 
 MOST_BYTES = 1_000_000
@@ -26,6 +25,7 @@ _recent: deque[str] = deque(maxlen=RECENT_LINES)
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):
     def _open(self) -> io.TextIOWrapper:
+        owners.make_file(Path(self.baseFilename))
         return open(self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
 
 
@@ -43,16 +43,19 @@ class _Recent(logging.Handler):
         _recent.append(self.format(record))
 
 
-def open_file(path: Path) -> None:
-    """Write to this file from now on; raise SettingsError where that is not possible."""
+def open_file(path: Path) -> list[str]:
+    """Write to this file from now on; return as a warning why that is not possible."""
     logging.raiseExceptions = False  # a full disk must not stop a backup in the middle
+    warnings, handlers = [], list[logging.Handler]([_Recent()])
     try:
-        file = _PrivateFile(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES)
+        handlers.append(_PrivateFile(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES))
     except OSError as error:
-        raise SettingsError(f"the log {path} cannot be written: {error.strerror}.", "correct BACKUP_LOG in .env") from error
-    for handler in (file, _Recent()):
+        remedy = owners.remedy(path, "correct BACKUP_LOG in .env")
+        warnings.append(f"the log {path} cannot be written ({error.strerror}): {remedy}")
+    for handler in handlers:
         handler.setFormatter(_Clean(*FORMAT))
         _logger.addHandler(handler)
+    return warnings
 
 
 def recent() -> list[str]:

@@ -1,11 +1,20 @@
-"""Write a small file that belongs to its owner alone: all of it, or what was there stays."""
+"""Read and write a small file that belongs to its owner alone: all of it, or what was there stays."""
 
 import os
 from pathlib import Path
 
-from lib.base import leftovers
+from lib.base import leftovers, owners
+from lib.base.errors import Problem
 
 SUFFIX = "new"
+
+
+def read(path: Path) -> str:
+    """Return what the file holds, nothing where there is none; raise OSError or ValueError where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
 
 
 def write(path: Path, text: str, suffix: str = SUFFIX) -> None:
@@ -15,6 +24,31 @@ def write(path: Path, text: str, suffix: str = SUFFIX) -> None:
     try:
         with open(new, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(text)
+        owners.give(new, path.parent)
         os.replace(new, path)
     finally:
         leftovers.clear(folder)
+
+
+def write_note(path: Path, text: str) -> str:
+    """Write what is noted for the next run, in a folder of ours, whatever is in its place; return why that is not possible."""
+    if not path.parent.parent.is_dir():
+        return "there is no such folder"
+    try:
+        leftovers.make_private(path.parent)
+        set_folder_aside(path)
+        write(path, text)
+    except (OSError, Problem) as error:
+        return error.what if isinstance(error, Problem) else error.strerror or str(error)
+    return ""
+
+
+def set_folder_aside(path: Path) -> list[str]:
+    """Give a folder that is in a file's place another name, as what is in it may be somebody's; return a warning of it."""
+    if not path.is_dir() or path.is_symlink():
+        return []
+    count = 1
+    while os.path.lexists(aside := path.with_name(f"{path.name}.folder-{count}")):
+        count += 1
+    path.rename(aside)
+    return [f"{path} was a folder, which is {aside.name} now."]

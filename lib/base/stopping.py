@@ -35,6 +35,7 @@ _asked: list[int] = []
 _held: list[None] = []
 _said: list[int] = []
 _last_word = threading.Lock()
+last_words: list[Callable[[int], None]] = []  # what is done, given the signal, before a script that was stopped ends
 _sockets: list[socket.socket] = []  # the wakeup descriptor must stay open
 
 
@@ -143,3 +144,6 @@ def say_goodbye(number: int) -> None:
             name = signal.Signals(number).name
             print(f"Stopped by {name}; what was not finished was rolled back.", file=sys.stderr, flush=True)
             _said.append(number)
+            for say in last_words:
+                with contextlib.suppress(Exception):
+                    say(number)

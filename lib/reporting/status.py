@@ -1,9 +1,7 @@
 """Answer `backup.py --status`: in one screen, how each source is doing on each target."""
 
 import platform
-from pathlib import Path
 
-from lib.backing_up import health as healths
 from lib.backing_up import scheduled
 from lib.backing_up.health import Answered, Health, ShownRun, Unanswered
 from lib.base import script
@@ -20,10 +18,9 @@ NEVER = "never (python3 restore.py --drill)"
 UNKNOWN = "unknown until the target answers"
 
 
-def show(settings: Settings, sources: dict[str, Path], max_age: str | None, console: script.Console) -> int:
+def show(settings: Settings, known: list[Health], max_age: str | None, console: script.Console) -> int:
     """Print a verdict, then one block per target and source; exit 1 where something is wrong."""
     limit = seconds(max_age) if max_age else None
-    known = healths.of_all(settings, sources)
     schedule = scheduled.look(settings)
     scheduled.expect(schedule, known)
     found = troubles.of(known, settings, schedule, max_age)

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from lib.backing_up import scheduled
+from lib.backing_up.attempts import Verdicts
 from lib.backing_up.health import Answered, Health, Unanswered
 from lib.backing_up.scheduled import Schedule
 from lib.base import script
+from lib.base.errors import Problem
 from lib.base.script import Console
 from lib.base.words import age, ago, plural, seconds
 from lib.postgres.books.plan_limit import is_nearly_full
@@ -16,8 +18,6 @@ BACK_UP = "python3 backup.py"
 NOT_COMING = f"{BACK_UP}, and see why its schedule does not:  journalctl -t hybrid-backup"
 SET_UP = "python3 setup_supabase.py"
 DRILL = "python3 restore.py --drill"
-# This machine notes its times in tenths of a second.
-CLOCKS_DIFFER = 1
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,15 @@ def of(known: Sequence[Health], settings: Settings, schedule: Schedule, max_age:
             found.setdefault(trouble, []).append(health)
     together = [replace(trouble, about=_names(concerned, settings)) for trouble, concerned in found.items()]
     return sorted(together, key=lambda trouble: not trouble.is_bad)
+
+
+def too_old(known: Sequence[Health], max_age: str) -> Verdicts:
+    """Say of every source on every target whether its last success is too old, or none is known."""
+    found = {}
+    for health in known:
+        bad = [*(_of_pauses(health, max_age, NOT_COMING) if health.success else _of_last_run(health))]
+        found[health.target.with_source(health.source)] = Problem(bad[0].what, bad[0].remedy).text if bad else ""
+    return found
 
 
 def _names(concerned: list[Health], settings: Settings) -> str:
@@ -144,11 +153,10 @@ def _of_last_run(health: Health) -> Iterator[Trouble]:
 
 def _of_pauses(health: Health, max_age: str | None, mend: str) -> Iterator[Trouble]:
     """An age below zero says that a clock is wrong, and nothing else."""
-    old = health.known["now"] - health.success["at"] if health.success else 0
-    if old < -CLOCKS_DIFFER:
+    if health.success and health.age is None:
         yield _bad("age unknown: the last success lies in the future.", "set the clock that is wrong: date -u")
-    elif max_age and old > seconds(max_age):
-        yield _bad(f"the last success is {age(old)} old, more than {max_age}.", mend)
+    elif max_age and (health.age or 0) > seconds(max_age):
+        yield _bad(f"the last success is {age(health.age or 0)} old, more than {max_age}.", mend)
     elif not max_age and health.is_overdue:
         late = health.known["now"] - (health.next_expected or 0)
         yield _bad(f"a run was expected {age(late)} ago, and did not come.", mend)

@@ -20,7 +20,7 @@ def require_room(sizes: dict[str, int], places: dict[str, Path]) -> None:
 def private_path(destination: Path) -> Iterator[Path]:
     """Yield a path in a private folder beside the destination; whatever is there at the end is removed."""
     with explained(destination):
-        destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        leftovers.make_private(destination.parent)
         folder = leftovers.make(destination.parent, destination.name, safety_copies.SUFFIX)
     try:
         yield folder / destination.name

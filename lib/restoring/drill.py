@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lib.backing_up.attempts import Verdicts
 from lib.base import disk, leftovers
 from lib.base.errors import Problem
-from lib.base.script import FAILED, SAVED, Console
+from lib.base.script import Console
 from lib.base.words import plural
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
@@ -47,8 +48,8 @@ class Rehearsal:
         }
 
 
-def rehearse_all(settings: Settings, targets: list[TargetSettings], sources: dict[str, Path], console: Console) -> int:
-    """Rehearse the restore of every source from every target, record the results there, and return the exit status."""
+def rehearse_all(settings: Settings, targets: list[TargetSettings], sources: dict[str, Path], console: Console) -> Verdicts:
+    """Rehearse the restore of every source from every target, record the results there, and return them."""
     rehearsals = [rehearsal for target in targets for rehearsal in _of_target(settings, target, sources, console)]
     problems = [rehearsal.problem for rehearsal in rehearsals if rehearsal.problem]
     told: dict[str, Any] = {"outcome": "failed" if problems else "saved"}
@@ -56,7 +57,10 @@ def rehearse_all(settings: Settings, targets: list[TargetSettings], sources: dic
     if problems:
         told |= {"error": "\n".join(problem.what for problem in problems), "try": problems[0].remedy}
     console.result(told)
-    return FAILED if problems else SAVED
+    return {
+        rehearsal.target.with_source(rehearsal.source): rehearsal.problem.text if rehearsal.problem else ""
+        for rehearsal in rehearsals
+    }
 
 
 def _of_target(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lib.base import log, printable
+from lib.base import log, owners, printable
 from lib.base.errors import UNTOUCHED, Problem
 from lib.base.script import SAVED, Console, judged
 from lib.base.words import plural, size, with_iso
@@ -113,7 +113,7 @@ class Report:
     def unreadable(self, source: str, reason: str) -> None:
         """Say why the file that is there cannot be compared, if so: in an emergency that is what one expects."""
         if reason:
-            self._warn(f"the present file of {source} cannot be read, and counts as if it were not there: {reason}")
+            self._warn(f"the present file of {source} cannot be compared, and counts as if it were not there: {reason}")
 
     def differences(self, source: str, differences: list[Difference]) -> None:
         """Say, for every table, its rows now and then, and what would be added, changed and removed."""
@@ -143,6 +143,8 @@ class Report:
         self._say(f"✅ {place}: {said}")
         if safety_copy:
             self._say(f"   the old file is {safety_copy}\n   to undo:  {self._options.undoing(name)}")
+        elif owners.is_roots_alone(place):
+            self._say(f"   root alone can use it: if the bot is another user,  chown USER {shlex.quote(str(place))}")
         if built.missing:
             self._warn(
                 f"{name} uses what only the bot knows ({', '.join(sorted(set(built.missing)))}): "

@@ -1,5 +1,6 @@
 """The steps of a restore: each gives back what it found or did. restore.py has their order, report.py says what they gave."""
 
+import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -70,15 +71,15 @@ def refuse_other_bots(target: Target, settings: Settings, states: dict[str, Save
 def differences(built: Rebuilt, present: Path) -> tuple[list[Difference], str]:
     """Compare a rebuilt file with the present one, through a snapshot that the bot does not notice.
 
-    Where the present one cannot be read, all rows are added, and the text says why.
+    Where the present one cannot be read, or compared, all rows are added, and the text says why.
     """
     if not present.exists():
         return count_differences.between(None, built.path), ""
     try:
         with snapshot.taken(present, built.path.parent, "quick") as now:
             return count_differences.between(now.copy.path, built.path), ""
-    except SourceError as unreadable:
-        return count_differences.between(None, built.path), unreadable.what
+    except (SourceError, sqlite3.Error) as unreadable:
+        return count_differences.between(None, built.path), f"{unreadable}"
 
 
 def put_in_place(built: Rebuilt) -> Path | None:

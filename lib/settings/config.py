@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lib.base import causes, owners
 from lib.base.errors import SettingsError
 from lib.settings import channels, dotenv, limits, paths, targets
 from lib.settings.channels import Channels
@@ -63,6 +64,14 @@ class Settings:
         return self.snapshots / f"{name}{'' if self.file == '.env' else f'.{self.file}'}{suffix}"
 
 
+class WrongSettings(SettingsError):
+    """Some settings are wrong; `settings` are what could be read: whom to tell is among them, as a rule."""
+
+    def __init__(self, settings: Settings, what: str, remedy: str):
+        super().__init__(what, remedy, "Nothing was read or written.")
+        self.settings = settings
+
+
 def is_anything_set() -> bool:
     """Whether there is a .env, or a target in the environment."""
     return (REPOSITORY / ".env").exists() or any(name.startswith("SUPABASE_DB_") for name in os.environ)
@@ -93,14 +102,17 @@ def chosen_targets(settings: Settings, number: int | None) -> list[TargetSetting
 
 
 def load(env_file: str | None = None) -> Settings:
-    """Read and check every setting; raise one SettingsError that names all that is wrong."""
+    """Read and check every setting; raise one WrongSettings that names all that is wrong.
+
+    An alert channel that cannot be used is a warning: it must not stop a backup.
+    """
     path = paths.expanded(env_file, Path.cwd()) if env_file else REPOSITORY / ".env"
     problems = [*limits.problems]
     notes: list[str] = []
     values = DEFAULTS | _file_values(path, problems, bool(env_file)) | dict(os.environ)
     values = {name: value.strip() for name, value in values.items() if value.strip() or name in DEFAULTS}
     problems += _unknown_names(values)
-    postgres = targets.read(values, path.parent, problems, notes)
+    postgres, told = targets.read(values, path.parent, problems, notes), channels.read(values)
     settings = Settings(
         targets=postgres,
         sources=paths.databases(values["SQLITE_DATABASES"], path.parent, problems),
@@ -110,14 +122,14 @@ def load(env_file: str | None = None) -> Settings:
         check=_choice(values, "BACKUP_CHECK", ("full", "quick"), problems),
         log=paths.expanded(values["BACKUP_LOG"], path.parent),
         folder=path.parent,
-        warnings=_readable_by_others(path) + targets.unverified(postgres),
+        warnings=[*_open_to_others(path), *targets.unverified(postgres), *told.wrong],
         max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
-        channels=channels.read(values, problems),
+        channels=told,
         file=path.name,
         notes=notes,
     )
     if problems:
-        raise SettingsError(_as_list(problems, path), _remedy(path), "Nothing was read or written.")
+        raise WrongSettings(settings, _as_list([*problems, *told.wrong], path), _remedy(path))
     return settings
 
 
@@ -128,8 +140,11 @@ def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str
         return {}
     try:
         values, malformed = dotenv.read(path)
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{path} cannot be read: {error}.")
+    except UnicodeDecodeError as error:
+        problems.append(f"{path} cannot be read: {causes.said_by(error)}.")
+        values, malformed = dotenv.parse(path.read_text(encoding="utf-8", errors="replace"))  # whom to tell may be among them
+    except OSError as error:
+        problems.append(f"{path} cannot be read: {causes.said_by(error)}.")
         return {}
     problems += [f"{path.name} line {number} is not NAME=value." for number in malformed]
     too_late = sorted(name for name in values if re.fullmatch(limits.NAME.format(".*"), name))
@@ -163,10 +178,11 @@ def _choice(values: dict[str, str], name: str, allowed: tuple[str, ...], problem
     return values[name]
 
 
-def _readable_by_others(path: Path) -> list[str]:
+def _open_to_others(path: Path) -> list[str]:
+    warnings = owners.changeable_by_others(dict.fromkeys((REPOSITORY, REPOSITORY / ".venv", path.parent, path)))
     if os.name == "posix" and path.exists() and path.stat().st_mode & 0o077:
-        return [f"{path} can be read by other users of this machine: chmod 600 {path}"]
-    return []
+        warnings.append(f"{path} can be read by other users of this machine: chmod 600 {path}")
+    return warnings
 
 
 def _as_list(problems: list[str], path: Path) -> str:

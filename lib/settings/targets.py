@@ -73,6 +73,10 @@ class TargetSettings:
     def is_local(self) -> bool:
         return is_local(self.host)
 
+    def with_source(self, source: str) -> str:
+        """Return what a source on this target is called where both matter."""
+        return f"{source} → {self.label}"
+
 
 def read(values: dict[str, str], folder: Path, problems: list[str], notes: list[str]) -> list[TargetSettings]:
     """Return the targets; problems are collected, and notes of what was understood otherwise than it is written."""

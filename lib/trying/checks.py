@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg2
 
 from lib.base import disk, log
-from lib.base.errors import Problem
+from lib.base.errors import Problem, SourceError
 from lib.base.script import FAILED, SAVED, Console
 from lib.base.words import plural, size
 from lib.postgres.books import privacy, setup_version, twins
@@ -36,6 +36,7 @@ class Checks:
         self.failures: list[tuple[str, Problem]] = []
         self._failed_before = 0
         self.seen: dict[str, TargetSettings] = {}
+        self.target: TargetSettings | None = None  # that of the steps to come
 
     def begin(self) -> None:
         """Begin with another target: what has failed on one says nothing of the next."""
@@ -49,6 +50,7 @@ class Checks:
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[Callable[[str], None]]:
         """Run one check; a Problem inside is printed with its remedy and counted, and the next check goes on."""
+        title = self.target.named(title) if self.target else title
         number = len(self.passed) + len(self.failures) + 1
         details: list[str] = []
         try:
@@ -80,8 +82,8 @@ def driver(checks: Checks) -> None:
 
 def connect(checks: Checks, target_settings: TargetSettings, schema: str) -> Target | None:
     """Connect, and tell version, TLS and round-trip time."""
-    target = None
-    with checks.step(f"Connection to {target_settings.label}") as tell:
+    target, checks.target = None, target_settings
+    with checks.step(f"Connection to {target_settings.host}") as tell:
         target = Target(target_settings, schema)
         twins.refuse(target, checks.seen)
         server = privacy.describe(target)
@@ -116,12 +118,15 @@ def rights(checks: Checks, target: Target) -> None:
 
 
 def files(checks: Checks, settings: Settings) -> None:
-    """Look whether every database is there, before anything else."""
+    """Look whether every database is there, before anything else; nothing is said of those that are."""
     for name, path in settings.sources.items():
         told = previous.read(settings.snapshot_of(name))
-        with checks.step(f"File of {name}") as tell, copying.explained(path, told):
-            not_there.refuse(path, bool(told))
-            tell(str(path))
+        try:
+            with copying.explained(path, told):
+                not_there.refuse(path, bool(told))
+        except SourceError:
+            with checks.step(f"Database {name}"):
+                raise
 
 
 def sources(checks: Checks, settings: Settings, folder: Path) -> None:
@@ -162,12 +167,15 @@ def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:
 def channels(checks: Checks, channels: Channels) -> None:
     """Send a test through each alert channel that is set."""
     trials = alerts.trials(channels)
+    for wrong in channels.wrong:
+        with checks.step("Settings of the alerts"):
+            raise Problem(wrong, "correct it in .env; .env.example explains it")
     for name, send in trials.items():
         with checks.step(f"Alert by {name}") as tell:
             if error := send().error():
                 raise Problem(f"{error}.", "correct its settings in .env; .env.example explains them")
             tell("sent: see whether it has arrived")
-    if not trials:
+    if not trials and not channels.wrong:
         with checks.step("Alerts"):
             raise Problem(
                 "no channel is set.", "set HEARTBEAT_URL, ALERT_EMAIL_TO, ALERT_WEBHOOK_URL or TELEGRAM_CHAT_ID in .env"

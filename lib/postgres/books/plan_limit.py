@@ -12,16 +12,16 @@ WARN_PERCENT = 80
 
 
 def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, limit: int) -> list[str]:
-    """Return a warning where the database is nearly full; raise Problem where this snapshot cannot fit.
+    """Return a warning where the database is nearly full; raise Problem where what this snapshot adds cannot fit.
 
-    `limit` is in bytes; none is 0.
+    `limit` is in bytes; none is 0. What adds nothing does no harm, however full it is.
     """
     file_bytes = snapshot.copy.path.stat().st_size
     if not is_nearly_full(run.database_bytes + file_bytes, limit):
         return []
     last_bytes, sizes = growth.read(target, run.source)
     added = max(0, file_bytes - last_bytes)
-    if run.database_bytes + added > limit:
+    if added and run.database_bytes + added > limit:
         raise Problem(
             f"{run.source} does not fit: the database has {size(run.database_bytes)} of {size(limit)}, and {size(added)} are to "
             f"be added (the file has {size(file_bytes)}, at the last backup it had {size(last_bytes)}).",

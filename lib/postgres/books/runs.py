@@ -6,7 +6,7 @@ import json
 import platform
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from psycopg2 import sql
@@ -42,16 +42,21 @@ class Run:
     committed: int = 0  # so many tables of a first load
 
     @property
-    def rows(self) -> int:
-        return sum(table.rows for table in self.tables)
+    def bots_tables(self) -> list[TableResult]:
+        """Return what people ask about, and all numbers of rows count: SQLite's own tables are copied, too."""
+        return [table for table in self.tables if not table.is_internal]
 
     @property
-    def misfits(self) -> int:
-        return sum(table.misfits for table in self.tables)
+    def rows(self) -> int:
+        return sum(table.rows for table in self.bots_tables)
+
+    @property
+    def changes(self) -> int:
+        return sum(table.inserted + table.updated + table.deleted for table in self.bots_tables)
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` shows of the run; an error only where there is one."""
-        shown = asdict(self)
+        shown = asdict(replace(self, tables=self.bots_tables))
         del shown["database_bytes"], shown["committed"]
         for table in shown["tables"]:
             del table["digest"], table["label"]
@@ -87,15 +92,18 @@ def _not_set_up(target: Target, name: str) -> Problem:
 def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], LastSaved]:
     """Take the source until the transaction ends; return every way in for others, and what is told of the last saved run.
 
-    Raise Locked where another run has the source, MayPass where one has had it since this one was opened.
+    Raise Locked where another run has the source, MayPass where one has had it since this one was opened, or where a change by
+    hand has it.
     """
     values = {"source": run.source, "run": run.run, "schema": target.schema, "mirror_schema": source.mirror_schema}
     (row,) = target.statement("lock_source", values, last=_last_saved(target))
     is_ours, other, since, machine, has_ended, openings, last = row
     if has_ended:
         raise MayPass(OUTRUN.format(source.name), "wait until it has ended")
+    if not is_ours and not other:
+        raise MayPass(f"{run.source}: a change by hand is being committed.", "wait until it has ended")
     if not is_ours:
-        who = f"run {other} on {machine}, since {since} UTC" if other else "a change by hand that is being committed"
+        who = f"run {other} on {machine}, since {since} UTC"
         raise Locked(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
     return openings, last | {"belongs_to": target.identity}
 
@@ -183,7 +191,7 @@ def closed(target: Target, run: Run) -> Iterator[None]:
     try:
         yield
     except Problem as problem:
-        run.outcome, run.error = "failed", clean(problem.what)
+        run.outcome, run.error = "failed", "" if isinstance(problem, Locked) else clean(problem.what)
         problem.untouched = problem.untouched or _untouched(target, run)
         raise
     except Interrupted as interruption:
@@ -204,7 +212,7 @@ def _untouched(target: Target, run: Run) -> str:
         are = "table is" if run.committed == 1 else "tables are"
         untouched = f"Of the first backup {run.committed} {are} {place} and need not be sent again"
     try:
-        target.statement("fail_run", {"run": run.run, "error": run.error})
+        target.statement("fail_run", {"run": run.run, "error": run.error or None})  # none: it has given way to another run
         good = last_saved(target, run.source)
     except Problem:
         return f"{untouched}."
@@ -212,7 +220,7 @@ def _untouched(target: Target, run: Run) -> str:
     return f"{untouched}; {still_good}"
 
 
-def last_saved(target: Target, source: str) -> tuple[int, str, int, int] | None:
-    """Return the number, the UTC time, the age in seconds and the rows of the newest saved run."""
+def last_saved(target: Target, source: str) -> tuple[int, str] | None:
+    """Return the number and the UTC time of the newest saved run."""
     saved = target.statement("last_success", {"source": source})
-    return (saved[0][0], saved[0][1], saved[0][2], saved[0][3]) if saved else None
+    return (saved[0][0], saved[0][1]) if saved else None

@@ -77,9 +77,12 @@ class Target:
         try:
             return connected()
         except OUTAGES as problem:
-            self._patience.wait(problem)
-        # The server may yet have to notice that the attempt which was cut off, and holds the lock, is no more.
-        done = self._patience.try_again(connected, (*OUTAGES, Locked))
+            outage = problem
+            self._patience.wait(outage)
+        try:
+            done = self._patience.try_again(connected, (*OUTAGES, Locked))
+        except Locked as problem:  # the server has yet to notice that the attempt which was cut off is no more
+            raise outage from problem
         self._patience.renew()
         return done
 

@@ -102,10 +102,11 @@ def told(code: str, said: str, host: str) -> tuple[str, str]:
 
 def _without_code(error: psycopg2.Error, host: str) -> Problem:
     """Return what is told of an error that the driver alone has seen."""
-    said = " ".join(str(error).split())
-    if isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)) or _is_about(said, LOST_IN_COPY):
+    said, ours = " ".join(str(error).split()), causes.remedy(error, "/")
+    is_lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)) or _is_about(said, LOST_IN_COPY)
+    if is_lost and ours != causes.MEMORY:  # libpq has none left: nothing is lost
         return MayPass(f"{host}: the connection was lost ({said}).", CUT[1])
-    return Problem(f"{host}: {said}.", causes.remedy(error, "/") or "run it again; if it stays, see the server's log")
+    return Problem(f"{host}: {said}.", ours or "run it again; if it stays, see the server's log")
 
 
 def _others_function(context: str, schema: str) -> str:

@@ -38,7 +38,6 @@ class SavedState:
     source: Source
     run: int
     finished_at: str
-    rows: int
     mark: int
     definition: Definition
     tables: list[TablePlan]
@@ -48,6 +47,11 @@ class SavedState:
     changed: frozenset[str]
     mirrors: dict[str, Mirror]
     bytes: int
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows the bot's tables had."""
+        return sum(self.digests[table.label].rows for table in self.tables if not table.is_internal)
 
     def only(self, name: str) -> "SavedState":
         """Return the state of one table, with what SQLite keeps beside it: what is lost of another does not matter then."""
@@ -119,7 +123,7 @@ def read_state(target: Target, source: str, run: int | None = None) -> SavedStat
     states = target.statement("saved_state", {"source": source, "run": run})
     if not states:
         raise SourceError(f"{target.host} holds no backup of {source}.", "python3 backup.py --status")
-    number, finished_at, rows, mark, mirror_schema, text, tables, snapshot_hash, changed, bytes_then = states[0]
+    number, finished_at, mark, mirror_schema, text, tables, snapshot_hash, changed, bytes_then = states[0]
     definition, planned = _read_definition(text, source)
     where, tables = Source(source, mirror_schema), tables or {}
     if {table.label for table in planned} != tables.keys():
@@ -128,7 +132,6 @@ def read_state(target: Target, source: str, run: int | None = None) -> SavedStat
         source=where,
         run=number,
         finished_at=finished_at,
-        rows=rows,
         mark=mark,
         definition=definition,
         tables=planned,
@@ -145,7 +148,7 @@ def last_plan(target: Target, source: str) -> list[TablePlan]:
     """Return the plan of the last saved run, as far as it can be read."""
     states = target.statement("saved_state", {"source": source, "run": None})
     with contextlib.suppress(SourceError):
-        return _read_definition(states[0][5], source)[1] if states else []
+        return _read_definition(states[0][4], source)[1] if states else []
     return []
 
 

@@ -118,10 +118,10 @@ def move(source: Path, destination: Path, companions: Iterable[str] = COMPANIONS
 
 
 def take_over_owner(new: Path, old: Path) -> None:
-    """Give a file the mode of the one that it replaces, and its owner where this user may."""
+    """Give a file the mode of the one that it replaces, and its owner where this user may; a new one its folder's owner."""
     if old.exists():
         shutil.copymode(old, new)
-        _give(new, old)
+    _give(new, old if old.exists() else old.parent)
 
 
 def _give(path: Path, like: Path) -> None:
@@ -159,7 +159,7 @@ def _noted(destination: Path) -> dict[str, str]:
     try:
         noted = json.loads(_note_of(destination).read_text())
         return {str(identity): str(name) for identity, name in noted.items()}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return {}
 
 

@@ -23,7 +23,7 @@ NOTED: dict[str, type | tuple[type, ...]] = {
     "compared_at": (int, float),
 }
 LEFT_IN_A_TABLE = [int, int, int, str]
-MIRROR = {"oid", "columns", "key", "unique"}
+MIRROR = {"oid": str, "columns": dict, "key": list, "unique": dict}
 # Where nothing can be: the place of what nobody has kept.
 NOWHERE = Path(os.devnull, "nothing")
 
@@ -127,7 +127,7 @@ def _note(told: Any, place: Path) -> Note:
 
 def _can_be_read(tables: dict[str, Any], mirrors: dict[str, Any]) -> bool:
     return all(isinstance(left, list) and [type(value) for value in left] == LEFT_IN_A_TABLE for left in tables.values()) and all(
-        isinstance(mirror, dict) and mirror.keys() == MIRROR for mirror in mirrors.values()
+        isinstance(mirror, dict) and {part: type(said) for part, said in mirror.items()} == MIRROR for mirror in mirrors.values()
     )
 
 
@@ -135,7 +135,7 @@ def read(place: Path) -> dict[str, Any]:
     """Return what is noted beside a snapshot, or nothing; whether it is true of the file, nobody has looked."""
     try:
         note = json.loads(note_of(place).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return note if isinstance(note, dict) else {}
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.base import private_file
+from lib.base import owners, private_file
 from lib.base.errors import SourceError
 from lib.sqlite.files import lock
 from lib.sqlite.files import read_schema as schemas
@@ -43,15 +43,18 @@ class Snapshot:
         """
         self.connection.close()
         note: Note = {"hash": self.copy.hash, "check": self.copy.check, "journal_mode": self.copy.journal_mode, **about}
+        warnings = []
         try:
+            warnings = [*private_file.set_folder_aside(previous.note_of(place)), *private_file.set_folder_aside(place)]
             private_file.write(previous.note_of(place), json.dumps(note))
             if self.copy.hash == self.copy.previous.hash:
                 os.utime(place)  # the same bytes need not be written again
             else:
+                owners.give(self.copy.path, place.parent)
                 os.replace(self.copy.path, place)
         except OSError as error:  # the run is saved all the same
-            return [f"the snapshot cannot be kept as {place}: {error.strerror}. restore.py --local will not have it."]
-        return []
+            warnings.append(f"the snapshot cannot be kept as {place}: {error.strerror}. restore.py --local will not have it.")
+        return warnings
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ def test_the_second_backup_of_a_source_says_who_is_first(saved_bot):
             "SELECT run, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM backup.runs "
             "WHERE outcome = 'running'"
         )
-        said = saved_bot.run("backup.py", "premium_system").expect(1).stderr
+        (said,) = saved_bot.backup("premium_system")["busy"]
         assert f"premium_system is being backed up already (run {run} on " in said
         assert f", since {since} UTC)." in said
         saved_bot.run("backup.py", "user_requests").expect(0)

@@ -52,13 +52,30 @@ def test_a_database_that_is_nearly_full_is_a_warning_with_the_days_that_are_left
 def test_what_cannot_fit_is_refused_with_the_numbers(saved_bot):
     saved_bot.write_env(BACKUP_MAX_DATABASE_MB="1")
     before = saved_bot.query("SELECT last_run FROM backup.sources ORDER BY source")
+    for path in saved_bot.databases:
+        saved_bot.sqlite(path, "CREATE TABLE more (a); INSERT INTO more VALUES (zeroblob(9000))")
     said = saved_bot.run("backup.py").expect(1).stderr
     assert "premium_system does not fit: the database has " in said
-    assert " of 1.0 MB, and 0 B are to be added (the file has " in said
+    assert re.search(r" of 1\.0 MB, and \d+\.\d kB are to be added \(the file has ", said)
     assert "the last good backup is run 1, " in said
     assert saved_bot.query("SELECT last_run FROM backup.sources ORDER BY source") == before
     saved_bot.write_env(BACKUP_MAX_DATABASE_MB="0")
-    assert saved_bot.run("backup.py").expect(0).stderr == ""
+    assert "the database has" not in saved_bot.run("backup.py").expect(0).stderr
+
+
+def test_what_adds_nothing_is_backed_up_however_full_the_plan_is(saved_bot):
+    """Rows that change or go must not wait for more room; one database that grows does not stop another one that does not."""
+    saved_bot.write_env(BACKUP_MAX_DATABASE_MB="1")
+    full = r"Warning: the database has \d+\.\d MB of 1\.0 MB \(\d+ %\)"
+    assert len(re.findall(full, saved_bot.run("backup.py").expect(0).stderr)) == 2
+    saved_bot.sqlite(saved_bot.premium, "DELETE FROM refunds WHERE id < 5; UPDATE refunds SET stars_amount = 9 WHERE id = 6")
+    saved_bot.sqlite(saved_bot.requests, "CREATE TABLE more (a); INSERT INTO more VALUES (zeroblob(9000))")
+    said = saved_bot.run("backup.py").expect(3).stderr
+    assert "user_requests does not fit" in said
+    assert "premium_system does not fit" not in said
+    saved_bot.sqlite(saved_bot.requests, "DROP TABLE more; VACUUM")
+    saved_bot.run("backup.py", "--accept-shrink").expect(0)
+    saved_bot.assert_restorable()
 
 
 @pytest.mark.campaign

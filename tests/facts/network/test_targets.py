@@ -68,6 +68,14 @@ def test_what_fails_on_one_of_two_names_it_and_speaks_of_no_other(doubled):
         assert "Error: target 2: cannot connect to 127.0.0.1:" in doubled.run(*flags).expect(1).stderr
 
 
+def test_setup_says_which_of_two_it_is_that_fails(doubled):
+    doubled.second.query("GRANT SELECT ON backup.runs TO anon")
+    doubled.second.query("GRANT USAGE ON SCHEMA backup TO anon")
+    said = doubled.run("setup_supabase.py", "--check").expect(1).stdout
+    assert re.search(r"❌ \d+\. target 2: Privacy: others can get in", said)
+    assert re.search(r"✅ \d+\. target 1: Privacy: closed", said)
+
+
 def test_one_database_behind_two_addresses_is_no_second_backup(saved_bot):
     port = URL.fullmatch(saved_bot.url)["port"]
     with relay.running("127.0.0.1", int(port)) as (_, listens):

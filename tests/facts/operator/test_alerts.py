@@ -301,7 +301,7 @@ def test_a_trial_without_channels_says_what_to_set(saved_bot):
         ({"ALERT_WEBHOOK_URL": "file:///etc/passwd"}, "ALERT_WEBHOOK_URL is not of the form"),
         ({"ALERT_WEBHOOK_URL": "https://host:port/x"}, "ALERT_WEBHOOK_URL is not of the form"),
         ({"ALERT_EMAIL_TO": "a@b.c", "SMTP_FROM": "a@b.c"}, "ALERT_EMAIL_TO needs SMTP_HOST"),
-        ({"ALERT_EMAIL_TO": "a", "SMTP_HOST": "x", "SMTP_FROM": "a@b.c"}, "ALERT_EMAIL_TO 'a' is no e-mail address."),
+        ({"ALERT_EMAIL_TO": "a", "SMTP_HOST": "x", "SMTP_FROM": "a@b.c"}, "ALERT_EMAIL_TO 'a' is no e-mail address"),
         ({"ALERT_EMAIL_TO": "a@b.c", "SMTP_HOST": "x"}, "SMTP_FROM is not set to an e-mail address."),
         ({"ALERT_EMAIL_TO": "a@b.c", "SMTP_HOST": "x", "SMTP_USER": "a@b.c"}, "SMTP_USER and SMTP_PASSWORD belong together"),
         ({"ALERT_EMAIL_TO": "a@b.c", "SMTP_HOST": "x", "SMTP_FROM": "a@b.c", "SMTP_PORT": "x"}, "SMTP_PORT 'x' is not a number"),
@@ -310,14 +310,12 @@ def test_a_trial_without_channels_says_what_to_set(saved_bot):
     ],
 )
 def test_a_wrong_setting_of_a_channel_is_named(settings, said):
-    problems = []
-    channels.read(settings, problems)
-    assert len(problems) == 1
-    assert said in problems[0]
+    found = channels.read(settings)
+    assert len(found.wrong) == 1
+    assert said in found.wrong[0]
+    assert found == channels.Channels(wrong=found.wrong, telegram_chat=settings.get("TELEGRAM_CHAT_ID", ""))  # and it is off
 
 
 def test_what_belongs_to_the_bot_is_left_alone():
-    problems = []
-    found = channels.read({"TELEGRAM_BOT_TOKEN": TOKEN, "SMTP_HOST": "mail", "SMTP_USER": "x"}, problems)
-    assert (found, problems) == (channels.Channels(), [])
+    assert channels.read({"TELEGRAM_BOT_TOKEN": TOKEN, "SMTP_HOST": "mail", "SMTP_USER": "x"}) == channels.Channels()
     assert set(channels.NAMES).isdisjoint(environment())

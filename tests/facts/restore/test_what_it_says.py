@@ -1,10 +1,14 @@
 """What a restore says is true: what was compared with what, how it is undone, and in a dry run what would become of the files."""
 
+import contextlib
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 
+from lib.restoring import steps
+from lib.restoring.rebuild import Rebuilt
 from tests import compare
 from tests.stand_ins.bot import REPOSITORY, environment
 
@@ -53,13 +57,15 @@ def test_a_dry_run_in_an_emergency_shows_what_would_come_back(saved_bot):
     before = saved_bot.premium.read_bytes()
     for flags in ((), ("--local",)):
         done = saved_bot.run("restore.py", "--dry-run", *flags).expect(0)
-        assert "Warning: the present file of premium_system cannot be read, and counts as if it were not there: " in done.stderr
+        assert (
+            "Warning: the present file of premium_system cannot be compared, and counts as if it were not there: " in done.stderr
+        )
         assert "database disk image is malformed" in done.stderr
         assert re.search(r"premium_system\.refunds: 0 rows now, (\d+) then: \1 added, 0 changed, 0 removed", done.stdout)
         assert re.search(r"user_requests\.message_owners: .* 1 added, 0 changed, 0 removed", done.stdout)
         told = saved_bot.run("restore.py", "--dry-run", "--json", *flags).expect(0).json
         assert {table["source"] for table in told["tables"]} == {"premium_system", "user_requests"}
-        assert "the present file of premium_system cannot be read" in told["warnings"][0]
+        assert "the present file of premium_system cannot be compared" in told["warnings"][0]
     assert saved_bot.premium.read_bytes() == before
     assert list(saved_bot.data.glob("*restor*")) == []
 
@@ -79,3 +85,17 @@ def test_a_dry_run_into_another_folder_compares_with_what_is_there(saved_bot):
     saved_bot.sqlite(saved_bot.premium, "DELETE FROM refunds")
     said = saved_bot.run("restore.py", "--dry-run", "--to", str(out)).expect(0).stdout
     assert re.search(r"premium_system\.refunds: .* 1 added, 0 changed, 0 removed", said)
+
+
+def test_what_only_the_bot_can_compare_counts_as_missing(tmp_path):
+    """A key in an order that the bot itself has registered, and no rowid to go by."""
+    for name in ("present.db", "rebuilt.db"):
+        with contextlib.closing(sqlite3.connect(tmp_path / name)) as database:
+            database.create_collation("of_the_bot", lambda one, other: (one > other) - (one < other))
+            database.executescript("CREATE TABLE own (k TEXT COLLATE of_the_bot PRIMARY KEY) WITHOUT ROWID")
+            database.execute("INSERT INTO own VALUES ('a')")
+            database.commit()
+    built = Rebuilt("own", 1, 1, tmp_path / "present.db", tmp_path / "rebuilt.db", [])
+    ((difference,), reason) = steps.differences(built, built.place)
+    assert (difference.rows_now, difference.rows_then, difference.added) == (0, 1, 1)
+    assert reason

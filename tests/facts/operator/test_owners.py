@@ -1,0 +1,180 @@
+"""Root and the bot's user: what root has made can be used by the other, or it is said how; what root runs is root's alone."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.stand_ins.bot import REPOSITORY, Bot, Result, copy_checkout, environment
+
+NOBODY = 65534
+pytestmark = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become somebody else")
+# Everything is loaded first: Python itself may be in a folder that is root's alone.
+AS_NOBODY = f"""
+import importlib, os, pathlib, sys
+import concurrent.futures.thread, encodings.idna, pwd
+sys.argv = sys.argv[1:]
+sys.path.insert(0, {str(REPOSITORY)!r})
+for path in pathlib.Path({str(REPOSITORY)!r}).glob("lib/**/*.py"):
+    importlib.import_module(".".join(path.relative_to({str(REPOSITORY)!r}).with_suffix("").parts).removesuffix(".__init__"))
+for name in ("backup", "restore", "setup_supabase"):
+    importlib.import_module(name)
+code = compile(pathlib.Path(sys.argv[0]).read_text(), sys.argv[0], "exec")
+os.setgroups([])
+os.setgid({NOBODY})
+os.setuid({NOBODY})
+doc = sys.modules[pathlib.Path(sys.argv[0]).stem].__doc__
+exec(code, {{"__name__": "__main__", "__file__": sys.argv[0], "__doc__": doc}})
+"""
+
+
+@pytest.fixture
+def place():
+    """A folder that others may pass through: pytest's own are root's alone."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def bot(place, database):
+    return Bot.make(place / "bot", database, users=120)
+
+
+def give(*paths):
+    for path in paths:
+        os.chown(path, NOBODY, NOBODY)
+
+
+@pytest.fixture
+def handed_over(saved_bot):
+    """What root has set up, given to the bot's user; but nobody thought of the log and the snapshots."""
+    give(saved_bot.folder, saved_bot.folder / ".env", saved_bot.data, *saved_bot.databases)
+    return saved_bot
+
+
+def as_nobody(bot, script, *flags):
+    _, *command = bot.command(script, *flags)
+    done = subprocess.run([sys.executable, "-c", AS_NOBODY, *command], capture_output=True, text=True, env=environment())
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("backup.py",),
+        ("backup.py", "--verify"),
+        ("backup.py", "--dry-run"),
+        ("restore.py", "--drill"),
+        ("setup_supabase.py",),
+        ("setup_supabase.py", "--check"),
+    ],
+)
+def test_a_folder_that_root_has_made_is_named_with_what_to_type(handed_over, command):
+    done = as_nobody(handed_over, *command).expect(1)
+    said, snapshots = done.stdout + done.stderr, handed_over.folder / "snapshots"
+    assert f"this user cannot write to the folder {snapshots}." in said
+    assert f"Try: it is root's: give it to the user who runs this:  sudo chown -R nobody {snapshots}" in said
+    assert "unexpected" not in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("backup.py", "--status"),
+        ("restore.py", "--list"),
+        ("restore.py", "--dry-run"),
+        ("restore.py", "--yes"),
+        ("restore.py", "--undo"),
+        ("restore.py", "--local", "--yes"),
+    ],
+)
+def test_what_needs_no_snapshot_goes_on_and_nothing_is_unexpected(handed_over, command):
+    done = as_nobody(handed_over, *command)
+    assert done.status == (1 if set(command) & {"--undo", "--local"} else 0)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "unexpected" not in done.stdout + done.stderr
+
+
+def test_what_it_says_helps(handed_over):
+    snapshots, log = handed_over.folder / "snapshots", handed_over.folder / "supabase_backup.log"
+    give(snapshots, *snapshots.iterdir())
+    said = as_nobody(handed_over, "backup.py").expect(0).stderr
+    assert said == (
+        f"Warning: the log {log} cannot be written (Permission denied): it is root's: give it to the user who runs this:  "
+        f"sudo chown -R nobody {log}\n"
+    )
+    give(log)
+    assert as_nobody(handed_over, "backup.py").expect(0).stderr == ""
+
+
+def test_a_venv_that_root_has_made_is_named_with_what_to_type(place):
+    checkout = copy_checkout(place)
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    (checkout / ".venv").chmod(0o700)
+    code = f"import importlib.util, json, os, pathlib, lib.base.causes, lib.base.stopping; os.setuid({NOBODY}); import lib.start"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=checkout, env=environment())
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"Error: {checkout}/.venv/bin/python cannot be started: Permission denied.\n")
+    assert f"or make it anew:  sudo rm -rf {checkout}/.venv && python3 -m venv" in done.stderr
+
+
+def owner(path):
+    return path.stat().st_uid, path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("flags", [(), ("--local",)])
+def test_a_file_that_root_makes_is_its_folder_s_owner_s(handed_over, flags):
+    shutil.rmtree(handed_over.data)
+    said = handed_over.run("restore.py", "--yes", *flags).expect(0).stdout
+    assert [owner(path) for path in (handed_over.data, *handed_over.databases)] == [(NOBODY, 0o700)] + [(NOBODY, 0o600)] * 2
+    assert "chown" not in said
+    handed_over.premium.unlink()
+    handed_over.run("restore.py", "--yes", *flags).expect(0)
+    assert owner(handed_over.premium) == (NOBODY, 0o600)
+
+
+def test_what_root_makes_beside_the_bot_is_the_bot_s_too(handed_over):
+    shutil.rmtree(handed_over.folder / "snapshots")
+    (handed_over.folder / "supabase_backup.log").unlink()
+    handed_over.write_env(ALERT_WEBHOOK_URL="http://127.0.0.1:1/nobody")
+    handed_over.run("backup.py").expect(0)
+    handed_over.run("restore.py", "--drill").expect(0)
+    made = [path for path in handed_over.folder.rglob("*") if path.name != ".env"]
+    assert {path.name for path in made} >= {"runs.jsonl", "premium_system.db.json", "supabase_backup.log"}
+    assert [path for path in made if path.stat().st_uid != NOBODY] == []
+    before = handed_over.log
+    assert as_nobody(handed_over, "backup.py").expect(0).stderr == ""
+    assert "every row is sent" not in handed_over.log.removeprefix(before)
+
+
+def test_root_gives_away_nothing_that_a_link_leads_to(handed_over, tmp_path):
+    log, elsewhere = handed_over.folder / "supabase_backup.log", tmp_path / "elsewhere"
+    log.unlink()
+    log.symlink_to(elsewhere)
+    handed_over.run("backup.py").expect(0)
+    assert elsewhere.stat().st_uid == 0
+
+
+def test_a_file_that_is_root_s_alone_is_said_to_be(saved_bot):
+    saved_bot.premium.unlink()
+    said = saved_bot.run("restore.py", "--yes").expect(0).stdout
+    assert f"   root alone can use it: if the bot is another user,  chown USER {saved_bot.premium}\n" in said
+    assert said.count("chown") == 1  # the other file had an owner before
+
+
+@pytest.mark.parametrize("name", ["", ".env"])
+def test_root_is_told_who_else_could_change_what_it_runs(saved_bot, name):
+    path = saved_bot.folder / name
+    assert saved_bot.run("backup.py").expect(0).stderr == ""
+    give(path)
+    said = saved_bot.run("backup.py").expect(0).stderr
+    assert f"Warning: {path} can be changed by nobody, and root runs this: whoever changes it is root. " in said
+    os.chown(path, 0, 0)
+    path.chmod(path.stat().st_mode | 0o002)
+    assert f"{path} can be changed by everybody" in saved_bot.run("backup.py").expect(0).stderr

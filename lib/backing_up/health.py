@@ -199,9 +199,9 @@ def _with_what_is_recorded_here(settings: Settings, target: TargetSettings, name
     runs = _runs_recorded_here(settings, target, name)
     success, theirs, ours = answer["last_success"], answer["last_failure"], _newest(runs, "failed")
     is_failing = _has_number(theirs) > _has_number(success)
-    if ours and theirs and ours["error"] == theirs["error"]:  # as a rule the same one, which the target has given a number
-        theirs["remedy"] = ours.get("remedy", "")
-    is_known = is_failing and theirs and theirs["error"] == ours["error"]
+    is_known = False  # as a rule it is the same one, which the target has given a number
+    if ours and theirs and ours["error"] == theirs["error"]:
+        theirs["remedy"], is_known = ours.get("remedy", ""), is_failing
     if runs[:1] == [ours] and _has_come_since(success, runs) and not is_known:
         answer["last_failure"], is_failing = ours, True
     elif ours and (not theirs or ours["at"] > theirs["at"] + 60):

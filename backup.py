@@ -90,19 +90,13 @@ def main(options: BackupOptions, console: Console) -> int:
         from lib.trying import demo  # what an ordinary backup does not need is not loaded
 
         return demo.tell(console)
-    with alerts.wrong_settings_told(console):
-        settings = config.load(options.env_file)
+    settings = alerts.loaded(options.env_file, console)
     sources = config.chosen(settings, list(options.source))
     settings.warnings.extend(log.open_file(settings.log))
     if options.status:
-        from lib.backing_up import health
-        from lib.reporting import status, troubles
+        from lib.reporting import status
 
-        known = health.of_all(settings, sources)
-        shown = status.show(settings, known, options.max_age, console)
-        if options.max_age:  # whoever asks so does not look at the answer
-            alerts.told(settings, alerts.AGE, console, functools.partial(troubles.too_old, known, options.max_age))
-        return shown
+        return status.show(settings, sources, options.max_age, console)
     if options.report:
         from lib.reporting import page
 
@@ -110,10 +104,9 @@ def main(options: BackupOptions, console: Console) -> int:
     if options.dry_run or options.verify:
         from lib.backing_up import dry_run
 
-        if options.dry_run:
-            return exit_status(dry_run.show(settings, sources, functools.partial(rehearse, options), console))
-        look = functools.partial(dry_run.show, settings, sources, dry_run.differences, console)
-        return alerts.told(settings, alerts.COMPARISON, console, look)
+        compare = functools.partial(rehearse, options) if options.dry_run else dry_run.differences
+        look = functools.partial(dry_run.show, settings, sources, compare, console)
+        return exit_status(look()) if options.dry_run else alerts.told(settings, alerts.COMPARISON, console, look)
     if options.every:
         schedule.repeat(seconds(options.every), lambda: back_up(settings, sources, options, console), console)
     return back_up(settings, sources, options, console)
@@ -122,13 +115,10 @@ def main(options: BackupOptions, console: Console) -> int:
 def back_up(settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console) -> int:
     """Back up every source to every target, and return the exit status."""
     started, begun = time.monotonic(), alerts.start(settings.channels)
-    with alerts.end_told(settings, alerts.BACKUP):
+    with alerts.end_told(settings, alerts.BACKUP, begun):
         report = back_up_all(settings, sources, options, console)
-    for busy in local_runs.stuck(settings, report.attempts):
-        report.fail(busy)
-    unnoted = local_runs.note(settings, report.attempts, report.warnings)
-    is_well = report.has_saved_all and not local_runs.is_anything_failing(settings)
-    for warning in unnoted + alerts.tell(settings, report.verdicts, report.judged()[1], is_well, begun):
+    report.fail(local_runs.stuck(settings, report.attempts))
+    for warning in [*local_runs.note(settings, report.attempts, report.warnings), *alerts.tell(settings, report, begun)]:
         report.warn(warning)
     return report.close(time.monotonic() - started)
 

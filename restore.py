@@ -84,8 +84,8 @@ Given = TypeVar("Given")
 
 
 def main(options: RestoreOptions, console: Console) -> int:
-    with alerts.wrong_settings_told(console) if options.drill else contextlib.nullcontext():
-        settings, report = config.load(options.env_file), Report(console, options)
+    settings = alerts.loaded(options.env_file, console) if options.drill else config.load(options.env_file)
+    report = Report(console, options)
     sources = config.chosen(settings, [options.database] if options.database else [])
     for warning in log.open_file(settings.log):
         console.warn(warning)

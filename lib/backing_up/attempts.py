@@ -89,16 +89,17 @@ class Report:
                 yield
             except Locked as problem:
                 self.attempts += [Busy(source, target, problem) for source in sources]
-                self.note(problem.what)
+                self.note(target.named(problem.what))
             except Problem as problem:
                 self.attempts += [Failed(source, target, problem) for source in sources]
                 raise
 
-    def fail(self, busy: Busy) -> None:
+    def fail(self, stuck: list[Busy]) -> None:
         """Take what was busy for a failure after all."""
-        self.attempts.remove(busy)
-        with self.attempted(busy.target, busy.source):
-            raise Problem(busy.problem.what, STUCK, busy.problem.untouched)
+        for busy in stuck:
+            self.attempts.remove(busy)
+            with self.attempted(busy.target, busy.source):
+                raise Problem(busy.problem.what, STUCK, busy.problem.untouched)
 
     @property
     def verdicts(self) -> Verdicts:

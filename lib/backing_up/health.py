@@ -198,18 +198,18 @@ def _with_what_is_recorded_here(settings: Settings, target: TargetSettings, name
     """A run that could not reach the target has left its trace on this machine alone."""
     runs = _runs_recorded_here(settings, target, name)
     success, theirs, ours = answer["last_success"], answer["last_failure"], _newest(runs, "failed")
-    is_failing = _has_number(theirs) > _has_number(success)
-    if ours and theirs and ours["error"] == theirs["error"]:  # as a rule the same one, which the target has given a number
+    is_failing = _number_of(theirs) > _number_of(success)
+    if ours and theirs and ours["error"].endswith(theirs["error"] or ""):  # the same one, to which the target gave a number
         theirs["remedy"] = ours.get("remedy", "")
-    is_known = is_failing and theirs and theirs["error"] == ours["error"]
-    if runs[:1] == [ours] and _has_come_since(success, runs) and not is_known:
-        answer["last_failure"], is_failing = ours, True
+    if runs[:1] == [ours] and _has_come_since(success, runs):
+        answer["last_failure"] = theirs if is_failing and theirs and "remedy" in theirs else ours
+        is_failing = True
     elif ours and (not theirs or ours["at"] > theirs["at"] + 60):
         answer["last_failure"] = ours
     return Answered(name, target, answer, _warnings(runs), is_failing)
 
 
-def _has_number(run: Success | Failure | None) -> int:
+def _number_of(run: Success | Failure | None) -> int:
     return run.get("run", 0) if run else 0
 
 
@@ -219,7 +219,7 @@ def _has_come_since(success: Success | None, runs: list[Any]) -> bool:
     Numbers and the order of the lines do not lie. A clock, which may jump, is asked only where that success was not made here.
     """
     last_here = _newest(runs, "saved")
-    if not success or _has_number(last_here) >= success["run"]:
+    if not success or _number_of(last_here) >= success["run"]:
         return True
     return bool(runs[0]["at"] > success["at"])
 

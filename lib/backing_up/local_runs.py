@@ -12,6 +12,7 @@ from typing import Any, TypedDict, cast
 from lib.backing_up.attempts import Attempt, Busy, Failed, Saved
 from lib.base import private_file
 from lib.base.redact import clean
+from lib.base.words import plural
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 
@@ -113,7 +114,7 @@ def _read(path: Path) -> tuple[list[RecordedRun], str]:
         return [], f"cannot be read ({error.strerror})"
     runs = [run for line in lines if (run := _parsed(line))]
     lost = len(lines) - len(runs)
-    return runs, f"has {lost} lines that cannot be read" if lost else ""
+    return runs, f"has {plural(lost, 'line')} that cannot be read" if lost else ""
 
 
 def _parsed(line: bytes) -> RecordedRun | None:
@@ -152,5 +153,6 @@ def _recorded(attempt: Attempt, warnings: list[str]) -> RecordedRun:
             "seconds": run.seconds,
         }
     elif isinstance(attempt, Failed):
-        recorded |= {"error": clean(attempt.problem.what), "remedy": clean(attempt.problem.remedy)}
+        what = attempt.problem.what.removeprefix(attempt.target.named(""))  # the line has the target already, as the run has
+        recorded |= {"error": clean(what), "remedy": clean(attempt.problem.remedy)}
     return recorded

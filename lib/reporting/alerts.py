@@ -11,11 +11,12 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-from lib.backing_up.attempts import Verdicts, exit_status
+from lib.backing_up import local_runs
+from lib.backing_up.attempts import Report, Verdicts, exit_status
 from lib.base import causes, log, script, stopping
 from lib.base.errors import Problem
 from lib.base.redact import clean
@@ -85,14 +86,16 @@ def start(channels: Channels) -> list[Delivery]:
     return [_ping(channels.heartbeat, "/start", "")] if channels.heartbeat else []
 
 
-def tell(settings: Settings, found: Verdicts, status: int, is_well: bool, started: list[Delivery]) -> list[str]:
+def tell(settings: Settings, report: Report, started: list[Delivery]) -> list[str]:
     """Tell what became of a backup to every channel that wants to know, and return what could not be delivered as warnings.
 
-    Where all that was tried `is_well`, so is everything: the heartbeat hears of a success.
+    The heartbeat hears of a success only where no source fails, also none that this backup was not asked for.
     """
+    _, status = report.judged()
+    is_well = report.has_saved_all and not local_runs.is_anything_failing(settings)
     beat = "/fail" if status else "" if is_well else "/log"
     late = _undelivered(started, DELIVERY_SECONDS).values()
-    return [*late, *_tell_all(settings, BACKUP.named(found, settings), status, beat)]
+    return [*late, *_tell_all(settings, BACKUP.named(report.verdicts, settings), status, beat)]
 
 
 def told(settings: Settings, job: Job, console: Console, look: Callable[[], Verdicts]) -> int:
@@ -106,13 +109,14 @@ def told(settings: Settings, job: Job, console: Console, look: Callable[[], Verd
 
 
 @contextlib.contextmanager
-def end_told(settings: Settings, job: Job) -> Iterator[None]:
+def end_told(settings: Settings, job: Job, started: Sequence[Delivery] = ()) -> Iterator[None]:
     """A signal that ends the script, and an error that nothing has caught, are told like any failure, and then take their way."""
 
     def stopped(number: int) -> None:
         if number != signal.SIGINT:  # as a rule that is a person at the terminal
             by = signal.Signals(number).name
             said = Problem(f"{job.whole} was stopped by {by}.", "see who stopped it; the next one does it all")
+            _undelivered(started, LAST_WORD_SECONDS)
             _tell_all(settings, {job.whole: said.text}, script.FAILED, "/fail", LAST_WORD_SECONDS)
 
     stopping.last_words.append(stopped)
@@ -120,17 +124,17 @@ def end_told(settings: Settings, job: Job) -> Iterator[None]:
         yield
     except Exception as error:
         told = error if isinstance(error, Problem) else causes.of(error)
+        _undelivered(started, DELIVERY_SECONDS)
         for warning in _tell_all(settings, {job.whole: told.text}, script.FAILED, "/fail"):
             log.warning(warning)
         raise
     stopping.last_words.remove(stopped)
 
 
-@contextlib.contextmanager
-def wrong_settings_told(console: Console) -> Iterator[None]:
-    """Settings that stop everything are told through the channels that can be read."""
+def loaded(env_file: str | None, console: Console) -> Settings:
+    """Read the settings; those that stop everything are told through the channels that can be read."""
     try:
-        yield
+        return config.load(env_file)
     except config.WrongSettings as problem:
         for warning in _tell_all(problem.settings, {SETTINGS: problem.text}, script.USAGE, "/fail"):
             console.warn(warning)
@@ -198,7 +202,7 @@ def _log(status: int, verdicts: Verdicts) -> str:
     return clean("\n".join([f"exit status {status}", *unsaid, said]))
 
 
-def _undelivered(deliveries: list[Delivery], patience: float) -> dict[str, str]:
+def _undelivered(deliveries: Sequence[Delivery], patience: float) -> dict[str, str]:
     """Return, by channel, a warning of what did not arrive."""
     errors = {delivery.channel: error for delivery in deliveries if (error := delivery.error(patience))}
     return {channel: f"the alert by {channel} was not delivered: {clean(error)}." for channel, error in errors.items()}

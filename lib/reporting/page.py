@@ -36,7 +36,11 @@ def write(settings: Settings, sources: dict[str, Path], file: str, max_age: str 
         raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {path.parent}") from error
     console.say(f"✅ the report is {path.absolute()}")
     answer: dict[str, object] = {"report": str(path.absolute())}
-    return troubles.tell(found, answer, console) if max_age else troubles.mention(found, answer, console)
+    if not max_age:
+        return troubles.mention(found, answer, console)
+    exit_status = troubles.tell(found, answer, console)
+    troubles.tell_others(settings, known, max_age, console)
+    return exit_status
 
 
 def _refuse_other_file(path: Path) -> None:

@@ -1,7 +1,9 @@
 """Answer `backup.py --status`: in one screen, how each source is doing on each target."""
 
 import platform
+from pathlib import Path
 
+from lib.backing_up import health as healths
 from lib.backing_up import scheduled
 from lib.backing_up.health import Answered, Health, ShownRun, Unanswered
 from lib.base import script
@@ -18,10 +20,10 @@ NEVER = "never (python3 restore.py --drill)"
 UNKNOWN = "unknown until the target answers"
 
 
-def show(settings: Settings, known: list[Health], max_age: str | None, console: script.Console) -> int:
+def show(settings: Settings, sources: dict[str, Path], max_age: str | None, console: script.Console) -> int:
     """Print a verdict, then one block per target and source; exit 1 where something is wrong."""
     limit = seconds(max_age) if max_age else None
-    schedule = scheduled.look(settings)
+    known, schedule = healths.of_all(settings, sources), scheduled.look(settings)
     scheduled.expect(schedule, known)
     found = troubles.of(known, settings, schedule, max_age)
     for line in _verdict(known, found):
@@ -30,7 +32,10 @@ def show(settings: Settings, known: list[Health], max_age: str | None, console: 
         console.say(f"\n{_as_text(health, settings)}")
     console.say(f"\nschedule: {schedule.said}")
     sources_told = with_iso([_as_json(health, limit) for health in known], TIMES)
-    return troubles.tell(found, {"schedule": schedule.kind, "sources": sources_told}, console)
+    exit_status = troubles.tell(found, {"schedule": schedule.kind, "sources": sources_told}, console)
+    if max_age:
+        troubles.tell_others(settings, known, max_age, console)
+    return exit_status
 
 
 def _verdict(known: list[Health], found: list[Trouble]) -> list[str]:

@@ -1,5 +1,6 @@
 """What is wrong with the backup, and what to type: judged once, for the verdict of --status and for the banner of the report."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -12,6 +13,7 @@ from lib.base.errors import Problem
 from lib.base.script import Console
 from lib.base.words import age, ago, plural, seconds
 from lib.postgres.books.plan_limit import is_nearly_full
+from lib.reporting import alerts
 from lib.settings.config import Settings
 
 BACK_UP = "python3 backup.py"
@@ -57,7 +59,12 @@ def of(known: Sequence[Health], settings: Settings, schedule: Schedule, max_age:
     return sorted(together, key=lambda trouble: not trouble.is_bad)
 
 
-def too_old(known: Sequence[Health], max_age: str) -> Verdicts:
+def tell_others(settings: Settings, known: Sequence[Health], max_age: str, console: Console) -> None:
+    """Tell those who are not here what is too old: whoever names an age does not look at the answer."""
+    alerts.told(settings, alerts.AGE, console, functools.partial(_too_old, known, max_age))
+
+
+def _too_old(known: Sequence[Health], max_age: str) -> Verdicts:
     """Say of every source on every target whether its last success is too old, or none is known."""
     found = {}
     for health in known:

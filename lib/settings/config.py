@@ -180,7 +180,9 @@ def _choice(values: dict[str, str], name: str, allowed: tuple[str, ...], problem
 
 
 def _open_to_others(path: Path) -> list[str]:
-    warnings = owners.changeable_by_others(dict.fromkeys((REPOSITORY, REPOSITORY / ".venv", path.parent, path)))
+    warnings = owners.changeable_by_others(
+        dict.fromkeys((REPOSITORY, REPOSITORY / "lib", REPOSITORY / ".venv", path.parent, path))
+    )
     if os.name == "posix" and path.exists() and path.stat().st_mode & 0o077:
         warnings.append(f"{path} can be read by other users of this machine: chmod 600 {path}")
     return warnings

@@ -185,6 +185,15 @@ def run_trusting(bot, authority, *command):
         del os.environ["SSL_CERT_FILE"]
 
 
+def test_mail_with_names_in_its_addresses(saved_bot, authority):
+    with mail_server(authority) as server:
+        names = {"ALERT_EMAIL_TO": '"Owner, the" <owner@example.org>, admin@example.org', "SMTP_FROM": "Bot <bot@example.org>"}
+        saved_bot.write_env(**mail_settings(server, **names))
+        run_trusting(saved_bot, authority, "test_backup.py", "--send-alert").expect(0)
+    (mail,) = server.handler.messages
+    assert (mail["From"], mail["To"]) == ("Bot <bot@example.org>", names["ALERT_EMAIL_TO"])
+
+
 def test_mail_with_tls_from_the_first_byte(saved_bot, authority):
     with mail_server(authority, from_the_first_byte=True) as server:
         saved_bot.write_env(**mail_settings(server))

@@ -54,12 +54,22 @@ def back_up(bot):
     bot.backup()
 
 
+OLD = "the schedule of premium_system", "is 9 hours old"
+
+
 @pytest.mark.parametrize(
     ("spoil", "mend", "command", "label", "said"),
     [
         (differ, back_up, ("backup.py", "--verify"), "the comparison of premium_system", "❌ differs  premium_system.refunds"),
         (tamper, set_right, ("restore.py", "--drill"), "the drill of premium_system", "premium_system.refunds: "),
-        (grow_old, back_up, ("backup.py", "--status", "--max-age", "7h"), "the schedule of premium_system", "is 9 hours old"),
+        (grow_old, back_up, ("backup.py", "--status", "--max-age", "7h"), *OLD),
+        (
+            grow_old,
+            back_up,
+            ("backup.py", "--report", "x.html", "--max-age", "7h"),
+            "the schedule of premium_system",
+            "is 9 hours old",
+        ),
     ],
 )
 def test_what_only_looks_tells_what_it_finds_once_and_when_it_is_over(saved_bot, inbox, spoil, mend, command, label, said):

@@ -149,8 +149,7 @@ def back_up_source(
     target: Target, settings: Settings, name: str, ahead: copying.Ahead, options: BackupOptions, report: Report
 ) -> runs.Run:
     """Snapshot, plan, merge, verify, commit: all of it or nothing; but a first load is committed now and then."""
-    with not_there.told_first(settings.sources[name]):
-        run, source = runs.open_run(target, name)
+    run, source = not_there.told_first(settings.sources[name], lambda: runs.open_run(target, name))
     with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
         warnings, previous = plan_limit.refuse_or_warn(target, run, snapshot, settings.max_database_bytes), snapshot.copy.previous
         while run.outcome == "running":

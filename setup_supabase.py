@@ -97,6 +97,8 @@ def main(flags: Namespace, console: script.Console) -> int:
 
 def set_schedule(deployment: Deployment, flags: Namespace, console: script.Console) -> int:
     """Print the schedule of this folder, or put it into the user's crontab, or take it out."""
+    if (names := config.in_environment()) and not flags.remove:
+        console.warn(f"neither cron nor systemd hands on the environment: write into .env {', '.join(names)}")
     if flags.schedule == "systemd":
         if flags.install:
             raise SettingsError(

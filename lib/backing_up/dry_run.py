@@ -63,8 +63,7 @@ def _as_failure(different: list[Told]) -> str:
 
 def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare, report: Report) -> list[Told]:
     previous = settings.snapshot_of(name, target.settings.number)
-    with not_there.told_first(path):
-        source, _ = runs.find_source(target, name)
+    source, _ = not_there.told_first(path, lambda: runs.find_source(target, name))
     with snapshots.taken(path, settings.snapshots, settings.check, previous) as snapshot, target.rehearsal():
         told = compare(target, settings, source, snapshot, report)
         return [{"source": name, "target": target.host} | table for table in told]

@@ -153,5 +153,6 @@ def _recorded(attempt: Attempt, warnings: list[str]) -> RecordedRun:
             "seconds": run.seconds,
         }
     elif isinstance(attempt, Failed):
-        recorded |= {"error": clean(attempt.problem.what), "remedy": clean(attempt.problem.remedy)}
+        what = attempt.problem.what.removeprefix(attempt.target.named(""))  # the line has the target already, as the run has
+        recorded |= {"error": clean(what), "remedy": clean(attempt.problem.remedy)}
     return recorded

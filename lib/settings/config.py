@@ -77,15 +77,21 @@ def is_anything_set() -> bool:
     return (REPOSITORY / ".env").exists() or any(name.startswith("SUPABASE_DB_") for name in os.environ)
 
 
+def in_environment() -> list[str]:
+    """Return the names of the settings that the environment holds: what starts by itself does not get them."""
+    return sorted(name for name in os.environ if KNOWN.fullmatch(name) or name in channels.NAMES)
+
+
 def chosen(settings: Settings, names: list[str]) -> dict[str, Path]:
     """Return the sources that the command line names, or all."""
     meant = {name: paths.called(name, settings.sources) for name in names}
     for name in meant:
         if not meant[name]:
             known = ", ".join(settings.sources)
-            raise SettingsError(
-                f"there is no source {name}; SQLITE_DATABASES has {known}.", f"name one of {known}, or none for all"
-            )
+            is_file = paths.expanded(name, Path()).is_file()
+            add = f"add its path to SQLITE_DATABASES in {settings.file}, then run  python3 setup_supabase.py"
+            remedy = add if is_file else f"name one of {known}, or none for all"
+            raise SettingsError(f"there is no source {name}; SQLITE_DATABASES has {known}.", remedy)
     return {name: settings.sources[name] for name in meant.values() or settings.sources}
 
 

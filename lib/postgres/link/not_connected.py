@@ -182,9 +182,10 @@ def problem(error: psycopg2.Error | UnicodeDecodeError, settings: TargetSettings
         for fragment, (what, remedy) in table.items():
             if fragment in said:
                 return kind(f"{cannot}: {what}", _of_password(settings.user) if remedy == "PASSWORD" else remedy)
-    # libpq has no words for a machine that has no file or memory left.
-    ours = causes.remedy(error, "/") or ("" if said else causes.FILES)
-    return ConnectionRefused(f"{cannot}: {redact.clean(said) or 'nobody says why.'}", ours or f"check the URL. {PAUSED}")
+    if not said:  # as where no file can be opened any more, or psycopg2 cannot read what a server says
+        where = "see the server's log, and how many files may be open:  ulimit -n"
+        return ConnectionRefused(f"{cannot}: nobody says why.", where)
+    return ConnectionRefused(f"{cannot}: {redact.clean(said)}", causes.remedy(error, "/") or f"check the URL. {PAUSED}")
 
 
 def _of_password(user: str) -> str:

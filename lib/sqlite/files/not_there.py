@@ -1,14 +1,15 @@
 """What is told of a path that leads to no file, with what may be meant instead."""
 
-import contextlib
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from lib.base.errors import Problem, SourceError
 from lib.sqlite.files import remedy
 
+Result = TypeVar("Result")
 ALIKE = 0.7
 SHOWN = 5
 CORRECT = "correct SQLITE_DATABASES in .env"
@@ -30,11 +31,10 @@ def refuse(source: Path, has_backup: bool) -> None:
     raise SourceError(_missing(source), _meant(source) or _or_restored(source, has_backup))
 
 
-@contextlib.contextmanager
-def told_first(source: Path) -> Iterator[None]:
-    """Where something else is wrong with a source, tell first that there is no file: that is why, as a rule."""
+def told_first(source: Path, step: Callable[[], Result]) -> Result:
+    """Take a step; where it fails, tell instead that there is no file: that is why, as a rule."""
     try:
-        yield
+        return step()
     except Problem:
         refuse(source, False)
         raise

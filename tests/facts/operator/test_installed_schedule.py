@@ -121,6 +121,9 @@ def test_the_settings_must_be_in_a_file(machine):
     (machine.folder / ".env").unlink()
     machine.environment["SUPABASE_DB_URL"] = machine.url
     assert "does not exist" in schedule(machine, "cron", status=2).stderr
+    machine.write_env(SUPABASE_DB_URL=None)
+    said = schedule(machine, "cron").stderr
+    assert said == "Warning: neither cron nor systemd hands on the environment: write into .env SUPABASE_DB_URL\n"
 
 
 def test_lines_work_as_cron_runs_them_wherever_the_folder_is(machine, tmp_path):

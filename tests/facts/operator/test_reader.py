@@ -1,8 +1,12 @@
 """A reader that goes away, or a disk that is full, stops what is printed, and nothing else."""
 
+import contextlib
 import json
 import os
+import pty
 import subprocess
+import termios
+import time
 
 import pytest
 
@@ -82,3 +86,26 @@ def test_a_reader_that_is_slow_gets_everything(saved_bot):
     with os.fdopen(reading, "rb") as reader:
         assert reader.read()[65_536:].decode() == plain
     assert running.wait(60) == 0
+
+
+def test_a_terminal_that_somebody_has_stopped_holds_up_no_transaction(saved_bot):
+    """Ctrl-S, as it is typed to read, or by mistake: what is sent is saved, and only then it waits."""
+    ours, theirs = pty.openpty()
+    termios.tcflow(theirs, termios.TCOOFF)
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    extra = environment() | {"TERM": "xterm"}
+    with subprocess.Popen(saved_bot.command("backup.py", "--full"), env=extra, cwd=saved_bot.folder, **streams) as running:
+        deadline, saved = time.monotonic() + 60, []
+        while not saved and time.monotonic() < deadline:
+            saved = saved_bot.query("SELECT run FROM backup.runs WHERE run = 3 AND outcome = 'saved'")
+            time.sleep(0.1)
+        termios.tcflow(theirs, termios.TCOON)
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # Linux says so when the other end is closed
+            while chunk := os.read(ours, 1 << 16):
+                said += chunk
+        assert running.wait(60) == 0
+    os.close(ours)
+    assert saved == [(3,)]
+    assert "✅ Backed up 2 databases" in said.decode()

@@ -216,5 +216,10 @@ def test_a_source_is_called_by_its_name_in_any_case_by_its_file_or_by_a_path(tmp
     assert list(config.chosen(settings, ["other.sqlite3", "shop", "Shop.db"])) == ["other", "Shop"]
     assert list(config.chosen(settings, [])) == ["Shop", "other"]
     for name in ("shops", "data", "other.db", "/Shop.db", "~nobody-of-that-name/Shop.db"):
-        with pytest.raises(SettingsError, match="there is no source"):
+        with pytest.raises(SettingsError, match="there is no source") as caught:
             config.chosen(settings, [name])
+        assert caught.value.remedy == "name one of Shop, other, or none for all"
+    (tmp_path / "data" / "new.db").touch()
+    with pytest.raises(SettingsError, match=r"there is no source new\.db") as caught:
+        config.chosen(settings, ["new.db"])
+    assert caught.value.remedy == "add its path to SQLITE_DATABASES in .env, then run  python3 setup_supabase.py"

@@ -79,6 +79,15 @@ def test_all_that_is_wrong_is_in_the_first_lines_the_worst_first(saved_bot):
     assert "⚠️  premium_system, user_requests: the database uses 1" in "\n".join(lines)
 
 
+def test_a_failure_that_only_the_target_knows_of_is_told(saved_bot):
+    """That of another machine, or of one that has lost its record."""
+    saved_bot.query(
+        "INSERT INTO backup.runs (source, outcome, error, version) VALUES ('premium_system', 'failed', 'no room', '')"
+    )
+    (saved_bot.folder / "snapshots" / "runs.jsonl").unlink()
+    assert first_line(saved_bot, 1).startswith("❌ Something needs you: premium_system: the last run failed: no room Try: ")
+
+
 def test_a_run_that_did_not_come_is_overdue(saved_bot):
     for _ in range(2):
         saved_bot.backup()

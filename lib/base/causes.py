@@ -41,7 +41,8 @@ OF_ERRNO = {getattr(errno, name): remedy for remedy, names in _NAMES.items() for
 # In the words of SQLite, of Python and of the dynamic linker.
 SAID = {
     "database or disk is full": FULL,
-    "out of memory|Cannot allocate memory|failed to map segment": MEMORY,
+    "out of memory|Cannot allocate memory|failed to map segment|initialization failed|return without exception set": MEMORY,
+    "could not (generate|encode|calculate) ": MEMORY,  # libpq, whose cryptography gets none
     "cannot import name|No module named": "see whether Python and these scripts are whole, and have enough memory:  ulimit -v",
     "Too many open files": FILES,
     "can't start new thread": THREADS,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email.utils import formataddr, getaddresses
+from email.utils import formataddr, parseaddr
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from lib.base import redact
@@ -25,6 +25,8 @@ NAMES = (
 )
 DELIVERY_SECONDS = 20
 ADDRESS = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
+# A comma, or as some write a semicolon, that is not in quotes.
+SEPARATOR = re.compile(r"""[,;](?=(?:[^"]*"[^"]*")*[^"]*$)""")
 # A part of an address that is as long as this may be its key; what our own paths have as well is none.
 LONG = 8
 PUBLIC = ("true", "false")
@@ -133,9 +135,11 @@ def _mail(values: dict[str, str], wrong: list[str]) -> Mail | None:
 
 
 def _addresses(text: str) -> tuple[str, ...]:
-    """Return addresses, as `a@b` or `Name <a@b>`, that commas separate; nothing where one of them is none."""
-    found = [pair for pair in getaddresses([text]) if any(pair)]
-    return tuple(map(formataddr, found)) if all(ADDRESS.fullmatch(address) for _, address in found) else ()
+    """Return addresses, as `a@b` or `Name <a@b>`, that commas separate; nothing where one of them is none, or two."""
+    parts = [part for part in SEPARATOR.split(text) if part.strip()]
+    found = [parseaddr(part) for part in parts if part.count("@") == 1]
+    is_each = len(found) == len(parts) and all(ADDRESS.fullmatch(address) for _, address in found)
+    return tuple(map(formataddr, found)) if is_each else ()
 
 
 def _port(values: dict[str, str], problems: list[str]) -> int:

@@ -178,7 +178,7 @@ def test_a_channel_that_is_set_wrongly_stops_no_backup_and_the_others_tell_of_it
 
 def test_people_write_addresses_with_names():
     about = {"SMTP_HOST": "localhost", "SMTP_FROM": "Bot <bot@example.org>"}
-    found = channels.read({"ALERT_EMAIL_TO": '"Owner, the" <owner@example.org>, admin@example.org,', **about})
+    found = channels.read({"ALERT_EMAIL_TO": '"Owner, the" <owner@example.org>; admin@example.org,', **about})
     assert found.wrong == ()
     assert found.mail.sender == "Bot <bot@example.org>"
     assert found.mail.recipients == ('"Owner, the" <owner@example.org>', "admin@example.org")

@@ -13,7 +13,7 @@ from lib.postgres.link.not_connected import CUT, MAY_PASS
 # Supabase's and PgBouncer's poolers report in the middle of a session, too, what may pass.
 MAY_PASS_CODES = {"57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "53300"}
 CONNECTION = "08"
-MEETS_OTHERS = {"40001", "40P01", "55006"}
+MEETS_OTHERS = {"40001", "40P01", "55006", "55P03"}
 # In a COPY, psycopg2 reports a lost connection as an error of no kind.
 LOST_IN_COPY = ("no message from the libpq", *MAY_PASS)
 READ_ONLY = "25006"
@@ -35,6 +35,7 @@ STATEMENTS = {
         " (supabase postgres-config update --config max_locks_per_transaction=256)",
     ),
     "53100": ("the target's disk is full.", "free space or upgrade the plan"),
+    **dict.fromkeys(("40001", "40P01", "55006"), ("somebody else was at work on the same rows.", "run it again")),
     "55P03": ("somebody else holds a lock on the mirror for too long.", "see who: SELECT * FROM pg_stat_activity"),
     "57014": ("the statement took too long and was cancelled.", "run it again; if it stays, look at the target's load"),
     "57P04": ("somebody has removed the database.", "see the project in the dashboard; then  python3 setup_supabase.py"),
@@ -85,7 +86,7 @@ def _of_statement(error: psycopg2.Error, host: str, schema: str) -> Problem:
     if code in MAY_PASS_CODES or code.startswith(CONNECTION) or _is_about(said, MAY_PASS):
         return MayPass(f"{host}: the connection was lost ({said}).", CUT[1])
     if code in MEETS_OTHERS:
-        return MayPass(f"{host}: somebody else was at work on the same rows ({said}).", "run it again")
+        return MayPass(*told(code, said, host))
     if others := _others_function(error.diag.context or "", schema):
         return Problem(f"{host}: {others}, a function of somebody else's, says: {said} ({code}).", OTHERS.format(others))
     return Problem(*told(code, said, host))

@@ -53,7 +53,7 @@ class Settings:
     @property
     def snapshots(self) -> Path:
         """Return the folder of what is noted for the next run."""
-        return self.folder / "snapshots"
+        return self.folder / owners.SNAPSHOTS
 
     def snapshot_of(self, source: str, target: int = 1) -> Path:
         """Return where the previous snapshot of a source for a target is kept; several settings files may share the folder."""
@@ -109,7 +109,8 @@ def load(env_file: str | None = None) -> Settings:
     """
     path = paths.expanded(env_file, Path.cwd()) if env_file else REPOSITORY / ".env"
     problems = [*limits.problems]
-    notes: list[str] = []
+    # In a note, which is not in each of cron's mails.
+    notes = owners.changeable_by_others(dict.fromkeys((REPOSITORY, REPOSITORY / "lib", REPOSITORY / ".venv", path.parent, path)))
     values = DEFAULTS | _file_values(path, problems, bool(env_file)) | dict(os.environ)
     values = {name: value.strip() for name, value in values.items() if value.strip() or name in DEFAULTS}
     problems += _unknown_names(values)
@@ -180,12 +181,9 @@ def _choice(values: dict[str, str], name: str, allowed: tuple[str, ...], problem
 
 
 def _open_to_others(path: Path) -> list[str]:
-    warnings = owners.changeable_by_others(
-        dict.fromkeys((REPOSITORY, REPOSITORY / "lib", REPOSITORY / ".venv", path.parent, path))
-    )
     if os.name == "posix" and path.exists() and path.stat().st_mode & 0o077:
-        warnings.append(f"{path} can be read by other users of this machine: chmod 600 {path}")
-    return warnings
+        return [f"{path} can be read by other users of this machine: chmod 600 {path}"]
+    return []
 
 
 def _as_list(problems: list[str], path: Path) -> str:

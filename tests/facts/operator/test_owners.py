@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lib.base import owners
+from lib.settings import config
 from tests.stand_ins.bot import REPOSITORY, Bot, Result, copy_checkout, environment
 
 NOBODY = 65534
@@ -107,7 +109,7 @@ def test_what_it_says_helps(handed_over):
     said = as_nobody(handed_over, "backup.py").expect(0).stderr
     assert said == (
         f"Warning: the log {log} cannot be written (Permission denied): it is root's: give it to the user who runs this:  "
-        f"sudo chown -R nobody {log}\n"
+        f"sudo chown nobody {log}\n"
     )
     give(log)
     assert as_nobody(handed_over, "backup.py").expect(0).stderr == ""
@@ -168,13 +170,51 @@ def test_a_file_that_is_root_s_alone_is_said_to_be(saved_bot):
     assert said.count("chown") == 1  # the other file had an owner before
 
 
+def said_of_others(bot):
+    return [note for note in config.load(str(bot.folder / ".env")).notes if note.startswith("root runs this")]
+
+
 @pytest.mark.parametrize("name", ["", ".env"])
-def test_root_is_told_who_else_could_change_what_it_runs(saved_bot, name):
-    path = saved_bot.folder / name
-    assert saved_bot.run("backup.py").expect(0).stderr == ""
+def test_root_is_told_who_else_could_change_what_it_runs(bot, name):
+    path = bot.folder / name
+    assert said_of_others(bot) == []
     give(path)
-    said = saved_bot.run("backup.py").expect(0).stderr
-    assert f"Warning: {path} can be changed by nobody, and root runs this: whoever changes it is root. " in said
+    said = (
+        f"root runs this, and others may change what it runs: {path} (by the user nobody). "
+        "Run the scripts as the bot's user:  sudo -u nobody python3 …"
+    )
+    assert said_of_others(bot) == [said]
+    assert bot.run("setup_supabase.py").expect(0).stderr.count(said) == 1
+    assert bot.run("backup.py").expect(0).stderr == ""  # not in each of cron's mails
     os.chown(path, 0, 0)
     path.chmod(path.stat().st_mode | 0o002)
-    assert f"{path} can be changed by everybody" in saved_bot.run("backup.py").expect(0).stderr
+    assert f"{path} (by every user). Run the scripts as the bot's user:  sudo -u USER python3 …" in said_of_others(bot)[0]
+
+
+def test_it_is_one_line_for_all_of_it_and_nothing_is_to_be_changed(bot):
+    give(bot.folder, bot.folder / ".env")
+    (said,) = said_of_others(bot)
+    assert f"{bot.folder} (by the user nobody); {bot.folder}/.env (by the user nobody). " in said
+    assert "chown" not in said
+    assert "chmod" not in said
+    os.chown(bot.folder, 54321, 0)  # a user without a name
+    assert "sudo -u '#54321' python3" in said_of_others(bot)[0]
+
+
+def test_where_each_may_change_his_own_alone_nobody_else_changes_roots(bot):
+    bot.folder.chmod(0o1777)
+    assert said_of_others(bot) == []
+
+
+def test_only_the_scripts_own_folder_is_given_away_with_all_that_is_in_it(place):
+    folders = {name: place / name for name in ("snapshots", "home", "shared")}
+    for folder in folders.values():
+        folder.mkdir()
+        give(folder)
+    folders["shared"].chmod(0o1777)
+    told = {name: owners.remedy(folder, "otherwise") for name, folder in folders.items()}
+    assert told == {
+        "snapshots": f"it is nobody's: give it to the user who runs this:  sudo chown -R root {place}/snapshots",
+        "home": f"it is nobody's: if it is meant for this user alone:  sudo chown root {place}/home",
+        "shared": "otherwise",
+    }

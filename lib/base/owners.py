@@ -26,6 +26,14 @@ def remedy(path: Path, otherwise: str) -> str:
     return otherwise
 
 
+def closed(paths: Iterable[Path]) -> Path | None:
+    """Return the first of these that is there and that this user cannot read, a folder before what is in it."""
+    for path in paths:
+        if os.path.exists(path) and not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+            return path
+    return None
+
+
 def changeable_by_others(paths: Iterable[Path]) -> list[str]:
     """Return a note, where this is root, of what root runs or reads that somebody else may change."""
     if os.name != "posix" or os.geteuid() != 0:
@@ -75,9 +83,12 @@ def make_file(path: Path) -> None:
         give(path, path.parent)
 
 
-def is_roots_alone(path: Path) -> bool:
-    """Whether root has made a file that nobody else can use."""
-    return os.name == "posix" and os.geteuid() == 0 and path.stat().st_uid == 0
+def roots_alone(path: Path) -> list[Path]:
+    """Return a file that root has made and nobody else can use, behind its folder where no journal can be made beside it."""
+    if os.name != "posix" or os.geteuid() != 0 or path.stat().st_uid != 0:
+        return []
+    about = path.parent.stat()
+    return [path.parent, path] if about.st_uid == 0 and not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else [path]
 
 
 def name(number: int) -> str:

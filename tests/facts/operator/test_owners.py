@@ -166,8 +166,27 @@ def test_root_gives_away_nothing_that_a_link_leads_to(handed_over, tmp_path):
 def test_a_file_that_is_root_s_alone_is_said_to_be(saved_bot):
     saved_bot.premium.unlink()
     said = saved_bot.run("restore.py", "--yes").expect(0).stdout
-    assert f"   root alone can use it: if the bot is another user,  chown USER {saved_bot.premium}\n" in said
+    both = f"{saved_bot.data} {saved_bot.premium}"  # a journal is made beside the file
+    assert f"   root alone can use it: if the bot is another user,  chown USER {both}\n" in said
     assert said.count("chown") == 1  # the other file had an owner before
+    elsewhere = saved_bot.folder / "elsewhere"
+    assert "chown" not in saved_bot.run("restore.py", "--local", "--yes", "--to", str(elsewhere)).expect(0).stdout
+    shared = saved_bot.folder / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    (shared / "x.db").touch()
+    assert owners.roots_alone(shared / "x.db") == [shared / "x.db"]
+
+
+@pytest.mark.parametrize("name", ["", "premium_system.db", "premium_system.db.json"])
+def test_a_snapshot_that_cannot_be_read_is_not_said_to_be_missing(handed_over, name):
+    snapshots = handed_over.folder / "snapshots"
+    give(snapshots, *snapshots.iterdir())
+    closed = snapshots / name
+    os.chown(closed, 0, 0)
+    said = as_nobody(handed_over, "restore.py", "--local", "--dry-run", "--database", "premium_system").expect(1).stderr
+    assert f"this user cannot read {closed}, where the snapshot of premium_system is kept." in said
+    assert f"sudo chown {'' if name else '-R '}nobody {closed}" in said
 
 
 def said_of_others(bot):

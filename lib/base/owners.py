@@ -27,11 +27,9 @@ def remedy(path: Path, otherwise: str) -> str:
 
 
 def closed(paths: Iterable[Path]) -> Path | None:
-    """Return the first of these that is there and that this user cannot read, a folder before what is in it."""
-    for path in paths:
-        if os.path.exists(path) and not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
-            return path
-    return None
+    """Return the first of these files, and the folders before them, that is there and that this user cannot get at."""
+    closed = (path for path in paths if os.path.exists(path) and not os.access(path, os.X_OK if path.is_dir() else os.R_OK))
+    return next(closed, None)
 
 
 def changeable_by_others(paths: Iterable[Path]) -> list[str]:

@@ -115,6 +115,57 @@ def test_what_it_says_helps(handed_over):
     assert as_nobody(handed_over, "backup.py").expect(0).stderr == ""
 
 
+def test_settings_that_only_root_can_read_are_not_said_to_be_missing(bot):
+    give(bot.folder)
+    for closed in (bot.folder, bot.folder / ".env"):
+        mode = closed.stat().st_mode
+        os.chown(closed, 0, 0)
+        closed.chmod(0o700 if closed.is_dir() else 0o600)
+        said = as_nobody(bot, "backup.py").expect(2).stderr
+        assert said.startswith(f"Error: this user cannot read {closed}.\nNothing was read or written.\nTry: it is root's: ")
+        assert said.endswith(f"sudo chown nobody {closed}\n")
+        give(closed)
+        closed.chmod(mode)
+    os.chown(bot.folder, 0, 0)
+    bot.folder.chmod(0o711)  # it may pass through: nothing needs to be listed
+    assert "cannot read" not in as_nobody(bot, "backup.py").expect(1).stderr
+
+
+def test_a_log_in_a_folder_that_is_root_s_is_told_with_the_folder(handed_over):
+    snapshots = handed_over.folder / "snapshots"
+    give(snapshots, *snapshots.iterdir())
+    logs = handed_over.folder / "logs"
+    logs.mkdir()
+    handed_over.write_env(BACKUP_LOG="logs/backup.log")
+    give(handed_over.folder / ".env")
+    said = as_nobody(handed_over, "backup.py").expect(0).stderr
+    assert said.endswith(f"it is root's: if it is meant for this user alone:  sudo chown nobody {logs}\n")
+    handed_over.write_env(BACKUP_LOG="logs")
+    give(handed_over.folder / ".env")
+    said = as_nobody(handed_over, "backup.py").expect(0).stderr
+    assert "logs cannot be written (Is a directory): correct BACKUP_LOG in .env" in said
+
+
+@pytest.mark.parametrize("record", ["runs.jsonl", "alerts.json"])
+def test_a_record_that_only_root_can_read_stays_as_it_is(handed_over, record):
+    handed_over.write_env(ALERT_WEBHOOK_URL="http://127.0.0.1:1/nobody")
+    snapshots, log = handed_over.folder / "snapshots", handed_over.folder / "supabase_backup.log"
+    closed = snapshots / record
+    if record == "alerts.json":
+        closed.write_text("{}")
+    give(handed_over.folder / ".env", log, snapshots, *snapshots.iterdir())
+    os.chown(closed, 0, 0)
+    closed.chmod(0o600)
+    before = closed.read_bytes()
+    if record == "alerts.json":
+        handed_over.premium.rename(handed_over.data / "away")
+    (said,) = [line for line in as_nobody(handed_over, "backup.py").stderr.splitlines() if record in line]
+    assert said.startswith(f"Warning: this user cannot read {closed}: ")
+    assert said.endswith(f"it is root's: give it to the user who runs this:  sudo chown nobody {closed}")
+    assert closed.read_bytes() == before
+    assert "written anew" not in said
+
+
 def test_a_venv_that_root_has_made_is_named_with_what_to_type(place):
     checkout = copy_checkout(place)
     (checkout / ".venv" / "bin").mkdir(parents=True)

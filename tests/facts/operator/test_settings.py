@@ -162,6 +162,14 @@ def test_a_limit_is_mended_in_the_environment(tmp_path):
     assert done.stderr.endswith("Try: correct in the environment, which goes before .env: HYBRID_BACKUP_CONNECT_SECONDS\n")
 
 
+@pytest.mark.parametrize("log", [".env", "a/x.db", "a/../a/x.db", "a/x.db-wal", "a/y", "link"])
+def test_a_log_that_would_be_written_over_something_is_refused(tmp_path, monkeypatch, log):
+    (tmp_path / "link").symlink_to(".env")
+    text = f"SUPABASE_DB_URL='{GOOD}'\nSQLITE_DATABASES=a/x.db,a/y.3\nBACKUP_LOG={log}"
+    with pytest.raises(SettingsError, match=f"BACKUP_LOG '{log}' would be written over "):
+        load(tmp_path, monkeypatch, text)
+
+
 def test_a_readable_file_is_a_warning(tmp_path, monkeypatch):
     load(tmp_path, monkeypatch, f"SUPABASE_DB_URL='{GOOD}'")
     (tmp_path / ".env").chmod(0o644)

@@ -56,9 +56,8 @@ def note(settings: Settings, attempts: list[Attempt], warnings: list[str]) -> li
     if lost:
         told.append(f"{path} {lost}: what it told of earlier runs is lost, and it is written anew.")
     lines = [*known[-KEPT_LINES:], *(_recorded(attempt, warnings) for attempt in attempts)]
-    if why := private_file.write_note(path, "".join(f"{json.dumps(line)}\n" for line in lines)):
-        told.append(f"{path} cannot be written ({why}): without the network, --status will not know of this run.")
-    return told
+    so = "without the network, --status will not know of this run."
+    return [*told, *private_file.write_note(path, "".join(f"{json.dumps(line)}\n" for line in lines), so)]
 
 
 def read(settings: Settings, source: str, target: int) -> list[RecordedRun]:
@@ -108,7 +107,7 @@ def _read(path: Path) -> tuple[list[RecordedRun], str]:
     """Return what can be read, oldest first, and what is wrong with the rest."""
     try:
         lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # for want of a permission it is not written anew either, and that is told
         return [], ""
     except OSError as error:
         return [], f"cannot be read ({error.strerror})"

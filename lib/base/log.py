@@ -14,6 +14,7 @@ from lib.base.redact import hide
 MOST_BYTES = 1_000_000
 KEPT_FILES = 5
 RECENT_LINES = 50
+CORRECT = "correct BACKUP_LOG in .env"
 FORMAT = ("%(asctime)s UTC %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
 
 _logger = logging.getLogger("hybrid-backup")
@@ -50,7 +51,8 @@ def open_file(path: Path) -> list[str]:
     try:
         handlers.append(_PrivateFile(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES))
     except OSError as error:
-        remedy = owners.remedy(path, "correct BACKUP_LOG in .env")
+        closed = path if os.path.exists(path) else path.parent
+        remedy = owners.remedy(closed, CORRECT) if isinstance(error, PermissionError) else CORRECT
         warnings.append(f"the log {path} cannot be written ({error.strerror}): {remedy}")
     for handler in handlers:
         handler.setFormatter(_Clean(*FORMAT))

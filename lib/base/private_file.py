@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from lib.base import leftovers, owners
+from lib.base import causes, leftovers, owners
 from lib.base.errors import Problem
 
 SUFFIX = "new"
@@ -30,17 +30,25 @@ def write(path: Path, text: str, suffix: str = SUFFIX) -> None:
         leftovers.clear(folder)
 
 
-def write_note(path: Path, text: str) -> str:
-    """Write what is noted for the next run, in a folder of ours, whatever is in its place; return why that is not possible."""
+def write_note(path: Path, text: str, so: str) -> list[str]:
+    """Write what is noted for the next run, in a folder of ours, whatever is in its place.
+
+    Return as a warning why that is not possible, and what is `so` then. What is damaged is written over, but not what only
+    another user can read: it may be whole.
+    """
+    if os.path.isfile(path) and owners.closed([path]):
+        return [f"this user cannot read {path}: {so} {owners.remedy(path, causes.RIGHTS.format(place=path))}"]
     if not path.parent.parent.is_dir():
-        return "there is no such folder"
+        return [f"{path} cannot be written (there is no such folder): {so}"]
     try:
         leftovers.make_private(path.parent)
         set_folder_aside(path)
         write(path, text)
-    except (OSError, Problem) as error:
-        return error.what if isinstance(error, Problem) else error.strerror or str(error)
-    return ""
+    except Problem as problem:
+        return [f"{path} cannot be written ({problem.what}): {so} {problem.remedy}"]
+    except OSError as error:
+        return [f"{path} cannot be written ({error.strerror or error}): {so}"]
+    return []
 
 
 def set_folder_aside(path: Path) -> list[str]:

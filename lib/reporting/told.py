@@ -33,6 +33,8 @@ class Memory:
         self._told: Told = {}
         try:
             self._told = _whole(json.loads(private_file.read(path) or "{}"))
+        except PermissionError:  # it is not written anew either, and that is told
+            pass
         except (OSError, ValueError, RecursionError):
             self.problems.append(f"{path} cannot be read, and is written anew: what was told already may be told again.")
 
@@ -59,8 +61,7 @@ class Memory:
             self._write()
 
     def _write(self) -> None:
-        if why := private_file.write_note(self._path, json.dumps(self._told)):
-            self.problems.append(f"{self._path} cannot be written ({why}): the same alert will come again.")
+        self.problems += private_file.write_note(self._path, json.dumps(self._told), "the same alert will come again.")
 
 
 def _whole(noted: Any) -> Told:

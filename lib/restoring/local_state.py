@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.base import causes, owners
 from lib.base.errors import Problem, SourceError
 from lib.restoring import beside
 from lib.restoring.rebuild import Rebuilt
@@ -44,6 +45,7 @@ def newest(paths: dict[int, Path], name: str, saved: list[tuple[int, int]]) -> L
     `paths` are keyed by the target's number. `saved` are the targets and runs that this machine has saved, newest first: unlike
     a file's time it knows no clock.
     """
+    _refuse_closed(list(paths.values()), name)
     notes = {number: note for number, path in paths.items() if (note := previous.look(path).note)}
     if not notes:
         raise SourceError(f"there is no snapshot of {name} on this machine.", f"python3 restore.py --database {name}")
@@ -56,6 +58,16 @@ def newest(paths: dict[int, Path], name: str, saved: list[tuple[int, int]]) -> L
     path, note = paths[number], notes[number]
     taken = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(path.stat().st_mtime))
     return LocalState(Source(name, ""), note["run"], taken, note["rows"], note["journal_mode"], path, note["hash"])
+
+
+def _refuse_closed(paths: list[Path], name: str) -> None:
+    """Raise SourceError where a snapshot may be there, and this user cannot look."""
+    places = [place for path in paths for place in (path.parent, path, previous.note_of(path))]
+    if closed := owners.closed(places):
+        raise SourceError(
+            f"this user cannot read {closed}, where the snapshot of {name} is kept.",
+            owners.remedy(closed, causes.RIGHTS.format(place=closed)),
+        )
 
 
 def _saved_last(runs: dict[int, int], rows: dict[int, int], name: str, saved: list[tuple[int, int]]) -> int:

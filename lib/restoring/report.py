@@ -143,8 +143,8 @@ class Report:
         self._say(f"✅ {place}: {said}")
         if safety_copy:
             self._say(f"   the old file is {safety_copy}\n   to undo:  {self._options.undoing(name)}")
-        elif owners.is_roots_alone(place):
-            self._say(f"   root alone can use it: if the bot is another user,  chown USER {shlex.quote(str(place))}")
+        elif self._options.replaces_the_bots_files and (ours := owners.roots_alone(place)):
+            self._say(f"   root alone can use it: if the bot is another user,  chown USER {shlex.join(map(str, ours))}")
         if built.missing:
             self._warn(
                 f"{name} uses what only the bot knows ({', '.join(sorted(set(built.missing)))}): "

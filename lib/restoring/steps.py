@@ -99,7 +99,7 @@ def put_back(copy: Path, place: Path) -> Path | None:
 
 def note(target: Target, settings: Settings, restored: Rebuilt) -> None:
     """Tell the target what was restored and where: then the next backup knows why the size has changed, and whose it is."""
-    about = _origin(target, settings, restored.source).as_told
+    about = _origin(target, settings, restored.source).as_restored
     target.statement("note_restore", {"source": restored.source, "run": restored.run, **about})
 
 

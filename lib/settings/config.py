@@ -53,7 +53,7 @@ class Settings:
     @property
     def snapshots(self) -> Path:
         """Return the folder of what is noted for the next run."""
-        return self.folder / "snapshots"
+        return self.folder / owners.SNAPSHOTS
 
     def snapshot_of(self, source: str, target: int = 1) -> Path:
         """Return where the previous snapshot of a source for a target is kept; several settings files may share the folder."""
@@ -109,19 +109,23 @@ def load(env_file: str | None = None) -> Settings:
     """
     path = paths.expanded(env_file, Path.cwd()) if env_file else REPOSITORY / ".env"
     problems = [*limits.problems]
-    notes: list[str] = []
-    values = DEFAULTS | _file_values(path, problems, bool(env_file)) | dict(os.environ)
+    # In a note, which is not in each of cron's mails.
+    notes = owners.changeable_by_others(dict.fromkeys((REPOSITORY, REPOSITORY / "lib", REPOSITORY / ".venv", path.parent, path)))
+    in_file = _file_values(path, problems, bool(env_file))
+    unread = problems[:] if in_file is None else []
+    values = DEFAULTS | (in_file or {}) | dict(os.environ)
     values = {name: value.strip() for name, value in values.items() if value.strip() or name in DEFAULTS}
     problems += _unknown_names(values)
     postgres, told = targets.read(values, path.parent, problems, notes), channels.read(values)
+    sources = paths.databases(values["SQLITE_DATABASES"], path.parent, problems)
     settings = Settings(
         targets=postgres,
-        sources=paths.databases(values["SQLITE_DATABASES"], path.parent, problems),
+        sources=sources,
         schema=_schema(values, problems),
         keep_days=_number(values, "BACKUP_KEEP_DAYS", range(1, 36501), problems),
         max_shrink=_number(values, "BACKUP_MAX_SHRINK", range(101), problems),
         check=_choice(values, "BACKUP_CHECK", ("full", "quick"), problems),
-        log=paths.expanded(values["BACKUP_LOG"], path.parent),
+        log=paths.log(values["BACKUP_LOG"], path, list(sources.values()), problems),
         folder=path.parent,
         warnings=[*_open_to_others(path), *targets.unverified(postgres), *told.wrong],
         max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
@@ -129,12 +133,18 @@ def load(env_file: str | None = None) -> Settings:
         file=path.name,
         notes=notes,
     )
+    if unread:  # what else is wrong is only a consequence
+        raise WrongSettings(settings, _as_list(unread, path), _remedy_unread(path))
     if problems:
-        raise WrongSettings(settings, _as_list([*problems, *told.wrong], path), _remedy(path))
+        raise WrongSettings(settings, _as_list([*problems, *told.wrong], path), _remedy(path, problems))
     return settings
 
 
-def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str, str]:
+def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str, str] | None:
+    """Return what the file says; None where it is there and cannot be read."""
+    if closed := owners.closed((path.parent, path)):
+        problems.append(f"this user cannot read {closed}.")
+        return None
     if not path.exists():
         if is_required:
             problems.append(f"{path} does not exist.")
@@ -146,7 +156,7 @@ def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str
         values, malformed = dotenv.parse(path.read_text(encoding="utf-8", errors="replace"))  # whom to tell may be among them
     except OSError as error:
         problems.append(f"{path} cannot be read: {causes.said_by(error)}.")
-        return {}
+        return None
     problems += [f"{path.name} line {number} is not NAME=value." for number in malformed]
     too_late = sorted(name for name in values if re.fullmatch(limits.NAME.format(".*"), name))
     problems += [f"{name} belongs into the environment, not into {path.name}: it is read before any file." for name in too_late]
@@ -180,12 +190,9 @@ def _choice(values: dict[str, str], name: str, allowed: tuple[str, ...], problem
 
 
 def _open_to_others(path: Path) -> list[str]:
-    warnings = owners.changeable_by_others(
-        dict.fromkeys((REPOSITORY, REPOSITORY / "lib", REPOSITORY / ".venv", path.parent, path))
-    )
-    if os.name == "posix" and path.exists() and path.stat().st_mode & 0o077:
-        warnings.append(f"{path} can be read by other users of this machine: chmod 600 {path}")
-    return warnings
+    if os.name == "posix" and os.path.exists(path) and path.stat().st_mode & 0o077:
+        return [f"{path} can be read by other users of this machine: chmod 600 {path}"]
+    return []
 
 
 def _as_list(problems: list[str], path: Path) -> str:
@@ -194,7 +201,19 @@ def _as_list(problems: list[str], path: Path) -> str:
     return f"{len(problems)} settings need attention ({path}):" + "".join(f"\n- {problem}" for problem in problems)
 
 
-def _remedy(path: Path) -> str:
+def _remedy_unread(path: Path) -> str:
+    closed = owners.closed((path.parent, path)) or path
+    return owners.remedy(closed, causes.RIGHTS.format(place=closed))
+
+
+def _remedy(path: Path, problems: list[str]) -> str:
+    """Return where to mend it: what the environment says goes before the file, and is not mended there."""
+    outside = {name for name in os.environ for problem in problems if re.match(rf"{re.escape(name)}\b", problem)}
+    said = f"correct in the environment, which goes before {path.name}: {', '.join(sorted(outside))}" if outside else ""
+    if outside and all(re.split(r"\W", problem)[0] in outside for problem in problems):
+        return said
     if path.exists():
-        return f"edit {path}; every setting is explained in {REPOSITORY / '.env.example'}"
-    return f"cp {REPOSITORY / '.env.example'} {path} && chmod 600 {path}, then fill in its first lines"
+        mend = f"edit {path}; every setting is explained in {REPOSITORY / '.env.example'}"
+    else:
+        mend = f"cp {REPOSITORY / '.env.example'} {path} && chmod 600 {path}, then fill in its first lines"
+    return f"{mend}\n     {said}" if said else mend

@@ -4,6 +4,8 @@ import os
 import re
 from pathlib import Path
 
+from lib.base.log import KEPT_FILES
+
 # What is no path here, unless there is such a file all the same. A variable is not put in: a password may hold a `$`.
 NO_PATHS = {
     r"\.(db\w*|sqlite\w*)\s*[;|:\s]\s*\S": "is several paths; write a comma between them.",
@@ -39,6 +41,16 @@ def databases(written: str, folder: Path, problems: list[str]) -> dict[str, Path
             problems.append(f"SQLITE_DATABASES names two sources called {path.stem}; rename one of the files.")
         sources[path.stem] = path
     return sources
+
+
+def log(written: str, env_file: Path, sources: list[Path], problems: list[str]) -> Path:
+    """Return the path of BACKUP_LOG; it is written to and rotated over, so neither may be a file of other use."""
+    path = expanded(written, env_file.parent)
+    others = {os.path.realpath(f"{source}{suffix}") for source in sources for suffix in ("", "-wal", "-shm", "-journal")}
+    ours = [str(path), *(f"{path}.{count + 1}" for count in range(KEPT_FILES))]
+    if clash := ({os.path.realpath(place) for place in ours} & (others | {os.path.realpath(env_file)})):
+        problems.append(f"BACKUP_LOG {written!r} would be written over {min(clash)}; give the log a name of its own.")
+    return path
 
 
 def called(name: str, sources: dict[str, Path]) -> str:

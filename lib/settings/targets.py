@@ -1,6 +1,7 @@
 """The targets among the settings: from a connection string or its parts, each with TLS that verifies the server if it can."""
 
 import ipaddress
+import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -183,7 +184,7 @@ def _tls(name: str, parts: dict[str, str], values: dict[str, str], folder: Path,
     mode = parts["SSLMODE"] or values.get("SUPABASE_DB_SSLMODE", "")
     certificate = parts["SSLROOTCERT"] or values.get("SUPABASE_DB_SSLROOTCERT", "")
     local = is_local(parts["HOST"])
-    if not certificate and not local and (folder / CERTIFICATE).exists():
+    if not certificate and not local and os.path.exists(folder / CERTIFICATE):
         certificate = CERTIFICATE
     if certificate and certificate != "system":
         certificate = str(paths.expanded(certificate, folder))

@@ -16,7 +16,7 @@ CONTAINER = re.compile("[0-9a-f]{12}")
 
 
 class Told(TypedDict):
-    """What a run or a restore stores of an origin in Postgres."""
+    """What a run stores of an origin in Postgres."""
 
     origin: str
     machine: str
@@ -39,6 +39,11 @@ class Origin:
     @property
     def as_told(self) -> Told:
         return {"origin": self.id, "machine": self.machine, "path": self.path}
+
+    @property
+    def as_restored(self) -> dict[str, str | None]:
+        """Return the same without an id that is in no folder: there may be another one in it, which this user cannot read."""
+        return {"origin": None if self.is_new else self.id, "machine": self.machine, "path": self.path}
 
     def is_that_of(self, last: SavedBy) -> bool:
         """Whether this is the bot of the last run.
@@ -79,9 +84,17 @@ def refuse_other(source: str, ours: Origin, last: SavedBy, accept: str) -> None:
     """Raise Problem where what is stored is another bot's; `accept` is what to type if this one has taken its place."""
     if ours.is_that_of(last):
         return
+    when = f"last saved by run {last['run']}, {last['at']} UTC"
+    if (ours.path, ours.machine) == (last["path"], last["machine"]):
+        raise Problem(
+            f"the backup of {source}, {when}, is from this path and this machine's name, {ours.path} on {ours.machine}, "
+            "but not from this folder snapshots/: it was exchanged, or another machine or container has the same name.",
+            f"if there is one bot alone, run  {accept}\n"
+            "     if there are two, give this one a BACKUP_SCHEMA of its own in .env, then run  python3 setup_supabase.py",
+        )
     raise Problem(
-        f"the backup of {source} is that of another bot: {last['path']} on {last['machine']}, last saved by run {last['run']}, "
-        f"{last['at']} UTC. This one is {ours.path} on {ours.machine}.",
+        f"the backup of {source} is that of another bot: {last['path']} on {last['machine']}, {when}. "
+        f"This one is {ours.path} on {ours.machine}.",
         "give this bot a BACKUP_SCHEMA of its own in .env, then run  python3 setup_supabase.py\n"
         f"     if it has taken the other one's place, run  {accept}",
     )

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from lib.base.errors import Problem
 from lib.postgres.books import origin
 from lib.settings import config
 from lib.sqlite.snapshots import previous
@@ -85,6 +86,28 @@ def test_without_its_snapshots_a_bot_is_known_by_machine_and_path(saved_bot):
     sample_bot.live(saved_bot.data, 2)
     saved_bot.backup()
     saved_bot.assert_restorable()
+
+
+def test_a_restore_that_could_not_read_whose_the_folder_is_makes_no_other_bot_of_it(saved_bot, tmp_path):
+    """To a restore by another user, a folder that it cannot look into is as one that is not there."""
+    snapshots = saved_bot.folder / "snapshots"
+    shutil.move(snapshots, tmp_path / "snapshots")
+    saved_bot.run("restore.py", "--yes").expect(0)
+    shutil.rmtree(snapshots, ignore_errors=True)
+    shutil.move(tmp_path / "snapshots", snapshots)
+    assert saved_bot.backup()["warnings"] == []
+    other = saved_bot.clone(tmp_path / "other")
+    other.write_env()
+    assert_refused(other.run("backup.py", "premium_system").expect(1), other, "--accept-moved")
+
+
+def test_two_of_one_path_and_machine_are_told_what_may_have_happened():
+    ours = origin.Origin("other", "here", "/bot/a.db", False, 7)
+    with pytest.raises(Problem) as told:
+        origin.refuse_other("a", ours, LAST, "python3 backup.py a --accept-moved")
+    assert "another bot" not in told.value.what
+    assert "is from this path and this machine's name, /bot/a.db on here, but not from this folder snapshots/" in told.value.what
+    assert told.value.remedy.startswith("if there is one bot alone, run  python3 backup.py a --accept-moved\n")
 
 
 LAST = {"origin": "id", "machine": "here", "path": "/bot/a.db", "run": 7, "at": ""}

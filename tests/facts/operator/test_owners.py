@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lib.base import owners
+from lib.settings import config
 from tests.stand_ins.bot import REPOSITORY, Bot, Result, copy_checkout, environment
 
 NOBODY = 65534
@@ -107,10 +109,61 @@ def test_what_it_says_helps(handed_over):
     said = as_nobody(handed_over, "backup.py").expect(0).stderr
     assert said == (
         f"Warning: the log {log} cannot be written (Permission denied): it is root's: give it to the user who runs this:  "
-        f"sudo chown -R nobody {log}\n"
+        f"sudo chown nobody {log}\n"
     )
     give(log)
     assert as_nobody(handed_over, "backup.py").expect(0).stderr == ""
+
+
+def test_settings_that_only_root_can_read_are_not_said_to_be_missing(bot):
+    give(bot.folder)
+    for closed in (bot.folder, bot.folder / ".env"):
+        mode = closed.stat().st_mode
+        os.chown(closed, 0, 0)
+        closed.chmod(0o700 if closed.is_dir() else 0o600)
+        said = as_nobody(bot, "backup.py").expect(2).stderr
+        assert said.startswith(f"Error: this user cannot read {closed}.\nNothing was read or written.\nTry: it is root's: ")
+        assert said.endswith(f"sudo chown nobody {closed}\n")
+        give(closed)
+        closed.chmod(mode)
+    os.chown(bot.folder, 0, 0)
+    bot.folder.chmod(0o711)  # it may pass through: nothing needs to be listed
+    assert "cannot read" not in as_nobody(bot, "backup.py").expect(1).stderr
+
+
+def test_a_log_in_a_folder_that_is_root_s_is_told_with_the_folder(handed_over):
+    snapshots = handed_over.folder / "snapshots"
+    give(snapshots, *snapshots.iterdir())
+    logs = handed_over.folder / "logs"
+    logs.mkdir()
+    handed_over.write_env(BACKUP_LOG="logs/backup.log")
+    give(handed_over.folder / ".env")
+    said = as_nobody(handed_over, "backup.py").expect(0).stderr
+    assert said.endswith(f"it is root's: if it is meant for this user alone:  sudo chown nobody {logs}\n")
+    handed_over.write_env(BACKUP_LOG="logs")
+    give(handed_over.folder / ".env")
+    said = as_nobody(handed_over, "backup.py").expect(0).stderr
+    assert "logs cannot be written (Is a directory): correct BACKUP_LOG in .env" in said
+
+
+@pytest.mark.parametrize("record", ["runs.jsonl", "alerts.json"])
+def test_a_record_that_only_root_can_read_stays_as_it_is(handed_over, record):
+    handed_over.write_env(ALERT_WEBHOOK_URL="http://127.0.0.1:1/nobody")
+    snapshots, log = handed_over.folder / "snapshots", handed_over.folder / "supabase_backup.log"
+    closed = snapshots / record
+    if record == "alerts.json":
+        closed.write_text("{}")
+    give(handed_over.folder / ".env", log, snapshots, *snapshots.iterdir())
+    os.chown(closed, 0, 0)
+    closed.chmod(0o600)
+    before = closed.read_bytes()
+    if record == "alerts.json":
+        handed_over.premium.rename(handed_over.data / "away")
+    (said,) = [line for line in as_nobody(handed_over, "backup.py").stderr.splitlines() if record in line]
+    assert said.startswith(f"Warning: this user cannot read {closed}: ")
+    assert said.endswith(f"it is root's: give it to the user who runs this:  sudo chown nobody {closed}")
+    assert closed.read_bytes() == before
+    assert "written anew" not in said
 
 
 def test_a_venv_that_root_has_made_is_named_with_what_to_type(place):
@@ -164,17 +217,74 @@ def test_root_gives_away_nothing_that_a_link_leads_to(handed_over, tmp_path):
 def test_a_file_that_is_root_s_alone_is_said_to_be(saved_bot):
     saved_bot.premium.unlink()
     said = saved_bot.run("restore.py", "--yes").expect(0).stdout
-    assert f"   root alone can use it: if the bot is another user,  chown USER {saved_bot.premium}\n" in said
+    both = f"{saved_bot.data} {saved_bot.premium}"  # a journal is made beside the file
+    assert f"   root alone can use it: if the bot is another user,  chown USER {both}\n" in said
     assert said.count("chown") == 1  # the other file had an owner before
+    elsewhere = saved_bot.folder / "elsewhere"
+    assert "chown" not in saved_bot.run("restore.py", "--local", "--yes", "--to", str(elsewhere)).expect(0).stdout
+    shared = saved_bot.folder / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    (shared / "x.db").touch()
+    assert owners.roots_alone(shared / "x.db") == [shared / "x.db"]
+
+
+@pytest.mark.parametrize("name", ["", "premium_system.db", "premium_system.db.json"])
+def test_a_snapshot_that_cannot_be_read_is_not_said_to_be_missing(handed_over, name):
+    snapshots = handed_over.folder / "snapshots"
+    give(snapshots, *snapshots.iterdir())
+    closed = snapshots / name
+    os.chown(closed, 0, 0)
+    said = as_nobody(handed_over, "restore.py", "--local", "--dry-run", "--database", "premium_system").expect(1).stderr
+    assert f"this user cannot read {closed}, where the snapshot of premium_system is kept." in said
+    assert f"sudo chown {'' if name else '-R '}nobody {closed}" in said
+
+
+def said_of_others(bot):
+    return [note for note in config.load(str(bot.folder / ".env")).notes if note.startswith("root runs this")]
 
 
 @pytest.mark.parametrize("name", ["", ".env"])
-def test_root_is_told_who_else_could_change_what_it_runs(saved_bot, name):
-    path = saved_bot.folder / name
-    assert saved_bot.run("backup.py").expect(0).stderr == ""
+def test_root_is_told_who_else_could_change_what_it_runs(bot, name):
+    path = bot.folder / name
+    assert said_of_others(bot) == []
     give(path)
-    said = saved_bot.run("backup.py").expect(0).stderr
-    assert f"Warning: {path} can be changed by nobody, and root runs this: whoever changes it is root. " in said
+    said = (
+        f"root runs this, and others may change what it runs: {path} (by the user nobody). "
+        "Run the scripts as the bot's user:  sudo -u nobody python3 …"
+    )
+    assert said_of_others(bot) == [said]
+    assert bot.run("setup_supabase.py").expect(0).stderr.count(said) == 1
+    assert bot.run("backup.py").expect(0).stderr == ""  # not in each of cron's mails
     os.chown(path, 0, 0)
     path.chmod(path.stat().st_mode | 0o002)
-    assert f"{path} can be changed by everybody" in saved_bot.run("backup.py").expect(0).stderr
+    assert f"{path} (by every user). Run the scripts as the bot's user:  sudo -u USER python3 …" in said_of_others(bot)[0]
+
+
+def test_it_is_one_line_for_all_of_it_and_nothing_is_to_be_changed(bot):
+    give(bot.folder, bot.folder / ".env")
+    (said,) = said_of_others(bot)
+    assert f"{bot.folder} (by the user nobody); {bot.folder}/.env (by the user nobody). " in said
+    assert "chown" not in said
+    assert "chmod" not in said
+    os.chown(bot.folder, 54321, 0)  # a user without a name
+    assert "sudo -u '#54321' python3" in said_of_others(bot)[0]
+
+
+def test_where_each_may_change_his_own_alone_nobody_else_changes_roots(bot):
+    bot.folder.chmod(0o1777)
+    assert said_of_others(bot) == []
+
+
+def test_only_the_scripts_own_folder_is_given_away_with_all_that_is_in_it(place):
+    folders = {name: place / name for name in ("snapshots", "home", "shared")}
+    for folder in folders.values():
+        folder.mkdir()
+        give(folder)
+    folders["shared"].chmod(0o1777)
+    told = {name: owners.remedy(folder, "otherwise") for name, folder in folders.items()}
+    assert told == {
+        "snapshots": f"it is nobody's: give it to the user who runs this:  sudo chown -R root {place}/snapshots",
+        "home": f"it is nobody's: if it is meant for this user alone:  sudo chown root {place}/home",
+        "shared": "otherwise",
+    }

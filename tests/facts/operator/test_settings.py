@@ -2,6 +2,8 @@
 
 import io
 import os
+import subprocess
+import sys
 
 import dotenv as oracle
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from lib.base.errors import SettingsError
 from lib.settings import config, dotenv, targets
+from tests.stand_ins.bot import REPOSITORY, environment
 from tests.stand_ins.env_file import load
 
 GOOD = "postgresql://postgres.ref:p%40ss:w/o#rd@aws-0-eu.pooler.supabase.com:6543/postgres"
@@ -138,6 +141,33 @@ def test_a_wrong_setting_is_named(tmp_path, monkeypatch, text, said):
         load(tmp_path, monkeypatch, text)
     assert said in caught.value.what
     assert "p@ss" not in caught.value.what
+
+
+@pytest.mark.parametrize("name", ["BACKUP_KEEP_DAYS", "BACKUP_LOGS"])
+def test_what_is_wrong_in_the_environment_is_not_to_be_mended_in_the_file(tmp_path, monkeypatch, name):
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, monkeypatch, f"SUPABASE_DB_URL='{GOOD}'", **{name: "abc"})
+    assert caught.value.remedy == f"correct in the environment, which goes before .env: {name}"
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, monkeypatch, f"SUPABASE_DB_URL='{GOOD}'\nBACKUP_CHECK=none", **{name: "abc"})
+    assert caught.value.remedy.startswith(f"edit {tmp_path}/.env;")
+    assert caught.value.remedy.endswith(f"\n     correct in the environment, which goes before .env: {name}")
+
+
+def test_a_limit_is_mended_in_the_environment(tmp_path):
+    (tmp_path / ".env").write_text(f"SUPABASE_DB_URL='{GOOD}'")
+    command = [sys.executable, str(REPOSITORY / "backup.py"), "--env-file", str(tmp_path / ".env")]
+    wrong = environment() | {"HYBRID_BACKUP_CONNECT_SECONDS": "abc"}
+    done = subprocess.run(command, capture_output=True, text=True, env=wrong)
+    assert done.stderr.endswith("Try: correct in the environment, which goes before .env: HYBRID_BACKUP_CONNECT_SECONDS\n")
+
+
+@pytest.mark.parametrize("log", [".env", "a/x.db", "a/../a/x.db", "a/x.db-wal", "a/y", "link"])
+def test_a_log_that_would_be_written_over_something_is_refused(tmp_path, monkeypatch, log):
+    (tmp_path / "link").symlink_to(".env")
+    text = f"SUPABASE_DB_URL='{GOOD}'\nSQLITE_DATABASES=a/x.db,a/y.3\nBACKUP_LOG={log}"
+    with pytest.raises(SettingsError, match=f"BACKUP_LOG '{log}' would be written over "):
+        load(tmp_path, monkeypatch, text)
 
 
 def test_a_readable_file_is_a_warning(tmp_path, monkeypatch):

@@ -82,6 +82,11 @@ class Deployment:
         return self.settings_file == self.folder / ".env"
 
     @property
+    def named(self) -> list[str]:
+        """Return the flag that names the settings, where it is needed."""
+        return [] if self.is_default else ["--env-file", str(self.settings_file)]
+
+    @property
     def unit(self) -> str:
         return f"hybrid-backup-{zlib.crc32(str(self.settings_file).encode()):08x}"
 
@@ -92,8 +97,7 @@ class Deployment:
 
     def command(self, task: Task) -> list[str]:
         script, *flags = task.words
-        named = [] if self.is_default else ["--env-file", str(self.settings_file)]
-        return [self.python, str(self.folder / script), *named, *flags]
+        return [self.python, str(self.folder / script), *self.named, *flags]
 
 
 def _owner(file: Path) -> str:
@@ -111,9 +115,10 @@ def cron_lines(deployment: Deployment) -> str:
     mails, and the system's log keeps, which is rotated.
     """
     start, end = deployment.marks
+    anew = shlex.join(["python3", "setup_supabase.py", *deployment.named, "--schedule", "cron"])
     lines = [
         start,
-        "# Do not edit: python3 setup_supabase.py --schedule cron --install makes them anew, --remove takes them away.",
+        f"# Do not edit: {anew} --install makes them anew, --remove takes them away.",
     ]
     for task in TASKS:
         lines += [f"# {task.why}", f"{task.minute} {_for_cron(deployment, task)}"]

@@ -3,6 +3,7 @@
 A deployment is its settings file: cron's lines stand between two marks that name it, systemd's units have its sum in their names.
 """
 
+import os
 import re
 import shlex
 import sys
@@ -67,13 +68,20 @@ class Deployment:
     @classmethod
     def of(cls, settings: Settings) -> "Deployment":
         """Return this one; raise SettingsError where it could not run by itself."""
-        file = settings.folder.resolve() / settings.file  # however it was typed
+        deployment = cls.at(settings.folder / settings.file)
+        file = deployment.settings_file
         if not file.exists():
             raise SettingsError(
                 f"{file} does not exist, and neither cron nor systemd hands on the environment.", "write the settings into it"
             )
         if odd := [path for path in (str(file), str(REPOSITORY)) if not path.isprintable()]:
             raise SettingsError(f"{odd[0]!r} cannot stand in a schedule.", "give the folder another name")
+        return deployment
+
+    @classmethod
+    def at(cls, file: Path) -> "Deployment":
+        """Return the one with these settings, right or wrong, there or gone: its schedule can be taken away all the same."""
+        file = file.parent.resolve() / file.name  # however it was typed
         return cls(file, REPOSITORY, sys.executable, _owner(file), Path("/dev/log").exists())
 
     @property
@@ -101,11 +109,12 @@ class Deployment:
 
 
 def _owner(file: Path) -> str:
-    """Return whose the settings are: not root, only because root asks."""
+    """Return whose the settings are, or their folder where they are gone: not root, only because root asks."""
+    there = next(path for path in (file, *file.parents) if os.path.exists(path))
     try:
-        return file.owner()
+        return there.owner()
     except KeyError:
-        return str(file.stat().st_uid)
+        return str(there.stat().st_uid)
 
 
 def cron_lines(deployment: Deployment) -> str:

@@ -127,6 +127,22 @@ def test_the_settings_must_be_in_a_file(machine):
     assert said == "Warning: neither cron nor systemd hands on the environment: write into .env SUPABASE_DB_URL\n"
 
 
+@pytest.mark.parametrize("settings", ["BACKUP_CHECK=none\n", "\xff", None])
+def test_it_is_taken_away_also_where_the_settings_are_wrong_or_gone(machine, settings):
+    """Who takes all away may begin anywhere, and what is no use any more must not go on complaining."""
+    crontab(machine).write_bytes(OTHERS)
+    schedule(machine, "cron", "--install")
+    by_systemd = schedule(machine, "systemd", "--remove").stdout
+    if settings is None:
+        shutil.rmtree(machine.folder)
+        machine.folder.mkdir()  # a script is started in it
+    else:
+        (machine.folder / ".env").write_bytes(settings.encode("latin-1"))
+    assert schedule(machine, "systemd", "--remove").stdout == by_systemd
+    assert "removed from the crontab" in schedule(machine, "cron", "--remove").stdout
+    assert crontab(machine).read_bytes() == OTHERS + b"\n"
+
+
 def test_lines_work_as_cron_runs_them_wherever_the_folder_is(machine, tmp_path):
     machine.folder = machine.folder.rename(tmp_path / "my bot's 100%d $HOME")
     machine.data = machine.folder / "sqlite_data"

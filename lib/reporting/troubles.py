@@ -140,7 +140,8 @@ def _of_one(health: Health, limit: int, max_age: str | None, mend: str) -> Itera
         if not health.is_out_of_reach:
             yield _bad(said, remedy)
             return
-        yield _mind(f"{said} What is shown is this machine's own record.", remedy)
+        if not _is_cause(health):  # then it is told as that
+            yield _mind(f"{said} What is shown is this machine's own record.", remedy)
     yield from _of_last_run(health)
     yield from _of_pauses(health, max_age, mend)
     if isinstance(health, Answered):
@@ -148,10 +149,17 @@ def _of_one(health: Health, limit: int, max_age: str | None, mend: str) -> Itera
         yield from _of_size(health, limit)
 
 
+def _is_cause(health: Unanswered) -> bool:
+    """Whether the last run failed for the reason for which the target cannot be asked."""
+    why = health.failure["error"] if health.is_failing and health.failure else None
+    return bool(why) and _first_line(health.problem.what).endswith(_first_line(why))
+
+
 def _of_last_run(health: Health) -> Iterator[Trouble]:
     failure = health.failure
     if health.is_failing and failure:
-        what = "the last run failed" if health.success else "no run has ever got through; the last one failed"
+        never = "no run has ever got through" if isinstance(health, Answered) else "unknown whether a run has ever got through"
+        what = "the last run failed" if health.success else f"{never}; the last one failed"
         yield _bad(f"{what}: {_first_line(failure['error'])}", failure.get("remedy") or BACK_UP)
     elif not health.success:
         unknown = "unknown whether it was ever backed up: nothing is recorded here."

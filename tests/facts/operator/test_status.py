@@ -114,10 +114,22 @@ def test_unknown_is_not_never(bot):
     assert asked.stdout.count("last success: never\n") == asked.stdout.count("every row last compared: never\n") == 2
     bot.write_env(SUPABASE_DB_URL=unreachable(bot))
     alone = bot.run("backup.py", "--status").expect(1)
+    assert "the target cannot be asked: cannot connect to " in alone.stdout
     assert "unknown whether it was ever backed up: nothing is recorded here.\n" in alone.stderr
     assert alone.stdout.count("last success: unknown: none is recorded here\n") == 2
     assert alone.stdout.count("restore points, last drill, size: unknown until the target answers\n") == 2
     assert "never" not in alone.stdout
+    bot.run("backup.py").expect(1)
+    page = bot.folder / "status.html"
+    failed = bot.run("backup.py", "--status").expect(1)
+    bot.run("backup.py", "--report", str(page)).expect(0)
+    for said in (failed.stdout, page.read_text()):
+        assert "unknown whether a run has ever got through; the last one failed: cannot connect to " in said
+        assert "no run has ever" not in said
+    cause = "cannot connect to 127.0.0.1:"
+    verdict = failed.stdout.split("\n\n")[0]
+    assert (verdict.count(cause), failed.stderr.count(cause)) == (1, 1)  # and once its remedy
+    assert page.read_text().split('role="status"')[1].split("</ul>")[0].count(cause) == 1
 
 
 def test_json_has_numbers(saved_bot):

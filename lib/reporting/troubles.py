@@ -45,16 +45,22 @@ class Trouble:
         return "❌" if self.is_bad else "⚠️ "
 
 
+UNSCHEDULED = Trouble(False, "", "neither cron nor systemd backs it up here.", scheduled.INSTALL)
+
+
 def of(known: Sequence[Health], settings: Settings, schedule: Schedule, max_age: str | None = None) -> list[Trouble]:
     """Return what is wrong, the worst first; what is the same with several sources or targets, once.
 
     A run is overdue when the last success is older than `max_age`, else when it should have come by the usual pause between runs.
     """
     found: dict[Trouble, list[Health]] = {}
-    mend = scheduled.INSTALL if schedule.kind == "none" else NOT_COMING
+    is_unscheduled = schedule.kind == "none"
+    mend = scheduled.INSTALL if is_unscheduled else NOT_COMING
     for health in known:
         for trouble in _of_one(health, settings.max_database_bytes, max_age, mend):
             found.setdefault(trouble, []).append(health)
+    if is_unscheduled and not any(trouble.remedy == mend for trouble in found):
+        found[UNSCHEDULED] = [*known]
     together = [replace(trouble, about=_names(concerned, settings)) for trouble, concerned in found.items()]
     return sorted(together, key=lambda trouble: not trouble.is_bad)
 

@@ -172,9 +172,11 @@ def test_the_status_says_whether_it_is_there(machine):
 
     kind, said = status()
     assert (kind, "schedule: neither cron nor systemd has one for this folder" in said) == ("none", True)
+    assert said.split("\n\n")[0].count("premium_system, user_requests: neither cron nor systemd backs it up here. Try: ") == 1
     schedule(machine, "cron", "--install")
     kind, said = status()
     assert (kind, said.count("schedule: cron, of the user "), said.count("they come every 6 hours")) == ("cron", 1, 2)
+    assert "backs it up here" not in said
     crontab(machine).write_text(re.sub(r"^(?=[@*0-9])", "# ", crontab(machine).read_text(), flags=re.MULTILINE))
     assert status()[0] == "none"
     crontab(machine).write_text(f"0 */6 * * * python3 backup.py --env-file {machine.folder}/.env\n")

@@ -78,6 +78,8 @@ def main(flags: Namespace, console: script.Console) -> int:
         console.say(written)
         console.result({"outcome": "saved", "ddl": written})
         return script.SAVED
+    if flags.remove:
+        return set_schedule(Deployment.at(config.file_of(flags.env_file)), flags, console)
     settings = config.load(flags.env_file)
     if flags.schedule:
         return set_schedule(Deployment.of(settings), flags, console)

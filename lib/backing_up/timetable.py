@@ -3,6 +3,7 @@
 A deployment is its settings file: cron's lines stand between two marks that name it, systemd's units have its sum in their names.
 """
 
+import os
 import re
 import shlex
 import sys
@@ -67,19 +68,31 @@ class Deployment:
     @classmethod
     def of(cls, settings: Settings) -> "Deployment":
         """Return this one; raise SettingsError where it could not run by itself."""
-        file = settings.folder.resolve() / settings.file  # however it was typed
+        deployment = cls.at(settings.folder / settings.file)
+        file = deployment.settings_file
         if not file.exists():
             raise SettingsError(
                 f"{file} does not exist, and neither cron nor systemd hands on the environment.", "write the settings into it"
             )
         if odd := [path for path in (str(file), str(REPOSITORY)) if not path.isprintable()]:
             raise SettingsError(f"{odd[0]!r} cannot stand in a schedule.", "give the folder another name")
+        return deployment
+
+    @classmethod
+    def at(cls, file: Path) -> "Deployment":
+        """Return the one with these settings, right or wrong, there or gone: its schedule can be taken away all the same."""
+        file = file.parent.resolve() / file.name  # however it was typed
         return cls(file, REPOSITORY, sys.executable, _owner(file), Path("/dev/log").exists())
 
     @property
     def is_default(self) -> bool:
         """Whether the settings are those that a script finds by itself."""
         return self.settings_file == self.folder / ".env"
+
+    @property
+    def named(self) -> list[str]:
+        """Return the flag that names the settings, where it is needed."""
+        return [] if self.is_default else ["--env-file", str(self.settings_file)]
 
     @property
     def unit(self) -> str:
@@ -92,16 +105,16 @@ class Deployment:
 
     def command(self, task: Task) -> list[str]:
         script, *flags = task.words
-        named = [] if self.is_default else ["--env-file", str(self.settings_file)]
-        return [self.python, str(self.folder / script), *named, *flags]
+        return [self.python, str(self.folder / script), *self.named, *flags]
 
 
 def _owner(file: Path) -> str:
-    """Return whose the settings are: not root, only because root asks."""
+    """Return whose the settings are, or their folder where they are gone: not root, only because root asks."""
+    there = next(path for path in (file, *file.parents) if os.path.exists(path))
     try:
-        return file.owner()
+        return there.owner()
     except KeyError:
-        return str(file.stat().st_uid)
+        return str(there.stat().st_uid)
 
 
 def cron_lines(deployment: Deployment) -> str:
@@ -111,9 +124,10 @@ def cron_lines(deployment: Deployment) -> str:
     mails, and the system's log keeps, which is rotated.
     """
     start, end = deployment.marks
+    anew = shlex.join(["python3", "setup_supabase.py", *deployment.named, "--schedule", "cron"])
     lines = [
         start,
-        "# Do not edit: python3 setup_supabase.py --schedule cron --install makes them anew, --remove takes them away.",
+        f"# Do not edit: {anew} --install makes them anew, --remove takes them away.",
     ]
     for task in TASKS:
         lines += [f"# {task.why}", f"{task.minute} {_for_cron(deployment, task)}"]

@@ -9,7 +9,7 @@ from collections import deque
 from pathlib import Path
 
 from lib.base import owners, printable
-from lib.base.redact import hide
+from lib.base.leaving import told
 
 MOST_BYTES = 1_000_000
 KEPT_FILES = 5
@@ -34,7 +34,7 @@ class _Clean(logging.Formatter):
     converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable.record(hide(super().format(record)))
+        return printable.record(told(super().format(record)))
 
 
 class _Recent(logging.Handler):

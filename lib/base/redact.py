@@ -1,9 +1,8 @@
-"""The one place that keeps secrets out of everything that is printed, logged or sent."""
+"""The one place that knows the secrets, and keeps them out of text that is kept, or leaves (lib/base/leaving.py)."""
 
 import base64
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import quote, quote_plus
 
 from lib.base.printable import printable
@@ -41,15 +40,6 @@ def hide(text: str) -> str:
     return text
 
 
-def hide_all(shown: Any) -> Any:
-    """Return what `--json` prints without secrets."""
-    if isinstance(shown, dict):
-        return {hide(str(name)): hide_all(value) for name, value in shown.items()}
-    if isinstance(shown, (list, tuple)):
-        return [hide_all(value) for value in shown]
-    return hide(shown) if isinstance(shown, str) else shown
-
-
 def clean(text: str) -> str:
-    """Return text without secrets, that a terminal may print."""
+    """Return text without secrets and control characters, to be kept."""
     return printable(hide(text))

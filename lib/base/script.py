@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lib import __version__
-from lib.base import causes, log, progress, stopping, streams, together
+from lib.base import causes, leaving, log, progress, stopping, streams, together
 from lib.base.errors import Interrupted, Problem, SettingsError
+from lib.base.leaving import shown, told, told_all
 from lib.base.printable import record
-from lib.base.redact import clean, hide, hide_all
 
 SAVED, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
 
@@ -64,7 +64,7 @@ class Console:
     def say(self, text: str = "") -> None:
         """Print an answer."""
         if not self.is_quiet:
-            print(clean(text), flush=True)
+            print(shown(text), flush=True)
 
     def note(self, text: str) -> None:
         """Print what only somebody who watches wants to read."""
@@ -75,27 +75,27 @@ class Console:
         """Print and log what a person should look at, though it has worked."""
         log.warning(text)
         if not self.is_quiet:
-            print(record(hide(f"Warning: {text}")), file=sys.stderr, flush=True)
+            print(record(told(f"Warning: {text}")), file=sys.stderr, flush=True)
 
     def fault(self, text: str) -> None:
         """Print a failure among the answers, or on stderr where only failures are wanted."""
-        print(clean(text), file=sys.stderr if self.is_quiet else sys.stdout, flush=True)
+        print(shown(text), file=sys.stderr if self.is_quiet else sys.stdout, flush=True)
 
     def complain(self, text: str) -> None:
         """Print the reason of a failure that is the answer, not an accident."""
         log.error(text)
-        print(clean(text), file=sys.stderr, flush=True)
+        print(shown(text), file=sys.stderr, flush=True)
 
     def fail(self, problem: Problem) -> None:
         """Print and log why something failed, and what to do."""
         stopping.check()
         log.error(problem.what)
-        print(clean(problem.text), file=sys.stderr)
+        print(shown(problem.text), file=sys.stderr)
 
     def result(self, outcome: dict[str, Any]) -> None:
         """Print the one object of `--json`."""
         if self.is_json:
-            print(json.dumps(hide_all(outcome)), flush=True)
+            print(json.dumps(told_all(outcome)), flush=True)
 
 
 def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> NoReturn:
@@ -120,6 +120,7 @@ def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser, 
             return SAVED
     try:
         options = parser.understood(typed)
+        leaving.with_settings(options.env_file)
         console = Console(json=options.json, quiet=options.quiet, verbose=options.verbose)
         progress.show_to(console)
         return main(options, console)

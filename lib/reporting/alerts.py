@@ -19,7 +19,7 @@ from lib.backing_up import local_runs
 from lib.backing_up.attempts import Report, Verdicts, exit_status
 from lib.base import causes, log, script, stopping
 from lib.base.errors import Problem
-from lib.base.redact import clean
+from lib.base.leaving import shown
 from lib.base.script import Console
 from lib.reporting.told import Memory
 from lib.settings import config
@@ -192,20 +192,21 @@ def _message(verdicts: Verdicts, well_again: list[str], status: int) -> tuple[st
     if well_again:
         parts.append(f"Works again: {', '.join(well_again)}.")
     parts.append(f"{platform.node()}, {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
-    return f"{MARKS[outcome]} Hybrid backup on {platform.node()}: {SAID[outcome]}", clean("\n\n".join(parts))
+    return f"{MARKS[outcome]} Hybrid backup on {platform.node()}: {SAID[outcome]}", shown("\n\n".join(parts))
 
 
 def _log(status: int, verdicts: Verdicts) -> str:
     """Return what the heartbeat keeps: the last lines of the log, with the failures where they came to no log."""
     said = "\n".join(log.recent())
-    unsaid = [failure for failure in verdicts.values() if failure and failure.splitlines()[0].removeprefix("Error: ") not in said]
-    return clean("\n".join([f"exit status {status}", *unsaid, said]))
+    failures = [shown(failure) for failure in verdicts.values() if failure]
+    unsaid = [failure for failure in failures if failure.splitlines()[0].removeprefix("Error: ") not in said]
+    return "\n".join([f"exit status {status}", *unsaid, shown(said)])
 
 
 def _undelivered(deliveries: Sequence[Delivery], patience: float) -> dict[str, str]:
     """Return, by channel, a warning of what did not arrive."""
     errors = {delivery.channel: error for delivery in deliveries if (error := delivery.error(patience))}
-    return {channel: f"the alert by {channel} was not delivered: {clean(error)}." for channel, error in errors.items()}
+    return {channel: f"the alert by {channel} was not delivered: {shown(error)}." for channel, error in errors.items()}
 
 
 def _ping(url: str, what: str, body: str) -> Delivery:

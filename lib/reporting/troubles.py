@@ -45,16 +45,22 @@ class Trouble:
         return "❌" if self.is_bad else "⚠️ "
 
 
+UNSCHEDULED = Trouble(False, "", "neither cron nor systemd backs it up here.", scheduled.INSTALL)
+
+
 def of(known: Sequence[Health], settings: Settings, schedule: Schedule, max_age: str | None = None) -> list[Trouble]:
     """Return what is wrong, the worst first; what is the same with several sources or targets, once.
 
     A run is overdue when the last success is older than `max_age`, else when it should have come by the usual pause between runs.
     """
     found: dict[Trouble, list[Health]] = {}
-    mend = scheduled.INSTALL if schedule.kind == "none" else NOT_COMING
+    is_unscheduled = schedule.kind == "none"
+    mend = scheduled.INSTALL if is_unscheduled else NOT_COMING
     for health in known:
         for trouble in _of_one(health, settings.max_database_bytes, max_age, mend):
             found.setdefault(trouble, []).append(health)
+    if is_unscheduled and not any(trouble.remedy == mend for trouble in found):
+        found[UNSCHEDULED] = [*known]
     together = [replace(trouble, about=_names(concerned, settings)) for trouble, concerned in found.items()]
     return sorted(together, key=lambda trouble: not trouble.is_bad)
 
@@ -140,7 +146,8 @@ def _of_one(health: Health, limit: int, max_age: str | None, mend: str) -> Itera
         if not health.is_out_of_reach:
             yield _bad(said, remedy)
             return
-        yield _mind(f"{said} What is shown is this machine's own record.", remedy)
+        if not _is_cause(health):  # then it is told as that
+            yield _mind(f"{said} What is shown is this machine's own record.", remedy)
     yield from _of_last_run(health)
     yield from _of_pauses(health, max_age, mend)
     if isinstance(health, Answered):
@@ -148,10 +155,17 @@ def _of_one(health: Health, limit: int, max_age: str | None, mend: str) -> Itera
         yield from _of_size(health, limit)
 
 
+def _is_cause(health: Unanswered) -> bool:
+    """Whether the last run failed for the reason for which the target cannot be asked."""
+    why = health.failure["error"] if health.is_failing and health.failure else None
+    return bool(why) and _first_line(health.problem.what).endswith(_first_line(why))
+
+
 def _of_last_run(health: Health) -> Iterator[Trouble]:
     failure = health.failure
     if health.is_failing and failure:
-        what = "the last run failed" if health.success else "no run has ever got through; the last one failed"
+        never = "no run has ever got through" if isinstance(health, Answered) else "unknown whether a run has ever got through"
+        what = "the last run failed" if health.success else f"{never}; the last one failed"
         yield _bad(f"{what}: {_first_line(failure['error'])}", failure.get("remedy") or BACK_UP)
     elif not health.success:
         unknown = "unknown whether it was ever backed up: nothing is recorded here."

@@ -50,5 +50,4 @@ class RestoreOptions:
     def undoing(self, source: str) -> str:
         """Return the command that undoes this restore of a source."""
         where = ["--to", self.to] if self.to else []
-        settings = ["--env-file", self.env_file] if self.env_file else []
-        return shlex.join(["python3", "restore.py", "--undo", "--database", source, *where, *settings])
+        return shlex.join(["python3", "restore.py", "--undo", "--database", source, *where])

@@ -102,12 +102,17 @@ def chosen_targets(settings: Settings, number: int | None) -> list[TargetSetting
     raise SettingsError(f"there is no target {number}.", f"set SUPABASE_DB_URL_{number}, or leave --target out")
 
 
+def file_of(env_file: str | None) -> Path:
+    """Return where the settings are, or should be."""
+    return paths.expanded(env_file, Path.cwd()) if env_file else REPOSITORY / ".env"
+
+
 def load(env_file: str | None = None) -> Settings:
     """Read and check every setting; raise one WrongSettings that names all that is wrong.
 
     An alert channel that cannot be used is a warning: it must not stop a backup.
     """
-    path = paths.expanded(env_file, Path.cwd()) if env_file else REPOSITORY / ".env"
+    path = file_of(env_file)
     problems = [*limits.problems]
     # In a note, which is not in each of cron's mails.
     notes = owners.changeable_by_others(dict.fromkeys((REPOSITORY, REPOSITORY / "lib", REPOSITORY / ".venv", path.parent, path)))

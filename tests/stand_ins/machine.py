@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+from tests.stand_ins.bot import Bot
+
 PROGRAMS = ("crontab", "systemctl", "logger")
 
 
@@ -17,3 +19,8 @@ def with_cron(folder: Path) -> dict[str, str]:
         (programs / name).chmod(0o755)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     return {"PATH": path, "CRONTAB": str(folder / "crontab"), "ENABLED": str(enabled), "LOGGED": str(folder / "logged")}
+
+
+def scheduled(bot: Bot) -> None:
+    """Put the bot's schedule into its machine's crontab."""
+    bot.run("setup_supabase.py", "--schedule", "cron", "--install").expect(0)

@@ -31,7 +31,7 @@ def crontab(machine):
 
 
 def schedule(machine, *flags, status=0):
-    return machine.run("setup_supabase.py", "--schedule", *flags).expect(status)
+    return machine.shown("setup_supabase.py", "--schedule", *flags).expect(status)
 
 
 def commands(text):
@@ -82,7 +82,8 @@ def test_two_bots_of_one_user_have_lines_of_their_own(machine, tmp_path):
     assert crontab(machine).read_text().startswith(first)
     schedule(machine, "cron", "--remove")
     assert str(machine.folder) not in crontab(machine).read_text()
-    assert crontab(machine).read_text().count(str(second.folder)) == len(commands(first)) + 2
+    marks, made_anew = 2, 1
+    assert crontab(machine).read_text().count(str(second.folder)) == len(commands(first)) + marks + made_anew
 
 
 def test_a_crontab_that_is_not_understood_is_not_written(machine):
@@ -126,6 +127,22 @@ def test_the_settings_must_be_in_a_file(machine):
     assert said == "Warning: neither cron nor systemd hands on the environment: write into .env SUPABASE_DB_URL\n"
 
 
+@pytest.mark.parametrize("settings", ["BACKUP_CHECK=none\n", "\xff", None])
+def test_it_is_taken_away_also_where_the_settings_are_wrong_or_gone(machine, settings):
+    """Who takes all away may begin anywhere, and what is no use any more must not go on complaining."""
+    crontab(machine).write_bytes(OTHERS)
+    schedule(machine, "cron", "--install")
+    by_systemd = schedule(machine, "systemd", "--remove").stdout
+    if settings is None:
+        shutil.rmtree(machine.folder)
+        machine.folder.mkdir()  # a script is started in it
+    else:
+        (machine.folder / ".env").write_bytes(settings.encode("latin-1"))
+    assert schedule(machine, "systemd", "--remove").stdout == by_systemd
+    assert "removed from the crontab" in schedule(machine, "cron", "--remove").stdout
+    assert crontab(machine).read_bytes() == OTHERS + b"\n"
+
+
 def test_lines_work_as_cron_runs_them_wherever_the_folder_is(machine, tmp_path):
     machine.folder = machine.folder.rename(tmp_path / "my bot's 100%d $HOME")
     machine.data = machine.folder / "sqlite_data"
@@ -155,9 +172,11 @@ def test_the_status_says_whether_it_is_there(machine):
 
     kind, said = status()
     assert (kind, "schedule: neither cron nor systemd has one for this folder" in said) == ("none", True)
+    assert said.split("\n\n")[0].count("premium_system, user_requests: neither cron nor systemd backs it up here. Try: ") == 1
     schedule(machine, "cron", "--install")
     kind, said = status()
     assert (kind, said.count("schedule: cron, of the user "), said.count("they come every 6 hours")) == ("cron", 1, 2)
+    assert "backs it up here" not in said
     crontab(machine).write_text(re.sub(r"^(?=[@*0-9])", "# ", crontab(machine).read_text(), flags=re.MULTILINE))
     assert status()[0] == "none"
     crontab(machine).write_text(f"0 */6 * * * python3 backup.py --env-file {machine.folder}/.env\n")

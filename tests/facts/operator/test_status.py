@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests.stand_ins.machine import scheduled, with_cron
 from tests.stand_ins.unreachable import free_port
 
 
@@ -47,12 +48,31 @@ def test_the_last_failure_and_why_and_whether_it_is_over(saved_bot):
     assert "(got through since): premium_system.db is empty (0 bytes)." in saved_bot.run("backup.py", "--status").stdout
 
 
+@pytest.mark.campaign
+def test_where_nothing_starts_it_the_first_line_does_not_say_that_all_is_well(saved_bot, tmp_path):
+    saved_bot.environment = with_cron(tmp_path)
+    saved_bot.run("restore.py", "--drill").expect(0)
+    line, page = first_line(saved_bot, 0), saved_bot.folder / "status.html"
+    mind, unscheduled = "Backed up, with something to mind", "neither cron nor systemd backs it up here."
+    assert line == (
+        f"⚠️  {mind}: premium_system, user_requests: {unscheduled} Try: python3 setup_supabase.py --schedule cron --install"
+    )
+    saved_bot.run("backup.py", "--report", str(page)).expect(0)
+    assert mind in page.read_text()
+    assert unscheduled in page.read_text()
+    assert saved_bot.run("backup.py", "--status", "--max-age", "7h", "--quiet").expect(0).stderr == ""  # what cron asks
+    scheduled(saved_bot)
+    assert first_line(saved_bot, 0).startswith("✅ All is well: ")
+
+
 def first_line(bot, status):
     return bot.run("backup.py", "--status").expect(status).stdout.split("\n")[0]
 
 
 @pytest.mark.campaign
-def test_the_first_line_says_whether_all_is_well_and_what_to_type(saved_bot):
+def test_the_first_line_says_whether_all_is_well_and_what_to_type(saved_bot, tmp_path):
+    saved_bot.environment = with_cron(tmp_path)
+    scheduled(saved_bot)
     unproven = "premium_system, user_requests: never proven restorable. Try: python3 restore.py --drill"
     assert first_line(saved_bot, 0) == f"⚠️  Backed up, with something to mind: {unproven}"
     saved_bot.run("restore.py", "--drill").expect(0)
@@ -68,7 +88,9 @@ def test_the_first_line_says_whether_all_is_well_and_what_to_type(saved_bot):
 
 
 @pytest.mark.campaign
-def test_all_that_is_wrong_is_in_the_first_lines_the_worst_first(saved_bot):
+def test_all_that_is_wrong_is_in_the_first_lines_the_worst_first(saved_bot, tmp_path):
+    saved_bot.environment = with_cron(tmp_path)
+    scheduled(saved_bot)
     saved_bot.query("UPDATE backup.runs SET outcome = 'failed', error = E'no\\nroom' WHERE run = 1")
     saved_bot.query("UPDATE backup.sources SET last_run = NULL WHERE source = 'premium_system'")
     (saved_bot.folder / "snapshots" / "runs.jsonl").unlink()
@@ -114,10 +136,22 @@ def test_unknown_is_not_never(bot):
     assert asked.stdout.count("last success: never\n") == asked.stdout.count("every row last compared: never\n") == 2
     bot.write_env(SUPABASE_DB_URL=unreachable(bot))
     alone = bot.run("backup.py", "--status").expect(1)
+    assert "the target cannot be asked: cannot connect to " in alone.stdout
     assert "unknown whether it was ever backed up: nothing is recorded here.\n" in alone.stderr
     assert alone.stdout.count("last success: unknown: none is recorded here\n") == 2
     assert alone.stdout.count("restore points, last drill, size: unknown until the target answers\n") == 2
     assert "never" not in alone.stdout
+    bot.run("backup.py").expect(1)
+    page = bot.folder / "status.html"
+    failed = bot.run("backup.py", "--status").expect(1)
+    bot.run("backup.py", "--report", str(page)).expect(0)
+    for said in (failed.stdout, page.read_text()):
+        assert "unknown whether a run has ever got through; the last one failed: cannot connect to " in said
+        assert "no run has ever" not in said
+    cause = "cannot connect to 127.0.0.1:"
+    verdict = failed.stdout.split("\n\n")[0]
+    assert (verdict.count(cause), failed.stderr.count(cause)) == (1, 1)  # and once its remedy
+    assert page.read_text().split('role="status"')[1].split("</ul>")[0].count(cause) == 1
 
 
 def test_json_has_numbers(saved_bot):

@@ -4,13 +4,10 @@ import contextlib
 import re
 import shlex
 import sqlite3
-import subprocess
-import sys
 
 from lib.restoring import steps
 from lib.restoring.rebuild import Rebuilt
 from tests import compare
-from tests.stand_ins.bot import REPOSITORY, environment
 
 
 def undone(bot, said):
@@ -18,8 +15,7 @@ def undone(bot, said):
     commands = re.findall(r"to undo:  python3 (.*)", said)
     for command in commands:
         script, *flags = shlex.split(command)
-        typed = [sys.executable, REPOSITORY / script, *flags, "--yes"]
-        subprocess.run(typed, cwd=bot.folder, env=environment(), check=True, timeout=60)
+        bot.run(script, *flags, "--yes").expect(0)
     return len(commands)
 
 

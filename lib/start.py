@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from lib.base import causes, stopping
+from lib.base import causes, stopping, streams
 from lib.base.errors import Problem
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -27,7 +27,6 @@ def use_venv() -> None:
     try:
         python.stat()
         os.environ["HYBRID_BACKUP_VENV"] = str(python)
-        sys.stdout.flush()
         os.execv(python, [str(python), *sys.argv])
     except FileNotFoundError:  # there is none
         return
@@ -57,6 +56,7 @@ def end(what: str, remedy: str) -> NoReturn:
 def watch_over_loading() -> None:
     """A script that still loads its modules has nothing to clean up; whoever imports a script has signals of his own."""
     if Path(sys.argv[0]).resolve().parent == REPOSITORY:
+        streams.prepare()
         stopping.at_once()
         sys.excepthook = _explained(sys.excepthook)
 

@@ -11,8 +11,8 @@ def prepare() -> None:
     """Replace the three streams by such that nothing fails which only wants to print, or to ask."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
-        if stream is None:  # the script was started with `>&-`
-            stream = open(os.devnull, mode)  # noqa: SIM115
+        if stream is None:  # started with `>&-`: never closed, or the next file would get its number, and what is printed
+            stream = open(os.open(os.devnull, os.O_RDWR), mode, closefd=False)  # noqa: SIM115
         setattr(sys, name, stream if mode == "r" else _forgiving(stream))
 
 

@@ -3,6 +3,8 @@
 import datetime
 import importlib
 import itertools
+import os
+import stat
 
 import pytest
 
@@ -187,6 +189,31 @@ def test_a_report_replaces_a_report_and_nothing_else(saved_bot):
     for _ in range(2):
         saved_bot.run("backup.py", "--report", str(report)).expect(0)
         assert report.read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_what_is_no_file_is_not_replaced_and_a_link_leads_to_what_is(saved_bot):
+    """A pipe with a name stands for all that is no file: nobody tries this with a device."""
+    link, status = saved_bot.folder / "link.html", saved_bot.folder / "status.html"
+    link.symlink_to(status.name)
+    for _ in range(2):
+        saved_bot.run("backup.py", "--report", str(link)).expect(0)
+        assert (link.is_symlink(), status.read_text()[:9]) == (True, "<!DOCTYPE")
+    out = saved_bot.folder / "out"
+    out.mkdir()
+    pipe = out / saved_bot.premium.name
+    os.mkfifo(pipe)
+    link.unlink()
+    link.symlink_to(pipe)
+    to_pipe = ("restore.py", "--to", str(out), "--database", "premium_system", "--yes")
+    for command in (("backup.py", "--report", str(pipe)), ("backup.py", "--report", str(link)), to_pipe, (*to_pipe, "--local")):
+        assert " is not a file, and is not replaced.\n" in saved_bot.run(*command).expect(2).stderr
+    (out / "folder.html").mkdir()
+    assert (
+        "cannot be written: Is a directory" in saved_bot.run("backup.py", "--report", str(out / "folder.html")).expect(1).stderr
+    )
+    assert sorted(path.name for path in out.iterdir()) == ["folder.html", pipe.name]
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
 
 @pytest.mark.parametrize("more", ["--yes", "--local --yes", "--undo --yes", "--dry-run"])

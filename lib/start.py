@@ -4,7 +4,6 @@ Every script imports this first, before anything that needs psycopg2.
 """
 
 import importlib.util
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -48,8 +47,7 @@ def require_psycopg2() -> None:
 def end(what: str, remedy: str) -> NoReturn:
     """End before anything is loaded that could say it better."""
     print(Problem(what, remedy, "Nothing was read or written.").text, file=sys.stderr)
-    if "--json" in sys.argv:
-        print(json.dumps({"outcome": "failed", "error": what, "try": remedy}))
+    streams.answer_failed(what, remedy)
     sys.exit(2)
 
 
@@ -67,6 +65,7 @@ def _explained(hook: Callable[..., object]) -> Callable[..., None]:
     def explain(kind: type[BaseException], error: BaseException, traceback: object) -> None:
         if problem := causes.named(error):
             print(problem.text, file=sys.stderr)
+            streams.answer_failed(problem.what, problem.remedy)
         else:
             hook(kind, error, traceback)
 

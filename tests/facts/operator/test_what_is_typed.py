@@ -216,6 +216,25 @@ def test_what_is_no_file_is_not_replaced_and_a_link_leads_to_what_is(saved_bot):
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
 
+def test_a_path_that_is_typed_is_told_as_one_in_the_settings_is(saved_bot):
+    before = sorted(saved_bot.folder.rglob("*"))
+    for written, why in {"$HOME/x": "holds a variable", "*.db": "is a pattern", "C:\\x": "is a path of Windows'"}.items():
+        for command in (("restore.py", "--yes", "--to"), ("setup_supabase.py", "--ddl"), ("backup.py", "--report")):
+            said = saved_bot.run(*command, written).expect(2).stderr
+            assert f"Error: {command[-1]}: {written!r} {why}" in said
+            assert "SQLITE_DATABASES" not in said
+    said = saved_bot.run("setup_supabase.py", "--ddl", "sqlite_data/premium_sytem.db").expect(1).stderr
+    assert "premium_sytem.db does not exist.\nTry: correct the path: premium_system.db is there\n" in said
+    said = saved_bot.run("backup.py", "/nowhere/premium_system.db").expect(2).stderr
+    assert "Error: /nowhere/premium_system.db does not exist, and there is no source" in said
+    for more in ("--yes", "--local --yes", "--undo --yes"):
+        said = saved_bot.run("restore.py", "--to", "snapshots", *more.split()).expect(2).stderr
+        assert "Error: snapshots has the snapshots of Hybrid backup; --to is for another folder.\n" in said
+    saved_bot.write_env(SQLITE_DATABASES="snapshots/premium_system.db")
+    assert "is a snapshot, which a backup writes over" in saved_bot.run("backup.py").expect(2).stderr
+    assert sorted(saved_bot.folder.rglob("*")) == before
+
+
 @pytest.mark.parametrize("more", ["--yes", "--local --yes", "--undo --yes", "--dry-run"])
 def test_another_folder_is_another_one(saved_bot, more):
     """`--to` promises that the bot's files stay as they are."""

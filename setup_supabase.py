@@ -57,6 +57,7 @@ from lib.postgres.setup import analytics, installation
 from lib.settings import config, paths
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
+from lib.sqlite.files import not_there
 from lib.sqlite.snapshots import previous
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.tables.mirror_names import writer_name
@@ -74,7 +75,9 @@ class Options:
 
 def main(flags: Namespace, console: script.Console) -> int:
     if flags.ddl:
-        written = ddl.for_file(paths.expanded(flags.ddl, Path()))
+        path = paths.typed("--ddl", flags.ddl)
+        not_there.refuse_typed(path)
+        written = ddl.for_file(path)
         console.say(written)
         console.result({"outcome": "saved", "ddl": written})
         return script.SAVED

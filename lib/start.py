@@ -4,14 +4,13 @@ Every script imports this first, before anything that needs psycopg2.
 """
 
 import importlib.util
-import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from lib.base import causes, stopping
+from lib.base import causes, stopping, streams
 from lib.base.errors import Problem
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -27,7 +26,6 @@ def use_venv() -> None:
     try:
         python.stat()
         os.environ["HYBRID_BACKUP_VENV"] = str(python)
-        sys.stdout.flush()
         os.execv(python, [str(python), *sys.argv])
     except FileNotFoundError:  # there is none
         return
@@ -49,14 +47,14 @@ def require_psycopg2() -> None:
 def end(what: str, remedy: str) -> NoReturn:
     """End before anything is loaded that could say it better."""
     print(Problem(what, remedy, "Nothing was read or written.").text, file=sys.stderr)
-    if "--json" in sys.argv:
-        print(json.dumps({"outcome": "failed", "error": what, "try": remedy}))
+    streams.answer_failed(what, remedy)
     sys.exit(2)
 
 
 def watch_over_loading() -> None:
     """A script that still loads its modules has nothing to clean up; whoever imports a script has signals of his own."""
     if Path(sys.argv[0]).resolve().parent == REPOSITORY:
+        streams.prepare()
         stopping.at_once()
         sys.excepthook = _explained(sys.excepthook)
 
@@ -67,6 +65,7 @@ def _explained(hook: Callable[..., object]) -> Callable[..., None]:
     def explain(kind: type[BaseException], error: BaseException, traceback: object) -> None:
         if problem := causes.named(error):
             print(problem.text, file=sys.stderr)
+            streams.answer_failed(problem.what, problem.remedy)
         else:
             hook(kind, error, traceback)
 

@@ -69,17 +69,26 @@ def lasting(folder: Path) -> Path:
 @contextlib.contextmanager
 def within(parent: Path, stem: str, suffix: str) -> Iterator[Path]:
     """Make a private folder in another one; it is removed at the end, and the other one if it was made for it."""
-    was_there = parent.exists()
-    make_private(parent)
-    with _named(f"the folder {parent} cannot be written to", parent):
-        folder = make(parent, stem, suffix)
+    with as_it_was(parent):
+        make_private(parent)
+        with _named(f"the folder {parent} cannot be written to", parent):
+            folder = make(parent, stem, suffix)
+        try:
+            yield folder
+        finally:
+            clear(folder)
+
+
+@contextlib.contextmanager
+def as_it_was(folder: Path) -> Iterator[None]:
+    """Remove at the end those of this folder and the ones around it that were not there, where nothing was put into them."""
+    missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
     try:
-        yield folder
+        yield
     finally:
-        clear(folder)
-        if not was_there:
-            with contextlib.suppress(OSError):  # somebody else uses it now
-                parent.rmdir()
+        with contextlib.suppress(OSError):  # something is in it now
+            for place in missing:
+                place.rmdir()
 
 
 def temporary(stem: str, suffix: str) -> contextlib.AbstractContextManager[Path]:

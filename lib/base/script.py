@@ -2,8 +2,6 @@
 
 import argparse
 import ast
-import json
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -95,7 +93,7 @@ class Console:
     def result(self, outcome: dict[str, Any]) -> None:
         """Print the one object of `--json`."""
         if self.is_json:
-            print(json.dumps(told_all(outcome)), flush=True)
+            streams.answer(told_all(outcome))
 
 
 def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> NoReturn:
@@ -126,10 +124,6 @@ def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser, 
         return main(options, console)
     except Problem as problem:
         return _failed(console, problem)
-    except Interrupted as interruption:
-        what = f"stopped by {signal.Signals(interruption.number).name}."
-        console.result({"outcome": "failed", "error": what, "try": "run it again"})
-        raise
     except Exception as error:
         log.error(traceback.format_exc())
         return _failed(console, causes.of(error))

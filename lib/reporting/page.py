@@ -17,6 +17,7 @@ from lib.reporting.markup import Html, element
 from lib.reporting.troubles import Trouble
 from lib.settings import paths
 from lib.settings.config import Settings
+from lib.sqlite.replacing import real_files
 
 STYLE = Path(__file__).with_name("report.css")
 DOCTYPE = "<!DOCTYPE html>"
@@ -28,7 +29,7 @@ def write(settings: Settings, sources: dict[str, Path], file: str, max_age: str 
     known, schedule = [account.health for account in accounts], scheduled.look(settings)
     scheduled.expect(schedule, known)
     found = troubles.of(known, settings, schedule, max_age)
-    path = paths.expanded(file, Path())
+    path = real_files.behind(paths.typed("--report", file))
     try:
         _refuse_other_file(path)
         private_file.write(path, _page(settings, accounts, found))

@@ -19,13 +19,14 @@ def require_room(sizes: dict[str, int], places: dict[str, Path]) -> None:
 @contextlib.contextmanager
 def private_path(destination: Path) -> Iterator[Path]:
     """Yield a path in a private folder beside the destination; whatever is there at the end is removed."""
-    with explained(destination):
-        leftovers.make_private(destination.parent)
-        folder = leftovers.make(destination.parent, destination.name, safety_copies.SUFFIX)
-    try:
-        yield folder / destination.name
-    finally:
-        leftovers.clear(folder)
+    with leftovers.as_it_was(destination.parent):
+        with explained(destination):
+            leftovers.make_private(destination.parent)
+            folder = leftovers.make(destination.parent, destination.name, safety_copies.SUFFIX)
+        try:
+            yield folder / destination.name
+        finally:
+            leftovers.clear(folder)
 
 
 @contextlib.contextmanager

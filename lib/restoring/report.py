@@ -141,7 +141,9 @@ class Report:
         self.restored.append(told)
         log.info(f"restored {place}: {said}" + (f"; the old file is {safety_copy}" if safety_copy else ""))
         self._say(f"✅ {place}: {said}")
-        if safety_copy:
+        if safety_copy and safety_copy.is_dir():
+            self._say(f"   a folder was in its place, and is {safety_copy} now")
+        elif safety_copy:
             self._say(f"   the old file is {safety_copy}\n   to undo:  {self._options.undoing(name)}")
         elif self._options.replaces_the_bots_files and (ours := owners.roots_alone(place)):
             self._say(f"   root alone can use it: if the bot is another user,  chown USER {shlex.join(map(str, ours))}")

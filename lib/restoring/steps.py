@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.backing_up import local_runs
-from lib.base.errors import SourceError
+from lib.base.errors import UNTOUCHED, SettingsError, SourceError
 from lib.postgres.books import origin, runs
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
@@ -16,6 +16,7 @@ from lib.restoring import beside, local_state, one_table
 from lib.restoring.local_state import LocalState
 from lib.restoring.one_table import Patched
 from lib.restoring.rebuild import Rebuilt
+from lib.settings import paths
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.sqlite.compare import count_differences
@@ -29,6 +30,13 @@ LISTED_RUNS = 200
 def restore_points(target: Target, names: Iterable[str]) -> list[dict[str, Any]]:
     """Return the newest restore points of each source, the newest first: what `saved_state` tells of them, and their "source"."""
     return [{"source": name, **point} for name in names for point in saved_state.restore_points(target, name)[:LISTED_RUNS]]
+
+
+def refuse_our_folder(settings: Settings, folder: str) -> None:
+    """Among the snapshots a database of that name is the previous snapshot, which the next run relies on."""
+    if folder and paths.typed("--to", folder).resolve().is_relative_to(settings.snapshots.resolve()):
+        what = f"{folder} has the snapshots of Hybrid backup; --to is for another folder."
+        raise SettingsError(what, "make a folder, and name it", UNTOUCHED)
 
 
 def all_safety_copies(places: dict[str, Path]) -> list[Path]:

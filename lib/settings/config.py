@@ -88,10 +88,11 @@ def chosen(settings: Settings, names: list[str]) -> dict[str, Path]:
     for name in meant:
         if not meant[name]:
             known = ", ".join(settings.sources)
-            is_file = paths.expanded(name, Path()).is_file()
+            path = paths.expanded(name, Path())
+            gone = f"{name} does not exist, and " if os.sep in name and not os.path.exists(path) else ""
             add = f"add its path to SQLITE_DATABASES in {settings.file}, then run  python3 setup_supabase.py"
-            remedy = add if is_file else f"name one of {known}, or none for all"
-            raise SettingsError(f"there is no source {name}; SQLITE_DATABASES has {known}.", remedy)
+            remedy = add if path.is_file() else f"name one of {known}, or none for all"
+            raise SettingsError(f"{gone}there is no source {name}; SQLITE_DATABASES has {known}.", remedy)
     return {name: settings.sources[name] for name in meant.values() or settings.sources}
 
 

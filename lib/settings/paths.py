@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from lib.base.errors import UNTOUCHED, SettingsError
 from lib.base.log import KEPT_FILES
 
 # What is no path here, unless there is such a file all the same. A variable is not put in: a password may hold a `$`.
@@ -27,6 +28,14 @@ def expanded(written: str, folder: Path) -> Path:
         return folder / written
 
 
+def typed(flag: str, written: str) -> Path:
+    """Return a path of the command line; raise SettingsError for what is none of this machine's."""
+    path = expanded(written, Path())
+    if why := _why_no_path(written, path).partition(";")[0].rstrip("."):
+        raise SettingsError(f"{flag}: {written!r} {why}.", "write one path, whole, as it is on this machine", UNTOUCHED)
+    return path
+
+
 def databases(written: str, folder: Path, problems: list[str]) -> dict[str, Path]:
     """Return {name: path} of SQLITE_DATABASES; problems are collected. Whether a file is there is for the scripts to see."""
     parts = [part.strip() for part in written.split(",") if part.strip()]
@@ -37,6 +46,8 @@ def databases(written: str, folder: Path, problems: list[str]) -> dict[str, Path
         path = expanded(part, folder)
         if why := _why_no_path(part, path):
             problems.append(f"SQLITE_DATABASES: {part!r} {why}")
+        elif os.path.realpath(path.parent) == os.path.realpath(folder / "snapshots"):
+            problems.append(f"SQLITE_DATABASES: {part!r} is a snapshot, which a backup writes over; name the bot's own file.")
         elif path.stem.lower() in map(str.lower, sources):
             problems.append(f"SQLITE_DATABASES names two sources called {path.stem}; rename one of the files.")
         sources[path.stem] = path

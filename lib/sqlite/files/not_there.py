@@ -31,6 +31,15 @@ def refuse(source: Path, has_backup: bool) -> None:
     raise SourceError(_missing(source), _meant(source) or _or_restored(source, has_backup))
 
 
+def refuse_typed(path: Path) -> None:
+    """Raise SourceError where there is no file at a path of the command line: no setting is to be corrected then."""
+    try:
+        refuse(path, False)
+    except SourceError as problem:
+        problem.remedy = problem.remedy.replace(CORRECT, "correct the path")
+        raise
+
+
 def told_first(source: Path, step: Callable[[], Result]) -> Result:
     """Take a step; where it fails, tell instead that there is no file: that is why, as a rule."""
     try:

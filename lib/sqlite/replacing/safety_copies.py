@@ -38,6 +38,7 @@ def of(destination: Path) -> list[Path]:
     """Return the files that restores have replaced here, the newest first, as far as their names tell."""
     marked = destination.parent.glob(f"{glob.escape(destination.name)}{MARK}*")
     copies = [path for path in marked if not path.name.endswith(COMPANIONS[1:]) and not _is_same(path, destination)]
+    copies = [path for path in copies if not path.is_dir()]  # Docker makes one where it finds no file to mount
     return sorted(copies, key=_age_of, reverse=True)
 
 
@@ -74,7 +75,7 @@ def note(destination: Path, new: Path, safety_copy: Path | None) -> None:
     """Note, before `new` takes the destination's place, the safety copy of the file that it replaces, if there is one."""
     known = {copy.name for copy in of(destination)}
     noted = {identity: name for identity, name in _noted(destination).items() if name in known and identity != _identity(new)}
-    noted[_identity(new)] = safety_copy.name if safety_copy else ""
+    noted[_identity(new)] = safety_copy.name if safety_copy and safety_copy.is_file() else ""
     with contextlib.suppress(OSError):  # then the names must do
         private_file.write(_note_of(destination), json.dumps(noted), SUFFIX)
         _give(_note_of(destination), new)
@@ -118,10 +119,10 @@ def move(source: Path, destination: Path, companions: Iterable[str] = COMPANIONS
 
 
 def take_over_owner(new: Path, old: Path) -> None:
-    """Give a file the mode of the one that it replaces, and its owner where this user may; a new one its folder's owner."""
-    if old.exists():
+    """Give a file the mode of the file that it replaces, and its owner where this user may; a new one its folder's owner."""
+    if old.is_file():
         shutil.copymode(old, new)
-    _give(new, old if old.exists() else old.parent)
+    _give(new, old if old.is_file() else old.parent)
 
 
 def _give(path: Path, like: Path) -> None:

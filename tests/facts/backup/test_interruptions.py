@@ -1,6 +1,7 @@
 """Killed at any moment, a backup leaves the state before or the state after; a writing bot is neither stopped nor torn."""
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -203,6 +204,16 @@ def test_a_signal_stops_the_waiting_for_a_server_that_fell_silent(saved_bot, lin
     line.reset()
     nothing_is_left(saved_bot)
     saved_bot.backup()
+
+
+def test_a_signal_that_the_driver_does_not_hear_is_told_to_machines_too(saved_bot, line):
+    line.reset(silent_after={"down": 0})
+    running = saved_bot.start("backup.py", "--json")
+    wait_until(lambda: line.carried["up"] > 0, running)
+    running.send_signal(signal.SIGTERM)
+    stdout, _ = running.communicate(timeout=20)
+    assert running.returncode == 128 + signal.SIGTERM
+    assert json.loads(stdout) == {"outcome": "failed", "error": "stopped by SIGTERM.", "try": "run it again"}
 
 
 @pytest.mark.parametrize("script", ["backup.py", "restore.py", "setup_supabase.py", "test_backup.py"])

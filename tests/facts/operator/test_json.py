@@ -110,6 +110,16 @@ def test_a_script_that_is_stopped_says_so_to_machines_too():
     assert judge(done.stdout, done.returncode)["error"] == "stopped by SIGTERM."
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a signal ends a process otherwise there")
+@pytest.mark.parametrize("before", ["", "streams.answer({'outcome': 'saved'}); "])
+def test_a_script_that_is_stopped_while_it_loads_or_ends_prints_one_object(before):
+    code = "import os, signal, sys; from lib.base import stopping, streams; sys.argv = ['backup.py', '--json']\n"
+    code += f"{before}stopping.at_once(); os.kill(os.getpid(), signal.SIGTERM)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, env=environment())
+    assert done.returncode == 128 + signal.SIGTERM
+    assert judge(done.stdout, 0 if before else done.returncode)
+
+
 def test_without_the_driver_it_says_so_to_machines_too(tmp_path):
     code = "import sys; sys.modules['psycopg2'] = None; sys.argv = ['backup.py', '--json']; import lib.start"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, env=environment())

@@ -5,13 +5,17 @@ import json
 import os
 import pty
 import subprocess
+import sys
 import termios
 import time
+import venv
+from pathlib import Path
 
+import psycopg2
 import pytest
 
 from tests import compare
-from tests.stand_ins.bot import environment
+from tests.stand_ins.bot import REPOSITORY, copy_checkout, environment
 
 FULL = "/dev/full"
 needs_full = pytest.mark.skipif(not os.path.exists(FULL), reason="Linux has it")
@@ -46,6 +50,40 @@ def test_a_backup_and_a_restore_go_on_without_a_reader(saved_bot, behind):
     assert typed(saved_bot, behind, "restore.py", "--at", "2", "--yes").returncode == 0
     for path in saved_bot.databases:
         assert compare.differences(kept[path.stem], path) == []
+
+
+CAMPAIGN = pytest.mark.campaign
+
+
+@pytest.mark.parametrize("closed", [pytest.param(">&-", marks=CAMPAIGN), pytest.param("<&- >&-", marks=CAMPAIGN), ">&- 2>&-"])
+def test_streams_that_are_closed_are_no_reader_either(saved_bot, tmp_path, closed):
+    """As the operator starts it: the hop into .venv comes first."""
+    checkout = copy_checkout(tmp_path)
+    venv.create(checkout / ".venv", symlinks=True)
+    extra = environment() | {"PYTHONPATH": str(Path(psycopg2.__file__).parents[1])}
+    kept = saved_bot.keep_copies()["premium_system"]
+    for script, *flags in (("backup.py", "--json"), ("backup.py", "--verbose"), ("restore.py", "--at", "2", "--yes")):
+        _, _, *settings = saved_bot.command(script, *flags)
+        saved_bot.sqlite(saved_bot.premium, "UPDATE refunds SET status = status || 'x' WHERE rowid = 1")
+        command = ["bash", "-c", f'"$@" {closed}', "bash", sys.executable, checkout / script, *settings]
+        done = subprocess.run(command, capture_output=True, text=True, env=extra, timeout=120)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), (script, done)
+    assert (
+        saved_bot.query("SELECT source, outcome FROM backup.runs WHERE run > 2 AND source = 'premium_system'")
+        == [("premium_system", "saved")] * 2
+    )
+    assert compare.differences(kept, saved_bot.premium) == []
+
+
+def test_what_is_printed_nowhere_goes_into_no_file(tmp_path):
+    """The number of a stream that was closed would be the next file's: the log's, the bot's database's."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from lib.base import streams; streams.prepare()\n"
+        f"file = open({str(tmp_path / 'file')!r}, 'w'); print('said', flush=True); print('said', file=sys.stderr, flush=True)"
+    )
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        subprocess.run(["bash", "-c", f'"$@" {closed}', "bash", sys.executable, "-c", code], check=True, capture_output=True)
+        assert (tmp_path / "file").read_text() == "", closed
 
 
 QUIETLY = [

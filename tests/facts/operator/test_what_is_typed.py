@@ -3,6 +3,8 @@
 import datetime
 import importlib
 import itertools
+import os
+import stat
 
 import pytest
 
@@ -187,6 +189,50 @@ def test_a_report_replaces_a_report_and_nothing_else(saved_bot):
     for _ in range(2):
         saved_bot.run("backup.py", "--report", str(report)).expect(0)
         assert report.read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_what_is_no_file_is_not_replaced_and_a_link_leads_to_what_is(saved_bot):
+    """A pipe with a name stands for all that is no file: nobody tries this with a device."""
+    link, status = saved_bot.folder / "link.html", saved_bot.folder / "status.html"
+    link.symlink_to(status.name)
+    for _ in range(2):
+        saved_bot.run("backup.py", "--report", str(link)).expect(0)
+        assert (link.is_symlink(), status.read_text()[:9]) == (True, "<!DOCTYPE")
+    out = saved_bot.folder / "out"
+    out.mkdir()
+    pipe = out / saved_bot.premium.name
+    os.mkfifo(pipe)
+    link.unlink()
+    link.symlink_to(pipe)
+    to_pipe = ("restore.py", "--to", str(out), "--database", "premium_system", "--yes")
+    for command in (("backup.py", "--report", str(pipe)), ("backup.py", "--report", str(link)), to_pipe, (*to_pipe, "--local")):
+        assert " is not a file, and is not replaced.\n" in saved_bot.run(*command).expect(2).stderr
+    (out / "folder.html").mkdir()
+    assert (
+        "cannot be written: Is a directory" in saved_bot.run("backup.py", "--report", str(out / "folder.html")).expect(1).stderr
+    )
+    assert sorted(path.name for path in out.iterdir()) == ["folder.html", pipe.name]
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+
+
+def test_a_path_that_is_typed_is_told_as_one_in_the_settings_is(saved_bot):
+    before = sorted(saved_bot.folder.rglob("*"))
+    for written, why in {"$HOME/x": "holds a variable", "*.db": "is a pattern", "C:\\x": "is a path of Windows'"}.items():
+        for command in (("restore.py", "--yes", "--to"), ("setup_supabase.py", "--ddl"), ("backup.py", "--report")):
+            said = saved_bot.run(*command, written).expect(2).stderr
+            assert f"Error: {command[-1]}: {written!r} {why}" in said
+            assert "SQLITE_DATABASES" not in said
+    said = saved_bot.run("setup_supabase.py", "--ddl", "sqlite_data/premium_sytem.db").expect(1).stderr
+    assert "premium_sytem.db does not exist.\nTry: correct the path: premium_system.db is there\n" in said
+    said = saved_bot.run("backup.py", "/nowhere/premium_system.db").expect(2).stderr
+    assert "Error: /nowhere/premium_system.db does not exist, and there is no source" in said
+    for more in ("--yes", "--local --yes", "--undo --yes"):
+        said = saved_bot.run("restore.py", "--to", "snapshots", *more.split()).expect(2).stderr
+        assert "Error: snapshots has the snapshots of Hybrid backup; --to is for another folder.\n" in said
+    saved_bot.write_env(SQLITE_DATABASES="snapshots/premium_system.db")
+    assert "is a snapshot, which a backup writes over" in saved_bot.run("backup.py").expect(2).stderr
+    assert sorted(saved_bot.folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize("more", ["--yes", "--local --yes", "--undo --yes", "--dry-run"])

@@ -35,6 +35,33 @@ def test_what_is_typed_to_undo_undoes_what_was_done_and_nothing_else(saved_bot):
     assert compare.differences(before, saved_bot.premium) == []
 
 
+def test_a_folder_in_the_database_s_place_gives_nothing_to_the_file_and_is_no_old_file(saved_bot):
+    """Docker makes one, for everybody, where it finds no file to mount."""
+    kept = saved_bot.keep_copies()["premium_system"]
+    saved_bot.premium.unlink()
+    saved_bot.premium.mkdir()
+    saved_bot.premium.chmod(0o777)
+    said = saved_bot.run("restore.py", "--yes", "--database", "premium_system").expect(0).stdout
+    (folder,) = saved_bot.data.glob("*.before-restore-*Z")
+    assert f"   a folder was in its place, and is {folder} now\n" in said
+    assert "to undo" not in said
+    assert saved_bot.premium.stat().st_mode & 0o777 == 0o600
+    assert compare.differences(kept, saved_bot.premium) == []
+    assert "no restore has replaced a file here." in saved_bot.run("restore.py", "--undo", "--yes").expect(1).stderr
+    assert str(folder) not in saved_bot.run("restore.py", "--list").expect(0).stdout
+
+
+def test_where_nothing_was_done_no_folder_was_made(saved_bot):
+    out = saved_bot.folder / "new" / "out"
+    for flags in (["--dry-run"], ["--dry-run", "--local"], ["--dry-run", "--table", "refunds"]):
+        assert "Nothing was done." in saved_bot.run("restore.py", "--to", str(out), *flags).expect(0).stdout
+        assert not out.parent.exists(), flags
+    saved_bot.run("restore.py", "--to", str(out), "--at", "9999", "--yes").expect(2)
+    assert not out.parent.exists()
+    saved_bot.run("restore.py", "--to", str(out), "--yes").expect(0)
+    assert len(list(out.glob("*.db"))) == 2
+
+
 def test_the_success_line_says_what_was_compared_with_what(saved_bot):
     ours = ("--yes", "--database", "premium_system")
     said = saved_bot.run("restore.py", *ours).expect(0).stdout

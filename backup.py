@@ -77,7 +77,6 @@ from lib.settings import config
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.sqlite.compare import find_changes
-from lib.sqlite.files import not_there
 from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.sqlite.snapshots.snapshot import Snapshot
@@ -149,7 +148,7 @@ def back_up_source(
     target: Target, settings: Settings, name: str, ahead: copying.Ahead, options: BackupOptions, report: Report
 ) -> runs.Run:
     """Snapshot, plan, merge, verify, commit: all of it or nothing; but a first load is committed now and then."""
-    run, source = not_there.told_first(settings.sources[name], lambda: runs.open_run(target, name))
+    run, source = ahead.told_first(name, lambda: runs.open_run(target, name))
     with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
         warnings, previous = plan_limit.refuse_or_warn(target, run, snapshot, settings.max_database_bytes), snapshot.copy.previous
         while run.outcome == "running":

@@ -12,8 +12,8 @@ from lib.postgres.books import runs
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered, plan_mirrors, proof, upkeep
 from lib.settings.config import Settings
-from lib.sqlite.files import not_there
 from lib.sqlite.lines import read_lines
+from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.digest import Digest
@@ -63,7 +63,7 @@ def _as_failure(different: list[Told]) -> str:
 
 def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare, report: Report) -> list[Told]:
     previous = settings.snapshot_of(name, target.settings.number)
-    source, _ = not_there.told_first(path, lambda: runs.find_source(target, name))
+    source, _ = copying.told_first(path, previous, lambda: runs.find_source(target, name))
     with snapshots.taken(path, settings.snapshots, settings.check, previous) as snapshot, target.rehearsal():
         told = compare(target, settings, source, snapshot, report)
         return [{"source": name, "target": target.host} | table for table in told]

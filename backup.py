@@ -188,7 +188,7 @@ def rehearse(
     """Do what a backup does, in a transaction that will be rolled back, and say what that was, and what a backup would refuse."""
     from lib.backing_up import dry_run
 
-    run, last = runs.Run(0, source.name, target.host, 0), runs.read_last(target, source)
+    run, last = runs.Run(0, source.name, target.host, privacy.describe(target).bytes), runs.read_last(target, source)
     source = replace(source, is_rehearsal=True)
     transfer = Transfer(target, source, snapshot, run, last, hand_edits.since_last_run(target, source.name))
     openings = privacy.openings(target, [target.schema, source.mirror_schema])  # what is mended is closed

@@ -137,6 +137,8 @@ def set_up(checked: Checks, settings: Settings, target_settings: TargetSettings,
             create_writer(checked, target, settings)
         if checked.is_sound:
             checks.installed(checked, target)
+        if checked.is_sound and not options.may_change:
+            checks.fits(checked, target, settings)
         if checked.is_sound:
             checks.exposure(checked, target, installation.schemas(settings))
 

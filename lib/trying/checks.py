@@ -11,7 +11,7 @@ from lib.base import disk, log
 from lib.base.errors import Problem, SourceError
 from lib.base.script import FAILED, SAVED, Console
 from lib.base.words import plural, size
-from lib.postgres.books import privacy, setup_version, twins
+from lib.postgres.books import plan_limit, privacy, runs, setup_version, twins
 from lib.postgres.link import explain
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
@@ -154,6 +154,18 @@ def installed(checks: Checks, target: Target) -> None:
             raise Problem(f"the schema {target.schema} has not been set up.", "python3 setup_supabase.py")
         setup_version.refuse_other(target)
         tell(f"the schema {target.schema} is there, version {setup_version.VERSION}")
+
+
+def fits(checks: Checks, target: Target, settings: Settings) -> None:
+    """Look whether the next run would be refused for what the plan allows; nothing is said where it would not."""
+    for name, path in settings.sources.items():
+        try:
+            with snapshots.taken(path, settings.snapshots, "quick") as snapshot:
+                run = runs.Run(0, name, target.host, privacy.describe(target).bytes)
+                plan_limit.refuse_or_warn(target, run, snapshot, settings.max_database_bytes)
+        except Problem:
+            with checks.step(f"Room for {name}"):
+                raise
 
 
 def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:

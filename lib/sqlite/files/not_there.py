@@ -26,7 +26,7 @@ def refuse(source: Path, has_backup: bool) -> None:
         return
     if os.path.islink(source):
         raise SourceError(f"{source} is a link to {os.readlink(source)}, which does not exist.", "correct the link, or the path")
-    raise SourceError(_missing(source), f"{_restored(source, has_backup)}{CORRECT}{_meant(source)}")
+    raise remedy.Lost(_missing(source), f"{_restored(source, has_backup)}{CORRECT}{_meant(source)}")
 
 
 def _missing(source: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lib.base import disk, leftovers
-from lib.base.errors import Problem, SourceError
+from lib.base.errors import Problem
 from lib.sqlite.files import not_there, remedy, virtual_tables
 from lib.sqlite.files.integrity import Checking, give_way
 from lib.sqlite.snapshots import live_file, previous
@@ -169,7 +169,7 @@ def _refuse_unusable(source: Path, told: dict[str, Any]) -> None:
 def _refuse_empty(source: Path, size: int, told: Mapping[str, Any]) -> None:
     if size == 0:
         new = "let the bot make its tables first"
-        raise SourceError(f"{source.name} is empty (0 bytes).", remedy.restore(source, True) if told else new)
+        raise remedy.Lost(f"{source.name} is empty (0 bytes).", remedy.restore(source, True) if told else new)
 
 
 @contextlib.contextmanager

@@ -75,7 +75,6 @@ from lib.postgres.mirrors.unseen import Unseen
 from lib.reporting import alerts
 from lib.settings import config
 from lib.settings.config import Settings
-from lib.settings.targets import TargetSettings
 from lib.sqlite.compare import find_changes
 from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
@@ -124,7 +123,7 @@ def back_up(settings: Settings, sources: dict[str, Path], options: BackupOptions
 
 def back_up_all(settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console) -> Report:
     """One target or source that fails does not stop the others."""
-    report, seen = Report(console), dict[str, TargetSettings]()
+    report, seen = Report(console), twins.Seen()
     for warning in settings.warnings:
         report.warn(warning)
     for note in settings.notes:

@@ -35,7 +35,7 @@ class Checks:
         self.passed: list[str] = []
         self.failures: list[tuple[str, Problem]] = []
         self._failed_before = 0
-        self.seen: dict[str, TargetSettings] = {}
+        self.seen = twins.Seen()
         self.target: TargetSettings | None = None  # that of the steps to come
 
     def begin(self) -> None:

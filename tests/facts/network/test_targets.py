@@ -83,8 +83,12 @@ def test_one_database_behind_two_addresses_is_no_second_backup(saved_bot):
         twice = "it is the database of target 1 (127.0.0.1), reached in another way: two backups there are one."
         said = saved_bot.run("backup.py").expect(3).stderr
         assert f"Error: target 2: {twice}\nNothing was changed there.\nTry: take SUPABASE_DB_URL_2 out of .env" in said
-        for script, *flags in (("setup_supabase.py", "--check"), ("test_backup.py",)):
+        for script, *flags in (("setup_supabase.py", "--check"), ("test_backup.py",), ("backup.py", "--status")):
             assert twice in saved_bot.run(script, *flags).expect(1).stdout
+        for script, flag in (("backup.py", "--verify"), ("backup.py", "--dry-run"), ("restore.py", "--drill")):
+            assert f"Error: target 2: {twice}" in saved_bot.run(script, flag).expect(1).stderr
+        assert f"   target 2, 127.0.0.1: {twice}" in saved_bot.run("restore.py", "--list").expect(0).stdout
+        saved_bot.run("restore.py", "--list", "--target", "2").expect(0)
         assert saved_bot.query("SELECT count(*) FROM backup.runs") == [(4,)]
 
 

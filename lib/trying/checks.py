@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg2
@@ -66,12 +67,17 @@ class Checks:
 
     def finish(self) -> int:
         """Tell machines what was found, and return the exit status."""
-        failed = [{"check": title, "error": problem.what, "try": problem.remedy} for title, problem in self.failures]
-        result: dict[str, object] = {"outcome": "failed" if failed else "saved", "passed": self.passed, "failed": failed}
-        if failed:
-            result |= {"error": "\n".join(failure["error"] for failure in failed), "try": failed[0]["try"]}
+        result: dict[str, object] = {"outcome": "failed" if self.failures else "saved", **self.told}
+        if self.failures:
+            result |= {"error": "\n".join(problem.what for _, problem in self.failures), "try": self.failures[0][1].remedy}
         self.console.result(result)
-        return FAILED if failed else SAVED
+        return FAILED if self.failures else SAVED
+
+    @property
+    def told(self) -> dict[str, object]:
+        """Return what `--json` shows of the checks."""
+        failed = [{"check": title, "error": problem.what, "try": problem.remedy} for title, problem in self.failures]
+        return {"passed": self.passed, "failed": failed}
 
 
 def driver(checks: Checks) -> None:
@@ -117,16 +123,19 @@ def rights(checks: Checks, target: Target) -> None:
         tell(f"{server.user} may create schemas and temporary tables")
 
 
-def files(checks: Checks, settings: Settings) -> None:
-    """Look whether every database is there, before anything else; nothing is said of those that are."""
+def files(checks: Checks, settings: Settings) -> Settings:
+    """Look whether every database is there, before anything else; nothing is said of those that are, which are returned."""
+    there = dict(settings.sources)
     for name, path in settings.sources.items():
         told = previous.read(settings.snapshot_of(name))
         try:
             with copying.explained(path, told):
                 not_there.refuse(path, bool(told))
         except SourceError:
+            del there[name]
             with checks.step(f"Database {name}"):
                 raise
+    return replace(settings, sources=there)
 
 
 def sources(checks: Checks, settings: Settings, folder: Path) -> None:

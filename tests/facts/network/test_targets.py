@@ -223,9 +223,12 @@ def test_a_run_number_needs_a_target(doubled):
 def test_setup_sets_up_the_one_that_is_there(bot, second, broken):
     urls = {"SUPABASE_DB_URL": bot.url, "SUPABASE_DB_URL_2": second}
     bot.write_env(**urls | {broken: down(urls[broken])})
-    done = bot.run("setup_supabase.py", "--json").expect(1).json
-    assert [failure["check"] for failure in done["failed"]] == ["Connection to 127.0.0.1"]
-    assert {"Mirrors of premium_system", "Mirrors of user_requests", "Analytics views", "Setup", "Privacy"} <= set(done["passed"])
+    done = bot.run("setup_supabase.py", "--json").expect(3).json
+    assert [done["outcome"], *(run["source"] for run in done["runs"])] == ["incomplete", "premium_system", "user_requests"]
+    well, ill = (2, 1) if broken == "SUPABASE_DB_URL" else (1, 2)
+    assert [failure["check"] for failure in done["failed"]] == [f"target {ill}: Connection to 127.0.0.1"]
+    steps = ("Mirrors of premium_system", "Mirrors of user_requests", "Analytics views", "Setup", "Privacy")
+    assert {f"target {well}: {step}" for step in steps} <= set(done["passed"])
     there = bot if broken == "SUPABASE_DB_URL_2" else Bot(bot.folder, second)
     assert there.query("SELECT source FROM backup.sources ORDER BY source") == [("premium_system",), ("user_requests",)]
     bot.run("backup.py").expect(3)
@@ -244,5 +247,6 @@ def test_each_target_s_writer_is_told_with_its_setting(doubled):
 def test_a_trial_tries_the_one_that_is_there(doubled):
     doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=doubled.second.url)
     done = doubled.run("test_backup.py", "--json").expect(1).json
-    assert [failure["check"] for failure in done["failed"]] == ["Connection to 127.0.0.1"]
-    assert {"Back up", "Change and back up", "Restore", "Privacy"} <= set(done["passed"])
+    assert [failure["check"] for failure in done["failed"]] == ["target 1: Connection to 127.0.0.1"]
+    steps = ("Back up", "Change and back up", "Restore", "Privacy")
+    assert {f"target 2: {step}" for step in steps} <= set(done["passed"])

@@ -131,7 +131,9 @@ def test_a_restore_takes_the_newest_and_says_so(doubled):
     done = doubled.run("restore.py", "--yes", "--target", "1").expect(0)
     assert "Restore from 127.0.0.1:\n" in done.stdout
     assert compare.differences(doubled.premium, newest["premium_system"]) != []
-    assert "there is no target 7" in doubled.run("restore.py", "--yes", "--target", "7").expect(2).stderr
+    for number in ("7", "0"):
+        said = doubled.run("restore.py", "--yes", "--target", number).expect(2).stderr
+        assert f"there is no target {number}.\nTry: name one of 1, 2, or leave --target out\n" in said
 
 
 def test_a_restore_takes_the_one_that_answers(doubled):

@@ -75,9 +75,7 @@ from lib.postgres.mirrors.unseen import Unseen
 from lib.reporting import alerts
 from lib.settings import config
 from lib.settings.config import Settings
-from lib.settings.targets import TargetSettings
 from lib.sqlite.compare import find_changes
-from lib.sqlite.files import not_there
 from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.sqlite.snapshots.snapshot import Snapshot
@@ -125,7 +123,7 @@ def back_up(settings: Settings, sources: dict[str, Path], options: BackupOptions
 
 def back_up_all(settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console) -> Report:
     """One target or source that fails does not stop the others."""
-    report, seen = Report(console), dict[str, TargetSettings]()
+    report, seen = Report(console), twins.Seen()
     for warning in settings.warnings:
         report.warn(warning)
     for note in settings.notes:
@@ -149,7 +147,7 @@ def back_up_source(
     target: Target, settings: Settings, name: str, ahead: copying.Ahead, options: BackupOptions, report: Report
 ) -> runs.Run:
     """Snapshot, plan, merge, verify, commit: all of it or nothing; but a first load is committed now and then."""
-    run, source = not_there.told_first(settings.sources[name], lambda: runs.open_run(target, name))
+    run, source = ahead.told_first(name, lambda: runs.open_run(target, name))
     with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
         warnings, previous = plan_limit.refuse_or_warn(target, run, snapshot, settings.max_database_bytes), snapshot.copy.previous
         while run.outcome == "running":
@@ -189,7 +187,7 @@ def rehearse(
     """Do what a backup does, in a transaction that will be rolled back, and say what that was, and what a backup would refuse."""
     from lib.backing_up import dry_run
 
-    run, last = runs.Run(0, source.name, target.host, 0), runs.read_last(target, source)
+    run, last = runs.Run(0, source.name, target.host, privacy.describe(target).bytes), runs.read_last(target, source)
     source = replace(source, is_rehearsal=True)
     transfer = Transfer(target, source, snapshot, run, last, hand_edits.since_last_run(target, source.name))
     openings = privacy.openings(target, [target.schema, source.mirror_schema])  # what is mended is closed

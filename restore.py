@@ -79,6 +79,7 @@ from lib.settings import config, paths
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.sqlite.replacing import real_files
+from lib.tables.plan import folded
 
 Given = TypeVar("Given")
 
@@ -150,8 +151,9 @@ def saved_states(target: Target, places: dict[str, Path], options: RestoreOption
     at = moment(options.at) if options.at else None
     if at:
         saved_state.refuse_to_come(target, options.at, at[0], beginning(options.at))
-    states = of_each(places, lambda name: steps.saved(target, name, at), report)
-    return one_table.of_one_source(states, options.table) if options.table else states
+    if options.table:
+        return one_table.of_one_source({name: steps.saved_or_not(target, name, at) for name in places}, options.table)
+    return of_each(places, lambda name: steps.saved(target, name, at), report)
 
 
 def compare(files: Sequence[Rebuilt], sources: dict[str, Path], table: str, report: Report) -> None:
@@ -160,7 +162,7 @@ def compare(files: Sequence[Rebuilt], sources: dict[str, Path], table: str, repo
         with report.attempted():
             differences, unreadable = steps.differences(built, sources[built.source] if table else built.place)
             report.unreadable(built.source, unreadable)
-            report.differences(built.source, [change for change in differences if table in ("", change.table)])
+            report.differences(built.source, [change for change in differences if folded(table) in ("", folded(change.table))])
 
 
 def restore_local(settings: Settings, sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:

@@ -33,8 +33,8 @@ exit status:
   0  saved        everything is in place, and the first backup is in Supabase
   1  failed       a check failed; it says what to do, then run this again
   2  usage        a flag or a setting is wrong
-  3  incomplete   the first backup saved something, not all: read the lines on
-                  stderr
+  3  incomplete   a target or a database failed, and the others are set up and
+                  backed up: read the lines with a ❌ and those on stderr
 """
 
 import sys
@@ -90,14 +90,16 @@ def main(flags: Namespace, console: script.Console) -> int:
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
     checked, options = Checks(console), Options(not flags.check, flags.writer_role)
-    checks.files(checked, settings)
-    for target_settings in [] if checked.failures else settings.targets:
-        set_up(checked, settings, target_settings, options)
-    if checked.failures or flags.check:
+    there = checks.files(checked, settings)
+    targets = settings.targets if there.sources else []
+    is_sound = any([set_up(checked, there, target_settings, options) for target_settings in targets])
+    if flags.check or not is_sound:
         return checked.finish()
     console.say("The first backup:")
     console.is_watched = True
-    return back_up(settings, settings.sources, BackupOptions(), console)
+    console.besides = checked.told | {"outcome": "incomplete"} if checked.failures else {}
+    status = back_up(settings, settings.sources, BackupOptions(), console)  # also of what is not sound: it is told to all
+    return script.INCOMPLETE if checked.failures else status
 
 
 def set_schedule(deployment: Deployment, flags: Namespace, console: script.Console) -> int:
@@ -125,12 +127,12 @@ def set_schedule(deployment: Deployment, flags: Namespace, console: script.Conso
     return script.SAVED
 
 
-def set_up(checked: Checks, settings: Settings, target_settings: TargetSettings, options: Options) -> None:
-    """Check one target; unless only checking, create what is missing and close it to others."""
+def set_up(checked: Checks, settings: Settings, target_settings: TargetSettings, options: Options) -> bool:
+    """Check one target; unless only checking, create what is missing and close it to others; return whether it is sound."""
     checked.begin()
     target = checks.connect(checked, target_settings, settings.schema)
     if not target:
-        return
+        return False
     with target:
         checks.rights(checked, target)
         checks.sources(checked, settings, settings.snapshots)
@@ -142,8 +144,11 @@ def set_up(checked: Checks, settings: Settings, target_settings: TargetSettings,
             create_writer(checked, target, settings)
         if checked.is_sound:
             checks.installed(checked, target)
+        if checked.is_sound and not options.may_change:
+            checks.fits(checked, target, settings)
         if checked.is_sound:
             checks.exposure(checked, target, installation.schemas(settings))
+    return checked.is_sound
 
 
 def create(checked: Checks, target: Target, settings: Settings) -> None:

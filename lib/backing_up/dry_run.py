@@ -8,12 +8,12 @@ from typing import Any
 from lib.backing_up.attempts import Report, Verdicts
 from lib.base import script
 from lib.base.errors import Problem
-from lib.postgres.books import runs
+from lib.postgres.books import runs, twins
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered, plan_mirrors, proof, upkeep
 from lib.settings.config import Settings
-from lib.sqlite.files import not_there
 from lib.sqlite.lines import read_lines
+from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.digest import Digest
@@ -29,9 +29,10 @@ Compare = Callable[[Target, Settings, Source, Snapshot, Report], list[Told]]
 
 def show(settings: Settings, sources: dict[str, Path], compare: Compare, console: script.Console) -> Verdicts:
     """Compare every table with its mirror, and return what failed and what `--verify` found to differ."""
-    report, told, found = Report(console), list[Told](), Verdicts()
+    report, told, found, seen = Report(console), list[Told](), Verdicts(), twins.Seen()
     for target_settings in settings.targets:
         with report.attempted(target_settings, *sources), Target(target_settings, settings.schema) as target:
+            twins.refuse(target, seen)
             for name, path in sources.items():
                 with report.attempted(target_settings, name):
                     of_source = target.with_reconnects(partial(_of_source, target, settings, name, path, compare, report))
@@ -63,7 +64,7 @@ def _as_failure(different: list[Told]) -> str:
 
 def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare, report: Report) -> list[Told]:
     previous = settings.snapshot_of(name, target.settings.number)
-    source, _ = not_there.told_first(path, lambda: runs.find_source(target, name))
+    source, _ = copying.told_first(path, previous, lambda: runs.find_source(target, name))
     with snapshots.taken(path, settings.snapshots, settings.check, previous) as snapshot, target.rehearsal():
         told = compare(target, settings, source, snapshot, report)
         return [{"source": name, "target": target.host} | table for table in told]

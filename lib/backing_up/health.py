@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from lib.backing_up import local_runs
 from lib.base.errors import MayPass, Problem, Unreachable
+from lib.postgres.books import twins
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
 from lib.settings.config import Settings
@@ -166,13 +167,17 @@ class Unanswered(Health):
 
 def of_all(settings: Settings, sources: dict[str, Path]) -> list[Health]:
     """Ask every target about every source; one that does not answer does not stop the others."""
-    return [health for target in settings.targets for health in of_target(settings, target, sources)]
+    seen = twins.Seen()
+    return [health for target in settings.targets for health in of_target(settings, target, sources, seen)]
 
 
-def of_target(settings: Settings, target_settings: TargetSettings, sources: dict[str, Path]) -> Sequence[Answered | Unanswered]:
-    """Ask one target about every source: it answers for all of them, or for none."""
+def of_target(
+    settings: Settings, target_settings: TargetSettings, sources: dict[str, Path], seen: twins.Seen
+) -> Sequence[Answered | Unanswered]:
+    """Ask one target about every source: it answers for all of them, or for none, as where it was `seen` as another one."""
     try:
         with Target(target_settings, settings.schema) as target:
+            twins.refuse(target, seen)
             installation.require(target)
             answers = {name: target.statement("health", {"source": name, "most": SHOWN_RUNS})[0][0] for name in sources}
     except Problem as problem:

@@ -4,7 +4,7 @@ from lib.backing_up import brake
 from lib.backing_up.mirrored import Mirrored
 from lib.backing_up.options import BackupOptions
 from lib.base.errors import Problem
-from lib.postgres.books import origin, privacy
+from lib.postgres.books import origin, plan_limit, privacy
 from lib.postgres.books.origin import Origin
 from lib.postgres.mirrors.transfer import Transfer
 from lib.postgres.mirrors.unseen import Unseen
@@ -33,6 +33,7 @@ def foreseen(
     """Return why a backup would stop, first things first; a rehearsal is not stopped, because somebody wants to see."""
     source, plan = transfer.source, mirrored.plan
     try:
+        plan_limit.refuse_or_warn(transfer.target, transfer.run, transfer.snapshot, settings.max_database_bytes)
         refuse_unless_accepted(source.name, openings, ours, transfer.last, options)
         if not options.accept_shrink:
             before = brake.refuse_sudden_loss(transfer.target, source, transfer.snapshot, plan, settings.max_shrink)

@@ -77,6 +77,8 @@ def said_by(error: BaseException) -> str:
 
 def named(error: BaseException) -> Problem | None:
     """Return what is told of an error that was not caught where it happened, if its cause has a name."""
+    if isinstance(error, FileNotFoundError) and not error.filename:  # only a working directory has no name
+        return Problem("the folder that this was called in is gone.", "call it in one that is there:  cd /")
     file = str(error.filename or "") if isinstance(error, OSError) else ""
     found = remedy(error, Path(file).parent)
     return Problem(f"{said_by(error)}.", found) if found else None

@@ -58,6 +58,7 @@ class Console:
         self.is_json, self.is_verbose = json, verbose
         self.is_quiet = json or quiet
         self.is_watched = verbose or sys.stdout.isatty()
+        self.besides: dict[str, Any] = {}  # what `--json` tells of what came before
 
     def say(self, text: str = "") -> None:
         """Print an answer."""
@@ -93,7 +94,7 @@ class Console:
     def result(self, outcome: dict[str, Any]) -> None:
         """Print the one object of `--json`."""
         if self.is_json:
-            streams.answer(told_all(outcome))
+            streams.answer(told_all(outcome | self.besides))
 
 
 def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> NoReturn:

@@ -25,7 +25,7 @@ DOCTYPE = "<!DOCTYPE html>"
 
 def write(settings: Settings, sources: dict[str, Path], file: str, max_age: str | None, console: script.Console) -> int:
     """Write the report, and say what is wrong; exit 1 only where `max_age` is given, as --status would."""
-    accounts = [account for target in settings.targets for account in chronicle.accounts(settings, target, sources)]
+    accounts = chronicle.accounts(settings, sources)
     known, schedule = [account.health for account in accounts], scheduled.look(settings)
     scheduled.expect(schedule, known)
     found = troubles.of(known, settings, schedule, max_age)

@@ -9,6 +9,7 @@ from lib.backing_up import health
 from lib.backing_up.health import Answered, Unanswered
 from lib.base.errors import UNTOUCHED, Problem, SettingsError
 from lib.base.words import clock
+from lib.postgres.books import twins
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 
@@ -28,7 +29,8 @@ class Candidate:
 
 def ask(settings: Settings, targets: list[TargetSettings], sources: dict[str, Path]) -> list[Candidate]:
     """Ask the targets, in their order, how their backups are; one that does not answer does not stop the others."""
-    return [_candidate(target, health.of_target(settings, target, sources)) for target in targets]
+    seen = twins.Seen()
+    return [_candidate(target, health.of_target(settings, target, sources, seen)) for target in targets]
 
 
 def newest(candidates: list[Candidate]) -> Candidate:

@@ -11,6 +11,7 @@ from lib.base import disk, leftovers
 from lib.base.errors import Problem
 from lib.base.script import Console
 from lib.base.words import plural
+from lib.postgres.books import twins
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
 from lib.postgres.mirrors.saved_state import SavedState
@@ -50,7 +51,8 @@ class Rehearsal:
 
 def rehearse_all(settings: Settings, targets: list[TargetSettings], sources: dict[str, Path], console: Console) -> Verdicts:
     """Rehearse the restore of every source from every target, record the results there, and return them."""
-    rehearsals = [rehearsal for target in targets for rehearsal in _of_target(settings, target, sources, console)]
+    seen = twins.Seen()
+    rehearsals = [rehearsal for target in targets for rehearsal in _of_target(settings, target, sources, seen, console)]
     problems = [rehearsal.problem for rehearsal in rehearsals if rehearsal.problem]
     told: dict[str, Any] = {"outcome": "failed" if problems else "saved"}
     told["drills"] = [rehearsal.as_json for rehearsal in rehearsals]
@@ -64,11 +66,12 @@ def rehearse_all(settings: Settings, targets: list[TargetSettings], sources: dic
 
 
 def _of_target(
-    settings: Settings, target_settings: TargetSettings, sources: dict[str, Path], console: Console
+    settings: Settings, target_settings: TargetSettings, sources: dict[str, Path], seen: twins.Seen, console: Console
 ) -> list[Rehearsal]:
     """One target that does not answer does not stop the others."""
     try:
         with Target(target_settings, settings.schema) as target:
+            twins.refuse(target, seen)
             installation.require(target)
             return [_of_source(target, settings, name, console) for name in sources]
     except Problem as problem:

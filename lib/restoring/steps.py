@@ -50,6 +50,14 @@ def saved(target: Target, name: str, at: tuple[int | None, datetime | None] | No
     return saved_state.read_state(target, name, chosen)
 
 
+def saved_or_not(target: Target, name: str, at: tuple[int | None, datetime | None] | None) -> SavedState | SourceError:
+    """Return the same, or why there is none."""
+    try:
+        return saved(target, name, at)
+    except SourceError as problem:
+        return problem
+
+
 def snapshot_here(settings: Settings, name: str, targets: list[TargetSettings]) -> LocalState:
     """Return the newest snapshot that this machine has of a source; raise SourceError where it has none."""
     paths = {target.number: settings.snapshot_of(name, target.number) for target in targets}

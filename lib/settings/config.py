@@ -100,7 +100,8 @@ def chosen_targets(settings: Settings, number: int | None) -> list[TargetSetting
     """Return the target that the command line names, or all."""
     if named := [target for target in settings.targets if number in (None, target.number)]:
         return named
-    raise SettingsError(f"there is no target {number}.", f"set SUPABASE_DB_URL_{number}, or leave --target out")
+    known = ", ".join(str(target.number) for target in settings.targets)
+    raise SettingsError(f"there is no target {number}.", f"name one of {known}, or leave --target out")
 
 
 def file_of(env_file: str | None) -> Path:

@@ -7,6 +7,8 @@ from pathlib import Path
 from lib.base.errors import UNTOUCHED, SettingsError
 from lib.base.log import KEPT_FILES
 
+# The files of SQLITE_DATABASES, as they really are: none of them is what another one was meant to be.
+named: set[str] = set()
 # What is no path here, unless there is such a file all the same. A variable is not put in: a password may hold a `$`.
 NO_PATHS = {
     r"\.(db\w*|sqlite\w*)\s*[;|:\s]\s*\S": "is several paths; write a comma between them.",
@@ -51,6 +53,7 @@ def databases(written: str, folder: Path, problems: list[str]) -> dict[str, Path
         elif path.stem.lower() in map(str.lower, sources):
             problems.append(f"SQLITE_DATABASES names two sources called {path.stem}; rename one of the files.")
         sources[path.stem] = path
+    named.update(map(os.path.realpath, sources.values()))
     return sources
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg2
@@ -11,7 +12,7 @@ from lib.base import disk, log
 from lib.base.errors import Problem, SourceError
 from lib.base.script import FAILED, SAVED, Console
 from lib.base.words import plural, size
-from lib.postgres.books import privacy, setup_version, twins
+from lib.postgres.books import plan_limit, privacy, runs, setup_version, twins
 from lib.postgres.link import explain
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
@@ -35,7 +36,7 @@ class Checks:
         self.passed: list[str] = []
         self.failures: list[tuple[str, Problem]] = []
         self._failed_before = 0
-        self.seen: dict[str, TargetSettings] = {}
+        self.seen = twins.Seen()
         self.target: TargetSettings | None = None  # that of the steps to come
 
     def begin(self) -> None:
@@ -66,12 +67,17 @@ class Checks:
 
     def finish(self) -> int:
         """Tell machines what was found, and return the exit status."""
-        failed = [{"check": title, "error": problem.what, "try": problem.remedy} for title, problem in self.failures]
-        result: dict[str, object] = {"outcome": "failed" if failed else "saved", "passed": self.passed, "failed": failed}
-        if failed:
-            result |= {"error": "\n".join(failure["error"] for failure in failed), "try": failed[0]["try"]}
+        result: dict[str, object] = {"outcome": "failed" if self.failures else "saved", **self.told}
+        if self.failures:
+            result |= {"error": "\n".join(problem.what for _, problem in self.failures), "try": self.failures[0][1].remedy}
         self.console.result(result)
-        return FAILED if failed else SAVED
+        return FAILED if self.failures else SAVED
+
+    @property
+    def told(self) -> dict[str, object]:
+        """Return what `--json` shows of the checks."""
+        failed = [{"check": title, "error": problem.what, "try": problem.remedy} for title, problem in self.failures]
+        return {"passed": self.passed, "failed": failed}
 
 
 def driver(checks: Checks) -> None:
@@ -117,16 +123,19 @@ def rights(checks: Checks, target: Target) -> None:
         tell(f"{server.user} may create schemas and temporary tables")
 
 
-def files(checks: Checks, settings: Settings) -> None:
-    """Look whether every database is there, before anything else; nothing is said of those that are."""
+def files(checks: Checks, settings: Settings) -> Settings:
+    """Look whether every database is there, before anything else; nothing is said of those that are, which are returned."""
+    there = dict(settings.sources)
     for name, path in settings.sources.items():
         told = previous.read(settings.snapshot_of(name))
         try:
             with copying.explained(path, told):
                 not_there.refuse(path, bool(told))
         except SourceError:
+            del there[name]
             with checks.step(f"Database {name}"):
                 raise
+    return replace(settings, sources=there)
 
 
 def sources(checks: Checks, settings: Settings, folder: Path) -> None:
@@ -154,6 +163,18 @@ def installed(checks: Checks, target: Target) -> None:
             raise Problem(f"the schema {target.schema} has not been set up.", "python3 setup_supabase.py")
         setup_version.refuse_other(target)
         tell(f"the schema {target.schema} is there, version {setup_version.VERSION}")
+
+
+def fits(checks: Checks, target: Target, settings: Settings) -> None:
+    """Look whether the next run would be refused for what the plan allows; nothing is said where it would not."""
+    for name, path in settings.sources.items():
+        try:
+            with snapshots.taken(path, settings.snapshots, "quick") as snapshot:
+                run = runs.Run(0, name, target.host, privacy.describe(target).bytes)
+                plan_limit.refuse_or_warn(target, run, snapshot, settings.max_database_bytes)
+        except Problem:
+            with checks.step(f"Room for {name}"):
+                raise
 
 
 def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:

@@ -172,7 +172,7 @@ def save(
 def _read_by(run: Run, snapshot: Snapshot) -> dict[str, object]:
     return {
         "snapshot_hash": snapshot.copy.hash,
-        "snapshot_bytes": snapshot.copy.path.stat().st_size,
+        "snapshot_bytes": snapshot.used_bytes,
         "rows": run.rows,
         "bytes_sent": sum(table.bytes_sent for table in run.tables),
         "machine_time": time.time(),

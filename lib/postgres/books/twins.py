@@ -5,7 +5,11 @@ from lib.postgres.link.connection import Target
 from lib.settings.targets import TargetSettings
 
 
-def refuse(target: Target, seen: dict[str, TargetSettings]) -> None:
+class Seen(dict[str, TargetSettings]):
+    """The targets that were asked before, by their database."""
+
+
+def refuse(target: Target, seen: Seen) -> None:
     """Raise Problem where a target is the database of another one of those that were `seen`; note it among them."""
     if target.settings.count > 1:
         ((database,),) = target.statement("which_database")

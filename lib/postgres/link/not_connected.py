@@ -87,10 +87,8 @@ REFUSED = {
     "not currently accepting connections": ("the database lets nobody in.", "ALTER DATABASE … ALLOW_CONNECTIONS true"),
     "received invalid response": OTHER_PROTOCOL,
     "expected authentication request": OTHER_PROTOCOL,
-    "does not exist": (
-        "the database or the user does not exist.",
-        "SUPABASE_DB_NAME is postgres on Supabase; correct it in .env",
-    ),
+    'FATAL: role "': ("there is no such user.", f"correct the user in .env: {COPY_HOST}"),
+    "does not exist": ("the database does not exist.", "correct its name in .env; on Supabase it is postgres"),
 }  # fmt: skip
 UNREACHABLE = {
     "Temporary failure in name resolution": (
@@ -155,6 +153,7 @@ MAY_PASS = {
     "server conn crashed": BEHIND,
     "pause failed": BEHIND,
     "suspend_timeout": BEHIND,
+    "FATAL: out of memory": ("the server is out of memory.", "wait a minute and run this again; see the project's health"),
     "could not fork": ("the server has no room for another connection.", "wait a minute and run this again"),
     "closed the connection unexpectedly": CUT,
     "onnection reset by peer": CUT,
@@ -185,7 +184,8 @@ def problem(error: psycopg2.Error | UnicodeDecodeError, settings: TargetSettings
     if not said:  # as where no file can be opened any more, or psycopg2 cannot read what a server says
         where = "see the server's log, and how many files may be open:  ulimit -n"
         return ConnectionRefused(f"{cannot}: nobody says why.", where)
-    return ConnectionRefused(f"{cannot}: {redact.clean(said)}", causes.remedy(error, "/") or f"check the URL. {PAUSED}")
+    ours = "" if "FATAL: " in said else causes.remedy(error, "/")  # what a server says is nothing of this machine's
+    return ConnectionRefused(f"{cannot}: {redact.clean(said)}", ours or f"check the URL. {PAUSED}")
 
 
 def _of_password(user: str) -> str:

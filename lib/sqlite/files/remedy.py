@@ -15,12 +15,17 @@ MAGIC = b"SQLite format 3\0"
 NEWEST_FORMAT = 2
 
 
+class Lost(SourceError):
+    """A source that is damaged or gone: a restore brings it back."""
+
+
 def source_error(source: Path, error: Exception, has_backup: bool, copied_to: Path | None = None) -> SourceError:
     """Return what is told of an error in reading a source; `has_backup` is whether this machine knows of one."""
     if "not a database" in str(error) and _has_newer_format(source):
         error = older.too_old(source.name, "its file format is newer")
     told = _remedy(source, error, has_backup) or _of_surroundings(source, error, copied_to or source.parent)
-    return SourceError(f"{source.name}: {causes.said_by(error)}.", told)
+    kind = Lost if told == restore(source, has_backup) else SourceError
+    return kind(f"{source.name}: {causes.said_by(error)}.", told)
 
 
 def restore(source: Path, has_backup: bool) -> str:

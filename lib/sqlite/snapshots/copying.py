@@ -3,20 +3,21 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lib.base import disk, leftovers
-from lib.base.errors import SourceError
+from lib.base.errors import Problem
 from lib.sqlite.files import not_there, remedy, virtual_tables
 from lib.sqlite.files.integrity import Checking, give_way
 from lib.sqlite.snapshots import live_file, previous
 from lib.sqlite.snapshots.previous import Previous
 
 SUFFIX = "taking"
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,10 @@ class Ahead:
         futures.wait([self._begun[name]])  # a signal that breaks in here leaves it to __exit__
         return self._begun.pop(name).result()
 
+    def told_first(self, name: str, step: Callable[[], Result]) -> Result:
+        """Take a step; where it fails, tell instead that there is no file."""
+        return told_first(self._sources[name], self._previous[name], step)
+
     def _begin_with_next(self, name: str) -> None:
         self._begin(name)
         names = list(self._sources)
@@ -146,6 +151,15 @@ def _write_through(copying: futures.Future[Copy]) -> None:
             os.fsync(file.fileno())
 
 
+def told_first(source: Path, kept: Path, step: Callable[[], Result]) -> Result:
+    """Take a step; where it fails, tell instead that there is no file: that is why, as a rule."""
+    try:
+        return step()
+    except Problem:
+        not_there.refuse(source, bool(previous.read(kept)))
+        raise
+
+
 def _refuse_unusable(source: Path, told: dict[str, Any]) -> None:
     """Look before SQLite does: it would create a missing file, and takes an empty one for an empty database."""
     not_there.refuse(source, bool(told))
@@ -155,7 +169,7 @@ def _refuse_unusable(source: Path, told: dict[str, Any]) -> None:
 def _refuse_empty(source: Path, size: int, told: Mapping[str, Any]) -> None:
     if size == 0:
         new = "let the bot make its tables first"
-        raise SourceError(f"{source.name} is empty (0 bytes).", remedy.restore(source, True) if told else new)
+        raise remedy.Lost(f"{source.name} is empty (0 bytes).", remedy.restore(source, True) if told else new)
 
 
 @contextlib.contextmanager

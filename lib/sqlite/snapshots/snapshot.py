@@ -36,6 +36,12 @@ class Snapshot:
             self.counted[table.label] = read_lines.rows(self.connection, table)
         return self.counted[table.label]
 
+    @property
+    def used_bytes(self) -> int:
+        """Return the bytes of the pages that hold something: what was inserted and deleted again leaves free ones."""
+        used = "(page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+        return int(self.connection.execute(f"SELECT {used}").fetchone()[0])
+
     def keep_as(self, place: Path, about: Note) -> list[str]:
         """Make this copy the previous snapshot, in one step, with what is told `about` it as a note beside it. Return warnings.
 

@@ -56,7 +56,7 @@ def test_what_cannot_fit_is_refused_with_the_numbers(saved_bot):
         saved_bot.sqlite(path, "CREATE TABLE more (a); INSERT INTO more VALUES (zeroblob(9000))")
     said = saved_bot.run("backup.py").expect(1).stderr
     assert "premium_system does not fit: the database has " in said
-    assert re.search(r" of 1\.0 MB, and \d+\.\d kB are to be added \(the file has ", said)
+    assert re.search(r" of 1\.0 MB, and \d+\.\d kB are to be added \(\d+\.\d kB of the file are in use, \d+\.\d kB were ", said)
     assert "the last good backup is run 1, " in said
     assert saved_bot.query("SELECT last_run FROM backup.sources ORDER BY source") == before
     saved_bot.write_env(BACKUP_MAX_DATABASE_MB="0")
@@ -76,6 +76,20 @@ def test_what_adds_nothing_is_backed_up_however_full_the_plan_is(saved_bot):
     saved_bot.sqlite(saved_bot.requests, "DROP TABLE more; VACUUM")
     saved_bot.run("backup.py", "--accept-shrink").expect(0)
     saved_bot.assert_restorable()
+
+
+def test_free_pages_are_no_rows_and_what_a_run_would_refuse_is_said_before(saved_bot):
+    saved_bot.write_env(BACKUP_MAX_DATABASE_MB="1")
+    saved_bot.sqlite(saved_bot.premium, "CREATE TABLE more (a); INSERT INTO more VALUES (zeroblob(500000)); DROP TABLE more")
+    saved_bot.sqlite(saved_bot.requests, "CREATE TABLE more (a); INSERT INTO more VALUES (zeroblob(9000))")
+    refused = "user_requests does not fit: the database has "
+    rehearsed = saved_bot.run("backup.py", "--dry-run").expect(0).stderr
+    assert f"a backup would refuse this: {refused}" in rehearsed
+    assert "premium_system does not fit" not in rehearsed
+    assert f"Room for user_requests: {refused}" in saved_bot.run("setup_supabase.py", "--check").expect(1).stdout
+    done = saved_bot.run("backup.py").expect(3).stderr
+    assert refused in done
+    assert "premium_system does not fit" not in done
 
 
 @pytest.mark.campaign

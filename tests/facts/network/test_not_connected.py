@@ -73,6 +73,9 @@ SAID = {
     "SSL error: tlsv1 alert protocol version": (REFUSED, "TLS with the server fails."),
     "could not create socket: Too many open files": (REFUSED, "Too many open files"),
     "out of memory": (REFUSED, "out of memory"),
+    "FATAL:  out of memory": (PASSES, "the server is out of memory."),
+    'FATAL:  role "bot" does not exist': (REFUSED, "there is no such user."),
+    'FATAL:  database "shop" does not exist': (REFUSED, "the database does not exist."),
     "": (REFUSED, "nobody says why."),
 }  # fmt: skip
 NEVER = ("report it", "restore it", "unexpected", "setup_supabase.py --check")
@@ -97,6 +100,7 @@ def test_what_nobody_has_thought_of_is_not_tried_again():
     problem = told("FATAL:  something else")
     assert type(problem) is ConnectionRefused
     assert "something else" in problem.what
+    assert "ulimit" not in told("FATAL:  Cannot allocate memory").remedy  # that is the server's
     assert problem.remedy
 
 

@@ -83,8 +83,12 @@ def test_one_database_behind_two_addresses_is_no_second_backup(saved_bot):
         twice = "it is the database of target 1 (127.0.0.1), reached in another way: two backups there are one."
         said = saved_bot.run("backup.py").expect(3).stderr
         assert f"Error: target 2: {twice}\nNothing was changed there.\nTry: take SUPABASE_DB_URL_2 out of .env" in said
-        for script, *flags in (("setup_supabase.py", "--check"), ("test_backup.py",)):
+        for script, *flags in (("setup_supabase.py", "--check"), ("test_backup.py",), ("backup.py", "--status")):
             assert twice in saved_bot.run(script, *flags).expect(1).stdout
+        for script, flag in (("backup.py", "--verify"), ("backup.py", "--dry-run"), ("restore.py", "--drill")):
+            assert f"Error: target 2: {twice}" in saved_bot.run(script, flag).expect(1).stderr
+        assert f"   target 2, 127.0.0.1: {twice}" in saved_bot.run("restore.py", "--list").expect(0).stdout
+        saved_bot.run("restore.py", "--list", "--target", "2").expect(0)
         assert saved_bot.query("SELECT count(*) FROM backup.runs") == [(4,)]
 
 
@@ -127,7 +131,9 @@ def test_a_restore_takes_the_newest_and_says_so(doubled):
     done = doubled.run("restore.py", "--yes", "--target", "1").expect(0)
     assert "Restore from 127.0.0.1:\n" in done.stdout
     assert compare.differences(doubled.premium, newest["premium_system"]) != []
-    assert "there is no target 7" in doubled.run("restore.py", "--yes", "--target", "7").expect(2).stderr
+    for number in ("7", "0"):
+        said = doubled.run("restore.py", "--yes", "--target", number).expect(2).stderr
+        assert f"there is no target {number}.\nTry: name one of 1, 2, or leave --target out\n" in said
 
 
 def test_a_restore_takes_the_one_that_answers(doubled):
@@ -219,9 +225,12 @@ def test_a_run_number_needs_a_target(doubled):
 def test_setup_sets_up_the_one_that_is_there(bot, second, broken):
     urls = {"SUPABASE_DB_URL": bot.url, "SUPABASE_DB_URL_2": second}
     bot.write_env(**urls | {broken: down(urls[broken])})
-    done = bot.run("setup_supabase.py", "--json").expect(1).json
-    assert [failure["check"] for failure in done["failed"]] == ["Connection to 127.0.0.1"]
-    assert {"Mirrors of premium_system", "Mirrors of user_requests", "Analytics views", "Setup", "Privacy"} <= set(done["passed"])
+    done = bot.run("setup_supabase.py", "--json").expect(3).json
+    assert [done["outcome"], *(run["source"] for run in done["runs"])] == ["incomplete", "premium_system", "user_requests"]
+    well, ill = (2, 1) if broken == "SUPABASE_DB_URL" else (1, 2)
+    assert [failure["check"] for failure in done["failed"]] == [f"target {ill}: Connection to 127.0.0.1"]
+    steps = ("Mirrors of premium_system", "Mirrors of user_requests", "Analytics views", "Setup", "Privacy")
+    assert {f"target {well}: {step}" for step in steps} <= set(done["passed"])
     there = bot if broken == "SUPABASE_DB_URL_2" else Bot(bot.folder, second)
     assert there.query("SELECT source FROM backup.sources ORDER BY source") == [("premium_system",), ("user_requests",)]
     bot.run("backup.py").expect(3)
@@ -240,5 +249,6 @@ def test_each_target_s_writer_is_told_with_its_setting(doubled):
 def test_a_trial_tries_the_one_that_is_there(doubled):
     doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=doubled.second.url)
     done = doubled.run("test_backup.py", "--json").expect(1).json
-    assert [failure["check"] for failure in done["failed"]] == ["Connection to 127.0.0.1"]
-    assert {"Back up", "Change and back up", "Restore", "Privacy"} <= set(done["passed"])
+    assert [failure["check"] for failure in done["failed"]] == ["target 1: Connection to 127.0.0.1"]
+    steps = ("Back up", "Change and back up", "Restore", "Privacy")
+    assert {f"target 2: {step}" for step in steps} <= set(done["passed"])

@@ -50,6 +50,16 @@ def test_only_what_sqlite_calls_damage_is_to_be_restored(said, bot):
     assert "restore it" not in remedy.source_error(bot.premium, OSError(errno.EIO, said), has_backup=True).remedy
 
 
+def test_a_working_directory_that_is_gone_is_told(bot):
+    """The scripts are called by their path, as cron does."""
+    gone = bot.folder / "gone"
+    gone.mkdir()
+    command = ["sh", "-c", 'rmdir "$0" && "$@"', str(gone), *bot.command("backup.py")]
+    command[command.index("--env-file") + 1] = ".env"
+    done = subprocess.run(command, cwd=gone, capture_output=True, text=True)
+    assert done.stderr == "Error: the folder that this was called in is gone.\nTry: call it in one that is there:  cd /\n"
+
+
 def test_a_mistake_of_ours_is_to_be_reported():
     assert causes.of(ValueError("x")).what == "an unexpected ValueError: x"
     assert "report it" in causes.of(ValueError("x")).remedy

@@ -135,6 +135,25 @@ def test_a_path_that_leads_to_no_file_is_told_as_what_it_is(saved_bot):
     assert "/dev/null is not a file." in told_of(saved_bot, "/dev/null")
 
 
+def test_a_lost_database_is_restored_and_is_not_its_neighbour(bot):
+    """Another source is never what was meant; a file that is nobody's may be, and comes behind the restore."""
+    ours = [bot.premium.rename(bot.data / "shop1.db"), bot.requests.rename(bot.data / "shop2.db")]
+    bot.write_env(SQLITE_DATABASES="sqlite_data/shop1.db,sqlite_data/shop2.db")
+    bot.run("setup_supabase.py").expect(0)
+    ours[0].rename(bot.data / "kept")
+    restore = "Try: restore it with  python3 restore.py --database shop1  or correct SQLITE_DATABASES in .env"
+    asked = ("backup.py", "--dry-run"), ("setup_supabase.py", "--check"), ("backup.py",)
+    for script, *flags in asked:
+        done = bot.run(script, *flags)
+        assert f"{restore}\n" in done.stdout + done.stderr, done
+    bot.write_env(SQLITE_DATABASES="sqlite_data/shop1.db")
+    for command in asked:
+        done = bot.run(*command)
+        assert f"{restore}: shop2.db is there\n" in done.stdout + done.stderr, done
+    bot.write_env(SQLITE_DATABASES="sqlite_data/shop3.db,sqlite_data/shop2.db")
+    assert "Try: correct SQLITE_DATABASES in .env\n" in bot.run("backup.py").expect(3).stderr
+
+
 def test_setup_and_the_trial_look_for_the_files_before_anything_else(bot):
     bot.write_env(SQLITE_DATABASES="sqlite_data/premium_sytem.db,sqlite_data", SUPABASE_DB_URL=down(bot.url))
     for script, *flags in (("setup_supabase.py",), ("setup_supabase.py", "--check"), ("test_backup.py",)):

@@ -167,8 +167,7 @@ def back_up_source(
             run.committed = len(run.tables)
         noted = last_run.noted(transfer, plan, mirrored.mirrors, mirrored.is_compared)
         not_kept = snapshot.keep_as(previous.place, {**noted, **ours.as_told, "doubts": doubts})
-    warnings += [doubt for doubt in doubts if doubt not in previous.note.get("doubts", [])]  # what stays is said once
-    for warning in [*warnings, *what_others_did(transfer, openings, ours, missed), *not_kept]:
+    for warning in [*warnings, *previous.not_told(doubts), *what_others_did(transfer, openings, ours, missed), *not_kept]:
         report.warn(warning)
     return run
 

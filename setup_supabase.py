@@ -75,12 +75,7 @@ class Options:
 
 def main(flags: Namespace, console: script.Console) -> int:
     if flags.ddl:
-        path = paths.typed("--ddl", flags.ddl)
-        not_there.refuse_typed(path)
-        written = ddl.for_file(path)
-        console.say(written)
-        console.result({"outcome": "saved", "ddl": written})
-        return script.SAVED
+        return print_ddl(paths.typed("--ddl", flags.ddl), console)
     if flags.remove:
         return set_schedule(Deployment.at(config.file_of(flags.env_file)), flags, console)
     settings = config.load(flags.env_file)
@@ -100,6 +95,15 @@ def main(flags: Namespace, console: script.Console) -> int:
     console.besides = checked.told | {"outcome": "incomplete"} if checked.failures else {}
     status = back_up(settings, settings.sources, BackupOptions(), console)  # also of what is not sound: it is told to all
     return script.INCOMPLETE if checked.failures else status
+
+
+def print_ddl(path: Path, console: script.Console) -> int:
+    """Print the mirrors that setup would make for a database."""
+    not_there.refuse_typed(path)
+    written = ddl.for_file(path)
+    console.say(written)
+    console.result({"outcome": "saved", "ddl": written})
+    return script.SAVED
 
 
 def set_schedule(deployment: Deployment, flags: Namespace, console: script.Console) -> int:

@@ -114,18 +114,26 @@ def load(env_file: str | None = None) -> Settings:
 
     An alert channel that cannot be used is a warning: it must not stop a backup.
     """
-    path = file_of(env_file)
-    problems = [*limits.problems]
-    # In a note, which is not in each of cron's mails.
-    notes = owners.changeable_by_others(dict.fromkeys((REPOSITORY, REPOSITORY / "lib", REPOSITORY / ".venv", path.parent, path)))
+    path, problems = file_of(env_file), [*limits.problems]
     in_file = _file_values(path, problems, bool(env_file))
     unread = problems[:] if in_file is None else []
-    values = DEFAULTS | (in_file or {}) | dict(os.environ)
+    settings = _read(in_file or {}, path, problems)
+    if unread:  # what else is wrong is only a consequence
+        raise WrongSettings(settings, _as_list(unread, path), _remedy_unread(path))
+    if problems:
+        raise WrongSettings(settings, _as_list([*problems, *settings.channels.wrong], path), _remedy(path, problems))
+    return settings
+
+
+def _read(in_file: dict[str, str], path: Path, problems: list[str]) -> Settings:
+    values = DEFAULTS | in_file | dict(os.environ)
     values = {name: value.strip() for name, value in values.items() if value.strip() or name in DEFAULTS}
     problems += _unknown_names(values)
+    # A note, which is not in each of cron's mails.
+    notes = owners.changeable_by_others(dict.fromkeys((REPOSITORY, REPOSITORY / "lib", REPOSITORY / ".venv", path.parent, path)))
     postgres, told = targets.read(values, path.parent, problems, notes), channels.read(values)
     sources = paths.databases(values["SQLITE_DATABASES"], path.parent, problems)
-    settings = Settings(
+    return Settings(
         targets=postgres,
         sources=sources,
         schema=_schema(values, problems),
@@ -140,11 +148,6 @@ def load(env_file: str | None = None) -> Settings:
         file=path.name,
         notes=notes,
     )
-    if unread:  # what else is wrong is only a consequence
-        raise WrongSettings(settings, _as_list(unread, path), _remedy_unread(path))
-    if problems:
-        raise WrongSettings(settings, _as_list([*problems, *told.wrong], path), _remedy(path, problems))
-    return settings
 
 
 def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str, str] | None:

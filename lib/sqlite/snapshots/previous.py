@@ -86,6 +86,10 @@ class Previous:
         """Whether the file and its note are those that were looked at: neither replaced nor written to."""
         return identity(self.place) == self.identity
 
+    def not_told(self, doubts: list[str]) -> list[str]:
+        """Return which doubts are new: what stays is said once."""
+        return [doubt for doubt in doubts if doubt not in self.note.get("doubts", [])]
+
 
 def look(place: Path | None, seen: Identity | None = None) -> Previous:
     """Look at a kept snapshot, if there is any; `seen` is its identity at an earlier moment: it must not have changed since."""

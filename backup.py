@@ -154,7 +154,7 @@ def back_up_source(
             with target.transaction():
                 openings, last = runs.lock_source(target, run, source)
                 runs.refuse_outrun(snapshot, name)
-                ours = origin.of(settings.sources[name], previous.told)
+                ours = origin.of(settings, name, previous.told)
                 refusals.refuse_unless_accepted(name, openings, ours, last, options)
                 transfer = Transfer(target, source, snapshot, run, last, hand_edits.since_last_run(target, name))
                 mirrored = bring(transfer, settings, options, report)
@@ -192,7 +192,7 @@ def rehearse(
     openings = privacy.openings(target, [target.schema, source.mirror_schema])  # what is mended is closed
     mirrored = bring(transfer, settings, replace(options, accept_shrink=True), report)
     runs.refuse_outrun(snapshot, source.name)
-    ours = origin.of(settings.sources[source.name], snapshot.copy.previous.told)
+    ours = origin.of(settings, source.name, snapshot.copy.previous.told)
     for refusal in refusals.foreseen(transfer, settings, options, openings, ours, mirrored):
         report.warn(f"a backup would refuse this: {refusal}")
     accepted = openings if options.accept_exposure else []

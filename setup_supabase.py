@@ -166,7 +166,7 @@ def create(checked: Checks, target: Target, settings: Settings) -> None:
             target.transaction(),
         ):
             noted = previous.read(settings.snapshot_of(name, target.settings.number))
-            installation.refuse_other_bot(target, name, origin.of(path, noted))
+            installation.refuse_other_bot(target, name, origin.of(settings, name, noted))
             tell(installation.install_source(target, name, snapshot))
     if checked.is_sound:
         with checked.step("Analytics views") as tell:

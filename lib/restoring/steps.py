@@ -120,4 +120,4 @@ def note(target: Target, settings: Settings, restored: Rebuilt) -> None:
 
 
 def _origin(target: Target, settings: Settings, name: str) -> origin.Origin:
-    return origin.of(settings.sources[name], previous.read(settings.snapshot_of(name, target.settings.number)))
+    return origin.of(settings, name, previous.read(settings.snapshot_of(name, target.settings.number)))

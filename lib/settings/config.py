@@ -1,5 +1,6 @@
 """The settings: from the environment, then from .env beside the scripts; every problem is reported at once."""
 
+import glob
 import os
 import re
 from collections.abc import Iterable
@@ -58,6 +59,11 @@ class Settings:
     def snapshot_of(self, source: str, target: int = 1) -> Path:
         """Return where the previous snapshot of a source for a target is kept; several settings files may share the folder."""
         return self.record(source, f"{'' if target == 1 else f'.target-{target}'}.db")
+
+    def snapshots_of(self, source: str) -> list[Path]:
+        """Return where those may be that are kept of a source for any target, also for one that had another number."""
+        others = self.record(glob.escape(source), ".target-*.db.json").name
+        return [self.snapshot_of(source), *(path.with_suffix("") for path in self.snapshots.glob(others))]
 
     def record(self, name: str, suffix: str) -> Path:
         """Return where something is noted for the next run."""

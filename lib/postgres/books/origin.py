@@ -5,10 +5,11 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypedDict
 
 from lib.base.errors import Problem
+from lib.settings.config import Settings
+from lib.sqlite.snapshots import previous
 from lib.tables.results import SavedBy
 
 ID = re.compile("[0-9a-f]{32}")
@@ -27,7 +28,8 @@ class Told(TypedDict):
 class Origin:
     """The id that the bot's folder keeps beside its snapshot, with the machine and the database's path, to compare and to show.
 
-    `is_new` where the folder keeps none; `run` is the last run that this folder has noted.
+    `is_new` where the folder keeps none; `run` is the last run that this folder has noted. `ids` are all that it keeps of this
+    database: each target has one of its own, and may get another number.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Origin:
     path: str
     is_new: bool
     run: int | None
+    ids: frozenset[str] = frozenset()
 
     @property
     def as_told(self) -> Told:
@@ -56,7 +59,8 @@ class Origin:
         is_same_machine = self.machine == last["machine"]
         if self.is_new or not last["origin"]:
             return is_same_machine and self.path == last["path"]
-        return (self.id, self.path) == (last["origin"], last["path"]) and (is_same_machine or self.run == last["run"])
+        is_same_folder = last["origin"] in {self.id, *self.ids} and self.path == last["path"]
+        return is_same_folder and (is_same_machine or self.run == last["run"])
 
 
 def other_machine(source: str, ours: Origin, last: SavedBy) -> list[str]:
@@ -70,14 +74,18 @@ def other_machine(source: str, ours: Origin, last: SavedBy) -> list[str]:
     ]
 
 
-def of(path: Path, note: Mapping[str, object]) -> Origin:
+def of(settings: Settings, source: str, note: Mapping[str, object]) -> Origin:
     """Return the origin of a database, given the note beside its snapshot; where that is not of this file, it gets a new id."""
-    place = str(path.absolute())  # not where a link leads: what is moved and linked is the same bot's
-    known, run = str(note.get("origin")), note.get("run")
-    is_new = note.get("path") != place or not ID.fullmatch(known)
-    return Origin(
-        secrets.token_hex(16) if is_new else known, platform.node(), place, is_new, run if isinstance(run, int) else None
-    )
+    place = str(settings.sources[source].absolute())  # not where a link leads: what is moved and linked is the same bot's
+    known, run = _id(note, place), note.get("run")
+    kept = {_id(previous.read(path), place) for path in settings.snapshots_of(source)}
+    new = secrets.token_hex(16)
+    return Origin(known or new, platform.node(), place, not known, run if isinstance(run, int) else None, frozenset(kept - {""}))
+
+
+def _id(note: Mapping[str, object], place: str) -> str:
+    known = str(note.get("origin"))
+    return known if note.get("path") == place and ID.fullmatch(known) else ""
 
 
 def refuse_other(source: str, ours: Origin, last: SavedBy, accept: str) -> None:

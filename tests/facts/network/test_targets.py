@@ -252,3 +252,11 @@ def test_a_trial_tries_the_one_that_is_there(doubled):
     assert [failure["check"] for failure in done["failed"]] == ["target 1: Connection to 127.0.0.1"]
     steps = ("Back up", "Change and back up", "Restore", "Privacy")
     assert {f"target 2: {step}" for step in steps} <= set(done["passed"])
+
+
+def test_a_target_that_gets_another_number_is_the_same_bots(doubled):
+    doubled.write_env(SUPABASE_DB_URL=doubled.second.url, SUPABASE_DB_URL_2=doubled.url)
+    doubled.run("backup.py").expect(0)
+    doubled.write_env(SUPABASE_DB_URL=doubled.url)
+    doubled.run("backup.py").expect(0)
+    doubled.run("restore.py", "--yes").expect(0)

@@ -106,7 +106,8 @@ def test_a_failure_is_told_once_and_so_is_the_recovery(saved_bot):
     assert "⚠️ Hybrid backup on " in text.splitlines()[0]
     assert "premium_system → 127.0.0.1:\nError: " in text
     assert "premium_system.db does not exist.\nNothing was changed in Supabase; the last good backup is run 3, " in text
-    assert "\nTry: restore it with  python3 restore.py --database premium_system  or correct SQLITE_DATABASES" in text
+    restore = f"python3 restore.py --env-file {saved_bot.folder / '.env'} --database premium_system"
+    assert f"\nTry: restore it with  {restore}  or correct SQLITE_DATABASES" in text
     found = json.loads(inbox.got[0][1])
     assert found["content"] == found["text"]
     assert found["allowed_mentions"] == {"parse": []}

@@ -1,6 +1,6 @@
 """The brake: a source that has suddenly lost most of its rows is not mirrored until somebody says that it may be."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lib.base.errors import Problem
 from lib.base.printable import name
@@ -18,8 +18,7 @@ SMALL_TABLE = 10
 REPLACED_PERCENT = 90
 
 
-@dataclass(frozen=True)
-class RowCounts:
+class RowCounts(NamedTuple):
     """The rows of every table of a source, before and now; a table that is gone is missing from `now`."""
 
     before: dict[str, int]

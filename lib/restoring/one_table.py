@@ -1,7 +1,6 @@
 """One table comes back: the present database with its rows of then, in the place of a rebuilt file."""
 
 import contextlib
-import difflib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,6 +53,8 @@ def of_one_source(found: dict[str, SavedState | SourceError], table: str) -> dic
 
 def _meant(states: dict[str, SavedState], table: str) -> str:
     known = {plan.name for state in states.values() for plan in state.tables if not plan.is_internal}
+    import difflib  # only who is mistaken needs it
+
     alike = difflib.get_close_matches(table, sorted(known), 1)
     return f"write it as in the database{': ' if alike else ''}{''.join(alike)}"
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email.utils import formataddr, parseaddr
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from lib.base import redact
@@ -136,6 +135,8 @@ def _mail(values: dict[str, str], wrong: list[str]) -> Mail | None:
 
 def _addresses(text: str) -> tuple[str, ...]:
     """Return addresses, as `a@b` or `Name <a@b>`, that commas separate; nothing where one of them is none, or two."""
+    from email.utils import formataddr, parseaddr  # what a run without mail does not need is not loaded
+
     parts = [part for part in SEPARATOR.split(text) if part.strip()]
     found = [parseaddr(part) for part in parts if part.count("@") == 1]
     is_each = len(found) == len(parts) and all(ADDRESS.fullmatch(address) for _, address in found)

@@ -4,8 +4,7 @@ import platform
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from lib.base.errors import Problem
 from lib.settings.config import Settings
@@ -24,8 +23,7 @@ class Told(TypedDict):
     path: str
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """The id that the bot's folder keeps beside its snapshot, with the machine and the database's path, to compare and to show.
 
     `is_new` where the folder keeps none; `run` is the last run that this folder has noted. `ids` are all that it keeps of this

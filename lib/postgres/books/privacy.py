@@ -1,6 +1,6 @@
 """Who else can get at what we keep: nobody, and this checks it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lib.base.errors import Problem
 from lib.postgres.link.connection import Target
@@ -12,8 +12,7 @@ CLOSE = (
 VERIFIED = {"verify-full": "server verified", "verify-ca": "certificate verified, host name not"}
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """What a server says of itself and of the user that we are."""
 
     version: str

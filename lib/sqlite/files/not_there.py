@@ -1,6 +1,5 @@
 """What is told of a path that leads to no file, with what may be meant instead."""
 
-import difflib
 import os
 from pathlib import Path
 
@@ -45,6 +44,8 @@ def _missing(source: Path) -> str:
 
 def _meant(source: Path) -> str:
     """Return what may be meant where a file of nearly the same name is there."""
+    import difflib  # only who is mistaken needs it
+
     there = {name.lower(): name for name in _databases(source.parent)}
     alike = difflib.get_close_matches(source.name.lower(), there, 1, ALIKE)
     return f": {there[alike[0]]} is there" if alike else ""

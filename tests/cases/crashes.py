@@ -27,40 +27,40 @@ def copied(source, destination):
             shutil.copy(f"{source}{companion}", f"{destination}{companion}")
 
 
-def left_in_wal(path):
-    """All committed rows are in the -wal, as after a crash."""
+@contextlib.contextmanager
+def crashed(path, value):
+    """Yield a connection to a database, which is left at `path` as it is then, as if nobody had closed it."""
     live = path.with_name("live")
+    made(live, value)
     with contextlib.closing(sqlite3.connect(live, isolation_level=None)) as database:
-        made(live, 0, "WAL")
-        database.execute("PRAGMA wal_autocheckpoint = 0")
-        database.execute("UPDATE t SET value = 1")
+        yield database
         copied(live, path)
     remove(live)
+
+
+def left_in_wal(path):
+    """All committed rows are in the -wal, as after a crash."""
+    with crashed(path, 0) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA wal_autocheckpoint = 0")
+        database.execute("UPDATE t SET value = 1")
 
 
 def left_in_journal(path):
     """Half of a transaction that was never committed is in the file, and what was there before in the -journal."""
-    live = path.with_name("live")
-    made(live, 1)
-    with contextlib.closing(sqlite3.connect(live, isolation_level=None)) as database:
+    with crashed(path, 1) as database:
         database.execute("PRAGMA cache_size = 2")
         database.execute("BEGIN")
         database.execute("UPDATE t SET value = 3")
-        copied(live, path)
     assert b"\xd9\xd5\x05\xf9" in Path(f"{path}-journal").read_bytes()[:4]
-    remove(live)
 
 
 def left_persistent(path):
     """PRAGMA journal_mode = PERSIST leaves a journal that begins with zeros."""
-    live = path.with_name("live")
-    made(live, 0)
-    with contextlib.closing(sqlite3.connect(live, isolation_level=None)) as database:
+    with crashed(path, 0) as database:
         database.execute("PRAGMA journal_mode = PERSIST")
         database.execute("UPDATE t SET value = 1")
-        copied(live, path)
     assert Path(f"{path}-journal").stat().st_size
-    remove(live)
 
 
 def left_clean(path):

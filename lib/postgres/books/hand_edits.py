@@ -14,6 +14,7 @@ class HandEdit(NamedTuple):
     keys: str
 
     def as_sentence(self, source: str) -> str:
+        """Return what is told of it."""
         return (
             f"{source}.{self.mirror}: somebody changed the mirror by hand "
             f"({self.operation} of {self.rows:,} row{'s' * (self.rows != 1)}: {self.keys}). "
@@ -22,4 +23,5 @@ class HandEdit(NamedTuple):
 
 
 def since_last_run(target: Target, source: str) -> list[HandEdit]:
+    """Return what people changed in a source's mirrors since its last saved run, by mirror and operation."""
     return [HandEdit(*row) for row in target.statement("hand_edits", {"source": source})]

@@ -107,6 +107,18 @@ def test_it_is_committed_on_the_way_and_is_one_run_in_the_end(source):
     source.assert_round_trip()
 
 
+def test_what_was_committed_is_said_also_where_the_last_part_fails(monkeypatch, source):
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "save", lambda *_: broken())
+        with pytest.raises(Problem, match="the link broke") as raised:
+            source.back_up()
+    said = "Of the first backup 5 tables are in Supabase and need not be sent again; there is no earlier backup."
+    assert raised.value.untouched == said
+    assert rows_there(source) == [300, 300, 300, 300, 300, 0]
+    source.assert_round_trip()
+    assert source.rows("SELECT outcome FROM backup.runs ORDER BY run LIMIT 2") == [("failed",), ("saved",)]
+
+
 def test_what_is_whole_is_not_sent_again(monkeypatch, source):
     problem = cut(monkeypatch, source)
     assert (

@@ -7,8 +7,8 @@ is a warning, and is told again by the next run. The same failure is told at onc
 
 import contextlib
 import functools
-import platform
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -177,7 +177,7 @@ def senders(channels: Channels) -> dict[str, Callable[[str, str], None]]:
 def trials(channels: Channels) -> dict[str, Callable[[], Delivery]]:
     """Return, by name, what tries each channel that is set; the heartbeat's state stays as it is."""
     text = "This is a test: alerts of Hybrid backup will arrive here."
-    subject = f"🔔 Hybrid backup on {platform.node()}: a test"
+    subject = f"🔔 Hybrid backup on {socket.gethostname()}: a test"
     tried: dict[str, Callable[[], Delivery]] = {}
     for name, send in senders(channels).items():
         tried[name] = functools.partial(Delivery, name, functools.partial(send, subject, text))
@@ -191,8 +191,8 @@ def _message(verdicts: Verdicts, well_again: list[str], status: int) -> tuple[st
     outcome = "failed" if status not in (script.SAVED, script.INCOMPLETE) else "incomplete" if parts else "saved"
     if well_again:
         parts.append(f"Works again: {', '.join(well_again)}.")
-    parts.append(f"{platform.node()}, {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
-    return f"{MARKS[outcome]} Hybrid backup on {platform.node()}: {SAID[outcome]}", shown("\n\n".join(parts))
+    parts.append(f"{socket.gethostname()}, {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
+    return f"{MARKS[outcome]} Hybrid backup on {socket.gethostname()}: {SAID[outcome]}", shown("\n\n".join(parts))
 
 
 def _log(status: int, verdicts: Verdicts) -> str:

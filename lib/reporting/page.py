@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-import platform
+import socket
 import time
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def _page(settings: Settings, accounts: list[Account], found: list[Trouble]) -> 
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="referrer", content="no-referrer"),
         element("link", rel="icon", href="data:,"),
-        element("title", f"Hybrid backup on {platform.node()}"),
+        element("title", f"Hybrid backup on {socket.gethostname()}"),
         Html(f"<style>{style}</style>"),
     )
     return DOCTYPE + "\n" + element("html", head, element("body", _main(settings, accounts, found)), lang="en") + "\n"
@@ -74,7 +74,7 @@ def _main(settings: Settings, accounts: list[Account], found: list[Trouble]) -> 
     return element(
         "main",
         element("h1", "Hybrid backup"),
-        element("p", f"{platform.node()}, as of {clock(now)}. Every age is counted from then.", class_="soft"),
+        element("p", f"{socket.gethostname()}, as of {clock(now)}. Every age is counted from then.", class_="soft"),
         sections.banner(accounts, found),
         _section("health", "Health", _cards([sections.health_card(account) for account in accounts])),
         _section("runs", "Runs of the last 30 days", *map(runs_section.card, accounts)),

@@ -1,6 +1,6 @@
 """Answer `backup.py --status`: in one screen, how each source is doing on each target."""
 
-import platform
+import socket
 from pathlib import Path
 
 from lib.backing_up import health as healths
@@ -138,7 +138,7 @@ def _proven(health: Answered) -> str:
     proven, failed, text = health.known["proven"], health.known["failed_drill"], NEVER
     if proven:
         text = f"run {proven['run']}, by the drill of {clock(proven['at'])}, {_ago(health, proven['at'])}"
-        if proven["machine"] != platform.node():
+        if proven["machine"] != socket.gethostname():
             text += f", as {proven['by']} on {proven['machine'] or 'an unknown machine'} says"
     return f"{text}; ❌ the drill of {clock(failed['at'])} failed: {failed['error']}" if failed else text
 

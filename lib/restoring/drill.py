@@ -1,6 +1,6 @@
 """The drill: rebuild every source in a temporary folder, from the target alone, and say whether it would have saved the day."""
 
-import platform
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +96,7 @@ def _of_source(target: Target, settings: Settings, name: str, console: Console) 
     rehearsal = Rehearsal(name, target.settings, state, round(time.monotonic() - started, 3), problem)
     if state:
         noted = {field: rehearsal.as_json[field] for field in ("source", "run", "seconds", "rows", "error")}
-        target.statement("note_drill", noted | {"machine": platform.node()})
+        target.statement("note_drill", noted | {"machine": socket.gethostname()})
         if not problem:
             where = "" if len(settings.targets) == 1 else f" → {target.settings.label}"
             rows = plural(state.rows, "row")

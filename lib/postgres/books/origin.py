@@ -1,8 +1,8 @@
 """The origin: which bot a source is, so that two bots with the same names never mirror over each other."""
 
-import platform
 import re
 import secrets
+import socket
 from collections.abc import Mapping
 from typing import NamedTuple, TypedDict
 
@@ -75,10 +75,10 @@ def other_machine(source: str, ours: Origin, last: SavedBy) -> list[str]:
 def of(settings: Settings, source: str, note: Mapping[str, object]) -> Origin:
     """Return the origin of a database, given the note beside its snapshot; where that is not of this file, it gets a new id."""
     place = str(settings.sources[source].absolute())  # not where a link leads: what is moved and linked is the same bot's
-    known, run = _id(note, place), note.get("run")
+    known, run, machine = _id(note, place), note.get("run"), socket.gethostname()
     kept = {_id(previous.read(path), place) for path in settings.snapshots_of(source)}
     new = secrets.token_hex(16)
-    return Origin(known or new, platform.node(), place, not known, run if isinstance(run, int) else None, frozenset(kept - {""}))
+    return Origin(known or new, machine, place, not known, run if isinstance(run, int) else None, frozenset(kept - {""}))
 
 
 def _id(note: Mapping[str, object], place: str) -> str:

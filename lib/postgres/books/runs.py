@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import json
-import platform
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -67,7 +67,7 @@ class Run:
 
 def open_run(target: Target, source: str) -> tuple[Run, Source]:
     """Write the run's first trace; raise Problem where setup has not been run for this source."""
-    values = {"source": source, "machine": platform.node(), "version": __version__, "schema": target.schema}
+    values = {"source": source, "machine": socket.gethostname(), "version": __version__, "schema": target.schema}
     opened = target.statement("open_run", values | {"comment": setup_version.comment(target.schema)})
     if not opened:
         setup_version.refuse_other(target)

@@ -1,8 +1,8 @@
 """One source, one bot: what has the same name is not mirrored over another bot's rows, and no folder is shared by mistake."""
 
 import json
-import platform
 import shutil
+import socket
 
 import pytest
 
@@ -29,8 +29,8 @@ def second(saved_bot, tmp_path):
 def assert_refused(done, second, accept):
     said = done.stderr + done.stdout
     assert f"the backup of premium_system {OTHER}" in said
-    assert f"on {platform.node()}, last saved by run " in said
-    assert f"This one is {second.premium} on {platform.node()}." in said
+    assert f"on {socket.gethostname()}, last saved by run " in said
+    assert f"This one is {second.premium} on {socket.gethostname()}." in said
     assert accept in said
 
 
@@ -303,7 +303,7 @@ def test_a_copied_machine_is_said_and_the_original_is_refused(saved_bot, monkeyp
     """The folder, its id and its path are the same: a container that was made anew, or a copy of the whole machine."""
     saved_bot.query(f"UPDATE backup.sources SET origin_machine = '{was}'")
     settings = config.load(str(saved_bot.folder / ".env"))
-    monkeypatch.setattr(platform, "node", lambda: now)
+    monkeypatch.setattr(socket, "gethostname", lambda: now)
     from backup import back_up_all
 
     report = back_up_all(settings, settings.sources, trial.OPTIONS, trial.silent())

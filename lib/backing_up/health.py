@@ -20,6 +20,8 @@ SHOWN_RUNS = 10
 CLOCKS_DIFFER = 1
 # A run that is late by less is not called so: pauses differ, above all where a person has typed the last ones.
 LATE_SECONDS = 3600
+# How long a pause may be where nobody knows how often runs come: no schedule is seen, and there were too few of them.
+UNKNOWN_PACE = 2 * 86400
 
 
 class Success(TypedDict):
@@ -137,9 +139,9 @@ class Health:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether a run should have begun long ago, where that can be told."""
-        late = self.known["now"] - (self.next_expected or self.known["now"])
-        return late > max((self.known["pace"] or 0) / 2, LATE_SECONDS)
+        """Whether a run should have begun long ago; where nobody knows when, after three days."""
+        pace, last = self.known["pace"] or UNKNOWN_PACE, self.known["last_start"]
+        return last is not None and self.known["now"] - last > pace + max(pace / 2, LATE_SECONDS)
 
     def is_late(self, limit: int | None) -> bool:
         """Whether there is no success, or none that is known to be younger than so many seconds."""

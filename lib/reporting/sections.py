@@ -16,14 +16,13 @@ UNKNOWN = "Unknown until the target answers."
 
 def banner(accounts: list[Account], found: list[Trouble]) -> Html:
     """Say whether all is well, or what is wrong and what to type."""
+    known = [account.health for account in accounts]
+    said = element("strong", troubles.verdict(found, known))
     if not found:
-        said = troubles.all_is_well([account.health for account in accounts])
-        return element("div", element("strong", troubles.verdict(found)), said, class_="banner good", role="status")
+        return element("div", said, troubles.all_is_well(known), class_="banner good", role="status")
     items = [element("li", trouble.sentence, element("code", trouble.remedy)) for trouble in found]
     kind = "bad" if found[0].is_bad else "mind"
-    return element(
-        "div", element("strong", troubles.verdict(found)), element("ul", *items), class_=f"banner {kind}", role="status"
-    )
+    return element("div", said, element("ul", *items), class_=f"banner {kind}", role="status")
 
 
 def when(at: float, now: float) -> Html:

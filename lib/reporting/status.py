@@ -41,9 +41,9 @@ def show(settings: Settings, sources: dict[str, Path], max_age: str | None, cons
 def _verdict(known: list[Health], found: list[Trouble]) -> list[str]:
     """Return all that matters in one line, and what else is wrong in further ones."""
     if not found:
-        return [f"✅ {troubles.verdict(found)}: {troubles.all_is_well(known)}"]
+        return [f"✅ {troubles.verdict(found, known)}: {troubles.all_is_well(known)}"]
     lines = [f"{trouble.mark} {trouble.line}" for trouble in found]
-    return [f"{found[0].mark} {troubles.verdict(found)}: {found[0].line}", *lines[1:]]
+    return [f"{found[0].mark} {troubles.verdict(found, known)}: {found[0].line}", *lines[1:]]
 
 
 def _as_json(health: Health, limit: int | None) -> dict[str, object]:

@@ -54,7 +54,7 @@ def test_where_nothing_starts_it_the_first_line_does_not_say_that_all_is_well(sa
     saved_bot.run("restore.py", "--drill").expect(0)
     line, page = first_line(saved_bot, 0), saved_bot.folder / "status.html"
     mind, unscheduled = "Backed up, with something to mind", "neither cron nor systemd backs it up here."
-    assert line == (
+    assert without_age(line) == (
         f"⚠️  {mind}: premium_system, user_requests: {unscheduled} Try: python3 setup_supabase.py --schedule cron --install"
     )
     saved_bot.run("backup.py", "--report", str(page)).expect(0)
@@ -69,12 +69,19 @@ def first_line(bot, status):
     return bot.run("backup.py", "--status").expect(status).stdout.split("\n")[0]
 
 
+def without_age(line):
+    """Return a verdict without how long ago the last success was, which has to be in it."""
+    said, age = re.subn(r" \(last saved \d+ \w+ ago\)", "", line)
+    assert age == 1, line
+    return said
+
+
 @pytest.mark.campaign
 def test_the_first_line_says_whether_all_is_well_and_what_to_type(saved_bot, tmp_path):
     saved_bot.environment = with_cron(tmp_path)
     scheduled(saved_bot)
     unproven = "premium_system, user_requests: never proven restorable. Try: python3 restore.py --drill"
-    assert first_line(saved_bot, 0) == f"⚠️  Backed up, with something to mind: {unproven}"
+    assert without_age(first_line(saved_bot, 0)) == f"⚠️  Backed up, with something to mind: {unproven}"
     saved_bot.run("restore.py", "--drill").expect(0)
     assert re.fullmatch(
         r"✅ All is well: [\d,]+ rows are safe in Supabase, last saved \d+ seconds? ago\.", first_line(saved_bot, 0)
@@ -82,7 +89,9 @@ def test_the_first_line_says_whether_all_is_well_and_what_to_type(saved_bot, tmp
     saved_bot.premium.write_bytes(b"")
     saved_bot.run("backup.py").expect(3)
     wrong = "premium_system: the last run failed: premium_system.db is empty (0 bytes)."
-    assert first_line(saved_bot, 1).startswith(f"❌ Something needs you: {wrong} Try: restore it with python3 restore.py")
+    assert without_age(first_line(saved_bot, 1)).startswith(
+        f"❌ Something needs you: {wrong} Try: restore it with python3 restore.py"
+    )
     found = saved_bot.run("backup.py", "--status", "--json").expect(1).json
     assert (found["outcome"], found["error"], [one["is_bad"] for one in found["troubles"]]) == ("failed", wrong, [True])
 
@@ -107,7 +116,8 @@ def test_a_failure_that_only_the_target_knows_of_is_told(saved_bot):
         "INSERT INTO backup.runs (source, outcome, error, version) VALUES ('premium_system', 'failed', 'no room', '')"
     )
     (saved_bot.folder / "snapshots" / "runs.jsonl").unlink()
-    assert first_line(saved_bot, 1).startswith("❌ Something needs you: premium_system: the last run failed: no room Try: ")
+    said = without_age(first_line(saved_bot, 1))
+    assert said.startswith("❌ Something needs you: premium_system: the last run failed: no room Try: ")
 
 
 def test_a_run_that_did_not_come_is_overdue(saved_bot):
@@ -123,6 +133,31 @@ def test_a_run_that_did_not_come_is_overdue(saved_bot):
     assert "premium_system, user_requests: a run was expected 4 hours ago, and did not come.\nTry: python3 " in late.stderr
     assert late.stdout.count("next run expected: ❌ overdue, ") == 2
     saved_bot.run("backup.py", "--status", "--max-age", "12h").expect(0)  # what is late has been said
+
+
+def test_what_is_old_is_told_also_where_nobody_knows_how_often_runs_come(saved_bot):
+    """After the first run, and where the target does not answer."""
+    old = "interval '90 days'"
+    saved_bot.query(f"UPDATE backup.runs SET started_at = started_at - {old}, finished_at = finished_at - {old}")
+    aged(saved_bot, 90 * 24)
+    page = saved_bot.folder / "status.html"
+    for url in (saved_bot.url, unreachable(saved_bot)):
+        saved_bot.write_env(SUPABASE_DB_URL=url)
+        asked = saved_bot.run("backup.py", "--status").expect(1)
+        assert asked.stdout.startswith("❌ Something needs you (last saved 90 days ago): ")
+        assert "premium_system, user_requests: the last success is 90 days old.\nTry: python3 " in asked.stderr
+        saved_bot.run("backup.py", "--report", str(page)).expect(0)
+        assert "the last success is 90 days old." in page.read_text()
+        assert page.read_text().count('"badge bad">overdue<') == page.read_text().count('"badge ') > 0
+
+
+def test_a_drill_of_long_ago_is_one_to_mind(saved_bot):
+    saved_bot.run("restore.py", "--drill").expect(0)
+    saved_bot.query("UPDATE backup.drills SET finished_at = finished_at - interval '8 days'")
+    assert "last proven restorable 8" not in first_line(saved_bot, 0)
+    saved_bot.query("UPDATE backup.drills SET finished_at = finished_at - interval '392 days'")
+    said = saved_bot.run("backup.py", "--status").expect(0).stdout.split("\n\n")[0]
+    assert "premium_system, user_requests: last proven restorable 400 days ago. Try: python3 restore.py --drill" in said
 
 
 def test_unknown_is_not_never(bot):

@@ -4,11 +4,11 @@ import os
 import re
 import subprocess
 
+from lib.backing_up import cron_line
 from lib.backing_up.timetable import Deployment, cron_lines
 from lib.base.errors import Problem
 
 ELSEWHERE = "python3 setup_supabase.py --schedule systemd, or python3 backup.py --every 6h where there is neither"
-SCRIPT = "backup.py"
 SECONDS = 20
 
 
@@ -28,24 +28,14 @@ def remove(deployment: Deployment) -> bool:
 
 
 def has(deployment: Deployment) -> bool:
-    """Whether a line that is not switched off backs up this deployment, be it ours or one that a person has written."""
-    text, (start, end) = read(deployment), deployment.marks
-    return SCRIPT in _active(text.partition(start)[2].partition(end)[0]) or _has_by_hand(text, deployment)
+    """Whether a line backs up this deployment, be it ours or one that a person has written."""
+    return cron_line.backs_up(read(deployment), deployment)
 
 
 def has_by_hand(deployment: Deployment) -> bool:
     """Whether a person has written such a line: with ours, every backup would run twice."""
-    return _has_by_hand(read(deployment), deployment)
-
-
-def _has_by_hand(text: str, deployment: Deployment) -> bool:
-    others = re.sub(r"^# >>> Hybrid backup of .*?^# <<< Hybrid backup of [^\n]*", "", text, flags=re.MULTILINE | re.DOTALL)
-    what = str(deployment.folder if deployment.is_default else deployment.settings_file)
-    return SCRIPT in _active(others) and what in _active(others)
-
-
-def _active(text: str) -> str:
-    return "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("#"))
+    ours = r"^# >>> Hybrid backup of .*?^# <<< Hybrid backup of [^\n]*"
+    return cron_line.backs_up(re.sub(ours, "", read(deployment), flags=re.MULTILINE | re.DOTALL), deployment)
 
 
 def read(deployment: Deployment) -> str:

@@ -34,6 +34,11 @@ def schedule(machine, *flags, status=0):
     return machine.shown("setup_supabase.py", "--schedule", *flags).expect(status)
 
 
+def by_hand(machine):
+    """A line that a person has written."""
+    return f"0 */6 * * * cd {REPOSITORY} && python3 backup.py --env-file {machine.folder}/.env\n"
+
+
 def commands(text):
     """Return what cron would give to the shell."""
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
@@ -103,9 +108,14 @@ def test_a_crontab_that_is_not_understood_is_not_written(machine):
 
 def test_lines_that_a_person_has_written_are_told_of(machine):
     """Those of an earlier release, copied: every backup would run twice."""
-    crontab(machine).write_text(f"0 */6 * * * python3 backup.py --env-file {machine.folder}/.env\n")
+    crontab(machine).write_text(by_hand(machine))
     assert "take them out with  crontab -e" in schedule(machine, "cron", "--install").stderr
     crontab(machine).write_text("# " + crontab(machine).read_text())
+    assert schedule(machine, "cron", "--install").stderr == ""
+
+
+def test_lines_of_another_bot_are_not_to_be_taken_out(machine):
+    crontab(machine).write_text(by_hand(machine).replace(f"{machine.folder}/.env", f"{machine.folder}-2/.env"))
     assert schedule(machine, "cron", "--install").stderr == ""
 
 
@@ -179,7 +189,7 @@ def test_the_status_says_whether_it_is_there(machine):
     assert "backs it up here" not in said
     crontab(machine).write_text(re.sub(r"^(?=[@*0-9])", "# ", crontab(machine).read_text(), flags=re.MULTILINE))
     assert status()[0] == "none"
-    crontab(machine).write_text(f"0 */6 * * * python3 backup.py --env-file {machine.folder}/.env\n")
+    crontab(machine).write_text(by_hand(machine))
     assert status()[0] == "cron"
     machine.environment["CRONTAB_REFUSES"] = "1"
     assert status()[0] == "unknown"

@@ -131,6 +131,7 @@ def back_up_all(settings: Settings, sources: dict[str, Path], options: BackupOpt
     for target_settings in settings.targets:
         previous = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
         with (
+            local_runs.end_noted(settings, sources, report.attempts),
             report.attempted(target_settings, *sources),
             copying.Ahead(sources, settings.snapshots, settings.check, previous) as ahead,
             Target(target_settings, settings.schema) as target,

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lib.backing_up import local_runs
 from lib.backing_up.attempts import Report, Verdicts
 from lib.base import script
 from lib.base.errors import Problem
@@ -28,7 +29,7 @@ Compare = Callable[[Target, Settings, Source, Snapshot, Report], list[Told]]
 
 
 def show(settings: Settings, sources: dict[str, Path], compare: Compare, console: script.Console) -> Verdicts:
-    """Compare every table with its mirror, and return what failed and what `--verify` found to differ."""
+    """Compare every table with its mirror, and return what failed and what `--verify` found to differ, which is noted."""
     report, told, found, seen = Report(console), list[Told](), Verdicts(), twins.Seen()
     for target_settings in settings.targets:
         with report.attempted(target_settings, *sources), Target(target_settings, settings.schema) as target:
@@ -38,11 +39,19 @@ def show(settings: Settings, sources: dict[str, Path], compare: Compare, console
                     of_source = target.with_reconnects(partial(_of_source, target, settings, name, path, compare, report))
                     told += of_source
                     found[target_settings.with_source(name)] = _as_failure(_different(of_source))
-    different = _different(told)
+                    if compare is differences:
+                        tables = ", ".join(table["table"] for table in _different(of_source))
+                        for warning in local_runs.note_compared(settings, name, target_settings.number, tables):
+                            report.warn(warning)
+    _answer(told, report, console)
+    return found | report.verdicts
+
+
+def _answer(told: list[Told], report: Report, console: script.Console) -> None:
     for table in told:
         tell = console.fault if table.get("is_equal") is False else console.say
         tell(table["text"])
-    errors = [problem.what for problem in report.failures] + [table["text"] for table in different]
+    errors = [problem.what for problem in report.failures] + [table["text"] for table in _different(told)]
     result = {
         "outcome": "failed" if errors else "saved",
         "tables": [_without_text(table) for table in told],
@@ -51,7 +60,6 @@ def show(settings: Settings, sources: dict[str, Path], compare: Compare, console
     if errors:
         result |= {"error": "\n".join(errors), "try": report.failures[0].remedy if report.failures else EQUAL_AGAIN}
     console.result(result)
-    return found | report.verdicts
 
 
 def _different(told: list[Told]) -> list[Told]:
@@ -67,7 +75,7 @@ def _of_source(target: Target, settings: Settings, name: str, path: Path, compar
     source, _ = copying.told_first(path, previous, lambda: runs.find_source(target, name))
     with snapshots.taken(path, settings.snapshots, settings.check, previous) as snapshot, target.rehearsal():
         told = compare(target, settings, source, snapshot, report)
-        return [{"source": name, "target": target.host} | table for table in told]
+        return [{"source": name, "target": target.host, "number": target.settings.number} | table for table in told]
 
 
 def changes(results: list[TableResult], source: Source) -> list[Told]:

@@ -109,13 +109,17 @@ class Answer(Known):
 
 @dataclass(frozen=True)
 class Health:
-    """What is known of one source on one target, with the warnings of the last run that this machine made."""
+    """What is known of one source on one target, with the warnings of the last run that this machine made.
+
+    `different` are the tables that differed when every row was last compared.
+    """
 
     source: str
     target: TargetSettings
     known: Known
     warnings: list[str]
     is_failing: bool
+    different: str
 
     @property
     def success(self) -> Success | None:
@@ -198,7 +202,8 @@ def _as_recorded_here(settings: Settings, target: TargetSettings, name: str, pro
         "pace": None,
         "last_start": success and success["at"],
     }
-    return Unanswered(name, target, known, _warnings(runs), runs[:1] == [known["last_failure"]], problem)
+    different = local_runs.difference(settings, name, target.number)
+    return Unanswered(name, target, known, _warnings(runs), runs[:1] == [known["last_failure"]], different, problem)
 
 
 def _with_what_is_recorded_here(settings: Settings, target: TargetSettings, name: str, answer: Answer) -> Answered:
@@ -213,7 +218,7 @@ def _with_what_is_recorded_here(settings: Settings, target: TargetSettings, name
         is_failing = True
     elif ours and (not theirs or ours["at"] > theirs["at"] + 60):
         answer["last_failure"] = ours
-    return Answered(name, target, answer, _warnings(runs), is_failing)
+    return Answered(name, target, answer, _warnings(runs), is_failing, local_runs.difference(settings, name, target.number))
 
 
 def _number_of(run: Success | Failure | None) -> int:

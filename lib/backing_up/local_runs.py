@@ -1,16 +1,21 @@
 """The runs as this machine saw them, in a file beside the snapshots: it knows also of those that never reached the target.
 
+So is what `--verify` found to differ: nobody else keeps that.
+
 Their order is that of the lines, whatever a clock says. A line that cannot be read counts as absent.
 """
 
 import contextlib
 import json
+import signal
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from lib.backing_up.attempts import Attempt, Busy, Failed, Saved
-from lib.base import private_file
+from lib.base import causes, private_file, stopping
+from lib.base.errors import Problem
 from lib.base.redact import clean
 from lib.base.words import plural
 from lib.settings.config import Settings
@@ -26,7 +31,11 @@ MORE_FIELDS: dict[str, dict[str, Any]] = {
     "saved": {**dict.fromkeys(("run", "rows", "changes", "bytes_sent"), int), "seconds": (int, float)},
     "failed": {"error": str},
     "busy": {},
+    # What a comparison alone has found.
+    "equal": {},
+    "different": {"tables": str},
 }
+RUNS, COMPARED = ("saved", "failed"), ("equal", "different")
 
 
 class _Recorded(TypedDict):
@@ -38,31 +47,75 @@ class _Recorded(TypedDict):
 
 
 class RecordedRun(_Recorded, total=False):
-    """An attempt, `at` in Unix seconds: a saved one has a number, counts and `seconds`, a failed one an error and a remedy."""
+    """An attempt, `at` in Unix seconds: a saved one has a number, counts and `seconds`, a failed one an error and a remedy.
+
+    `is_compared` says whether a saved one has compared every row; what was compared alone has the `tables` that differ.
+    """
 
     run: int
     rows: int
     changes: int
     bytes_sent: int
     seconds: float
+    is_compared: bool
     error: str
     remedy: str
+    tables: str
 
 
-def note(settings: Settings, attempts: list[Attempt], warnings: list[str]) -> list[str]:
+def note(settings: Settings, attempts: Sequence[Attempt], warnings: list[str]) -> list[str]:
     """Write one line for each attempt, and return as warnings what could not be read or written."""
+    return _add(settings, [_recorded(attempt, warnings) for attempt in attempts])
+
+
+@contextlib.contextmanager
+def end_noted(settings: Settings, sources: Iterable[str], attempts: Sequence[Attempt]) -> Iterator[None]:
+    """Where a signal or an error ends a backup, what it had not got to has failed by that."""
+
+    def ended(problem: Problem) -> None:
+        got_to = {(attempt.source, attempt.target.number) for attempt in attempts}
+        left = [(name, on) for on in settings.targets for name in sources if (name, on.number) not in got_to]
+        note(settings, [*attempts, *(Failed(name, on, problem) for name, on in left)], [])
+
+    def stopped(number: int) -> None:
+        ended(Problem(f"it was stopped by {signal.Signals(number).name}.", "see who stopped it; the next one does it all"))
+
+    stopping.last_words.insert(0, stopped)  # whoever is told besides may take his time
+    try:
+        yield
+    except Exception as error:
+        ended(causes.of(error))
+        raise
+    stopping.last_words.remove(stopped)
+
+
+def note_compared(settings: Settings, source: str, target: int, tables: str) -> list[str]:
+    """Note which tables differ, or that none does any more; return warnings as `note` does."""
+    if not tables and not difference(settings, source, target):
+        return []
+    outcome, at = "different" if tables else "equal", round(time.time(), 1)
+    return _add(settings, [RecordedRun(source=source, target=target, at=at, outcome=outcome, warnings=[], tables=clean(tables))])
+
+
+def difference(settings: Settings, source: str, target: int) -> str:
+    """Return the tables that differed when every row was last compared, by a run or by `--verify`; nothing where none did."""
+    compared = (run for run in _of(settings, source, target) if run["outcome"] in COMPARED or run.get("is_compared"))
+    return next((run.get("tables", "") for run in compared), "")
+
+
+def _add(settings: Settings, added: list[RecordedRun]) -> list[str]:
     path, told = _path(settings), list[str]()
     known, lost = _read(path)
     if lost:
         told.append(f"{path} {lost}: what it told of earlier runs is lost, and it is written anew.")
-    lines = [*known[-KEPT_LINES:], *(_recorded(attempt, warnings) for attempt in attempts)]
+    lines = [*known[-KEPT_LINES:], *added]
     so = "without the network, --status will not know of this run."
     return [*told, *private_file.write_note(path, "".join(f"{json.dumps(line)}\n" for line in lines), so)]
 
 
 def read(settings: Settings, source: str, target: int) -> list[RecordedRun]:
     """Return what is known here of the runs of a source for a target, newest first, but of those that gave way to another."""
-    return [run for run in _of(settings, source, target) if run["outcome"] != "busy"]
+    return [run for run in _of(settings, source, target) if run["outcome"] in RUNS]
 
 
 def saved(settings: Settings, source: str) -> list[tuple[int, int]]:
@@ -73,7 +126,7 @@ def saved(settings: Settings, source: str) -> list[tuple[int, int]]:
 
 def is_anything_failing(settings: Settings) -> bool:
     """Whether the last attempt at any source on any target has failed."""
-    last = {(run["source"], run["target"]): run["outcome"] for run in _read(_path(settings))[0] if run["outcome"] != "busy"}
+    last = {(run["source"], run["target"]): run["outcome"] for run in _read(_path(settings))[0] if run["outcome"] in RUNS}
     return any(last.get((name, target.number)) == "failed" for name in settings.sources for target in settings.targets)
 
 
@@ -85,9 +138,9 @@ def stuck(settings: Settings, attempts: list[Attempt]) -> list[Busy]:
 def _is_stuck(settings: Settings, source: str, target: TargetSettings) -> bool:
     busy_since = time.time()
     for run in _of(settings, source, target.number):
-        if run["outcome"] != "busy":
+        if run["outcome"] in RUNS:
             break
-        busy_since = run["at"]
+        busy_since = run["at"] if run["outcome"] == "busy" else busy_since
     return not 0 <= time.time() - busy_since < BUSY_SECONDS  # a clock that was set back must not silence it
 
 
@@ -150,6 +203,7 @@ def _recorded(attempt: Attempt, warnings: list[str]) -> RecordedRun:
             "changes": run.changes,
             "bytes_sent": run.bytes_sent,
             "seconds": run.seconds,
+            "is_compared": run.is_compared,
         }
     elif isinstance(attempt, Failed):
         what = attempt.problem.what.removeprefix(attempt.target.named(""))  # the line has the target already, as the run has

@@ -20,9 +20,13 @@ def banner(accounts: list[Account], found: list[Trouble]) -> Html:
     said = element("strong", troubles.verdict(found, known))
     if not found:
         return element("div", said, troubles.all_is_well(known), class_="banner good", role="status")
-    items = [element("li", trouble.sentence, element("code", trouble.remedy)) for trouble in found]
+    items = [element("li", trouble.sentence, *_typed(trouble)) for trouble in found]
     kind = "bad" if found[0].is_bad else "mind"
     return element("div", said, element("ul", *items), class_=f"banner {kind}", role="status")
+
+
+def _typed(trouble: Trouble) -> list[Html]:
+    return [element("code", trouble.remedy)] if trouble.remedy else []
 
 
 def when(at: float, now: float) -> Html:

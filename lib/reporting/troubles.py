@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 from lib.backing_up import scheduled
 from lib.backing_up.attempts import Verdicts
+from lib.backing_up.dry_run import EQUAL_AGAIN
 from lib.backing_up.health import Answered, Health, Unanswered
 from lib.backing_up.scheduled import Schedule
 from lib.base import script
@@ -20,6 +21,7 @@ from lib.settings.config import Settings
 BACK_UP = "python3 backup.py"
 NOT_COMING = f"{BACK_UP}, and see why its schedule does not:  journalctl -t hybrid-backup"
 SET_UP = "python3 setup_supabase.py"
+TRY_ALERTS = "python3 test_backup.py --send-alert"
 DRILL = "python3 restore.py --drill"
 # The schedule has one every week; a machine that was off on a Sunday has missed it.
 DRILL_SECONDS = 15 * 86400
@@ -40,8 +42,8 @@ class Trouble:
 
     @property
     def line(self) -> str:
-        """Return the trouble and what to type, on one line."""
-        return " ".join(f"{self.sentence} Try: {self.remedy}".split())
+        """Return the trouble and what to type, if that is not said already, on one line."""
+        return " ".join(f"{self.sentence} {self.remedy and f'Try: {self.remedy}'}".split())
 
     @property
     def mark(self) -> str:
@@ -65,7 +67,14 @@ def of(known: Sequence[Health], settings: Settings, schedule: Schedule, max_age:
     if is_unscheduled and not any(trouble.remedy == mend for trouble in found):
         found[UNSCHEDULED] = [*known]
     together = [replace(trouble, about=_names(concerned, settings)) for trouble, concerned in found.items()]
-    return sorted(together, key=lambda trouble: not trouble.is_bad)
+    return sorted([*together, *_of_settings(settings)], key=lambda trouble: not trouble.is_bad)
+
+
+def _of_settings(settings: Settings) -> Iterator[Trouble]:
+    """Yield what every backup warns of: most of these sentences say themselves what to do."""
+    for warning in settings.warnings:
+        remedy = f"correct it in {settings.folder / settings.file}, then  {TRY_ALERTS}"
+        yield Trouble(False, "the settings", warning, remedy if warning in settings.channels.wrong else "")
 
 
 def tell_others(settings: Settings, known: Sequence[Health], max_age: str, console: Console) -> None:
@@ -157,6 +166,8 @@ def _of_one(health: Health, limit: int, max_age: str | None, mend: str) -> Itera
         if not _is_cause(health):  # then it is told as that
             yield _mind(f"{said} What is shown is this machine's own record.", remedy)
     yield from _of_last_run(health)
+    if health.different:
+        yield _bad(f"--verify found differences in {health.different}.", EQUAL_AGAIN)
     yield from _of_pauses(health, max_age, mend)
     if isinstance(health, Answered):
         yield from _of_drills(health)

@@ -40,6 +40,7 @@ class Run:
     tables: list[TableResult] = field(default_factory=list)
     error: str = ""
     committed: int = 0  # so many tables of a first load
+    is_compared: bool = False  # every row was
 
     @property
     def bots_tables(self) -> list[TableResult]:
@@ -57,7 +58,7 @@ class Run:
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` shows of the run; an error only where there is one."""
         shown = asdict(replace(self, tables=self.bots_tables))
-        del shown["database_bytes"], shown["committed"]
+        del shown["database_bytes"], shown["committed"], shown["is_compared"]
         for table in shown["tables"]:
             del table["digest"], table["label"]
         if not self.error:
@@ -165,7 +166,7 @@ def save(
         "tables": json.dumps([_to_save(table) for table in run.tables]),
     }
     ((clocks,),) = target.statement("save_run", values)
-    run.outcome = "saved"
+    run.outcome, run.is_compared = "saved", bool(about["compared_all"])
     return [f"{run.source}: {clocks} (UTC). History was not pruned; set the clock that is wrong."] if clocks else []
 
 

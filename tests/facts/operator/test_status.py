@@ -151,15 +151,6 @@ def test_what_is_old_is_told_also_where_nobody_knows_how_often_runs_come(saved_b
         assert page.read_text().count('"badge bad">overdue<') == page.read_text().count('"badge ') > 0
 
 
-def test_a_drill_of_long_ago_is_one_to_mind(saved_bot):
-    saved_bot.run("restore.py", "--drill").expect(0)
-    saved_bot.query("UPDATE backup.drills SET finished_at = finished_at - interval '8 days'")
-    assert "last proven restorable 8" not in first_line(saved_bot, 0)
-    saved_bot.query("UPDATE backup.drills SET finished_at = finished_at - interval '392 days'")
-    said = saved_bot.run("backup.py", "--status").expect(0).stdout.split("\n\n")[0]
-    assert "premium_system, user_requests: last proven restorable 400 days ago. Try: python3 restore.py --drill" in said
-
-
 def test_unknown_is_not_never(bot):
     bot.run("setup_supabase.py").expect(0)
     bot.query("UPDATE backup.runs SET compared_all = NULL")  # as an older release left it

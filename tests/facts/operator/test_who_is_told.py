@@ -111,8 +111,12 @@ def test_a_run_that_was_stopped_is_told(saved_bot, inbox, command, label):
     (text,) = texts(inbox)
     assert f"{label}:\nError: {label} was stopped by SIGTERM." in text
     assert beats(inbox)[-1] == "/fail"
+    if command == ("backup.py",):
+        asked = saved_bot.run("backup.py", "--status").expect(1)
+        assert "premium_system, user_requests: the last run failed: it was stopped by SIGTERM.\nTry: " in asked.stderr
     saved_bot.run(*command).expect(0)
     assert f"Works again: {label}." in texts(inbox)[1]
+    assert "was stopped" not in saved_bot.run("backup.py", "--status").expect(0).stdout.split("\n\n")[0]
 
 
 def test_a_person_at_the_terminal_knows_that_he_has_stopped_it(saved_bot, inbox):

@@ -169,7 +169,7 @@ def back_up_source(
         noted = last_run.noted(transfer, plan, mirrored.mirrors, mirrored.is_compared)
         not_kept = snapshot.keep_as(previous.place, {**noted, **ours.as_told, "doubts": doubts})
     for warning in [*warnings, *previous.not_told(doubts), *what_others_did(transfer, openings, ours, missed), *not_kept]:
-        report.warn(warning)
+        report.warn(target.settings.named(warning))
     return run
 
 
@@ -195,11 +195,11 @@ def rehearse(
     runs.refuse_outrun(snapshot, source.name)
     ours = origin.of(settings, source.name, snapshot.copy.previous.told)
     for refusal in refusals.foreseen(transfer, settings, options, openings, ours, mirrored):
-        report.warn(f"a backup would refuse this: {refusal}")
+        report.warn(target.settings.named(f"a backup would refuse this: {refusal}"))
     accepted = openings if options.accept_exposure else []
     for warning in [*mirrored.warnings, *what_others_did(transfer, accepted, ours, mirrored.unseen)]:
-        report.warn(f"a backup would do this, and say: {warning}")
-    return dry_run.changes(run.tables, source)
+        report.warn(target.settings.named(f"a backup would do this, and say: {warning}"))
+    return dry_run.changes(target, run.tables, source)
 
 
 def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report: Report) -> Mirrored:

@@ -100,7 +100,10 @@ def main(options: RestoreOptions, console: Console) -> int:
         rehearse = functools.partial(drill.rehearse_all, settings, targets, sources, console)
         return alerts.told(settings, alerts.DRILL, console, rehearse)
     best_target.refuse_run_of_any(options.run, targets)
-    with Target(chosen_target(settings, targets, sources, report), settings.schema) as target:
+    with (
+        steps.or_locally(settings, sources, targets, options),
+        Target(chosen_target(settings, targets, sources, report), settings.schema) as target,
+    ):
         installation.require(target)
         if options.list:
             places = destinations(sources, "", report)

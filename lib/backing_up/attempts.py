@@ -117,8 +117,9 @@ class Report:
         self.runs.append(run)
         self.attempts.append(Saved(run.source, target, run))
         for table in run.bots_tables:
-            log.info(f"run {run.run}: {_line(run, table)}")
-            self.console.note(f"   {_line(run, table)}")
+            line = _line(run, table)
+            log.info(target.named(f"run {run.run}: {line}"))
+            self.console.note(f"   {target.named(line)}")
 
     def judged(self) -> tuple[str, int]:
         """Return the outcome and the exit status."""

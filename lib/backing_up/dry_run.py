@@ -78,15 +78,15 @@ def _of_source(target: Target, settings: Settings, name: str, path: Path, compar
         return [{"source": name, "target": target.host, "number": target.settings.number} | table for table in told]
 
 
-def changes(results: list[TableResult], source: Source) -> list[Told]:
+def changes(target: Target, results: list[TableResult], source: Source) -> list[Told]:
     """Say what a backup would do to each table of the bot's."""
-    return [_change(source, done) for done in results if not done.is_internal]
+    return [_change(target, source, done) for done in results if not done.is_internal]
 
 
-def _change(source: Source, done: TableResult) -> Told:
+def _change(target: Target, source: Source, done: TableResult) -> Told:
     counts = {name: getattr(done, name) for name in ("inserted", "updated", "deleted")}
     text = f"{source.name}.{done.table}: would insert {done.inserted:,}, update {done.updated:,}, delete {done.deleted:,}"
-    return {"table": done.table, "rows": done.rows, **counts, "bytes_sent": done.bytes_sent, "text": text}
+    return {"table": done.table, "rows": done.rows, **counts, "bytes_sent": done.bytes_sent, "text": target.settings.named(text)}
 
 
 def differences(target: Target, _: Settings, source: Source, snapshot: Snapshot, _report: Report) -> list[Told]:
@@ -106,7 +106,8 @@ def differences(target: Target, _: Settings, source: Source, snapshot: Snapshot,
 
 def _difference(target: Target, source: Source, table: TablePlan, ours: Digest, theirs: Digest) -> Told:
     verdict = "✅ equal" if ours == theirs else "❌ differs"
-    text = f"{verdict}  {source.name}.{table.printable}: {ours.rows:,} rows here, {theirs.rows:,} in {target.host}"
+    what = f"{source.name}.{table.printable}: {ours.rows:,} rows here, {theirs.rows:,} in {target.host}"
+    text = f"{verdict}  {target.settings.named(what)}"
     counts = {"rows": ours.rows, "rows_in_target": theirs.rows}
     return {"table": table.printable, **counts, "is_equal": ours == theirs, "text": text}
 

@@ -39,7 +39,9 @@ def newest(candidates: list[Candidate]) -> Candidate:
     if best.age < math.inf:
         return best
     problems = [problem for candidate in candidates for problem in candidate.problems]
-    raise problems[0] if problems else Problem("no target holds a backup of every database.", "python3 backup.py --status")
+    problem = problems[0] if problems else Problem("", "python3 backup.py --status")
+    problem.what = "\n".join(candidate.target.named(candidate.described) for candidate in candidates)
+    raise problem
 
 
 def refuse_future(best: Candidate) -> None:

@@ -41,6 +41,7 @@ class Rehearsal:
         return {
             "source": self.source,
             "target": self.target.host,
+            "number": self.target.number,
             "run": self.state and self.state.run,
             "rows": self.state and self.state.rows,
             "seconds": self.seconds,

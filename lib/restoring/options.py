@@ -47,6 +47,13 @@ class RestoreOptions:
         """Return the run that `at` names; None where it is a time, or nothing. Raise SettingsError where it is neither."""
         return moment(self.at)[0] if self.at else None
 
+    @property
+    def locally(self) -> str:
+        """Return the command that does the same without the network; nothing where the snapshots are not enough for it."""
+        where = {"--database": self.database, "--to": self.to, "--target": str(self.target or "")}
+        given = [word for flag, value in where.items() if value for word in (flag, value)]
+        return "" if self.at or self.table else shlex.join(["python3", "restore.py", "--local", *given])
+
     def undoing(self, source: str) -> str:
         """Return the command that undoes this restore of a source."""
         where = ["--to", self.to] if self.to else []

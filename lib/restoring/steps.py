@@ -1,13 +1,14 @@
 """The steps of a restore: each gives back what it found or did. restore.py has their order, report.py says what they gave."""
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from lib.backing_up import local_runs
-from lib.base.errors import UNTOUCHED, SettingsError, SourceError
+from lib.base.errors import UNTOUCHED, ConnectionRefused, MayPass, SettingsError, SourceError, Unreachable
 from lib.postgres.books import origin, runs
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
@@ -15,6 +16,7 @@ from lib.postgres.mirrors.saved_state import SavedState
 from lib.restoring import beside, local_state, one_table
 from lib.restoring.local_state import LocalState
 from lib.restoring.one_table import Patched
+from lib.restoring.options import RestoreOptions
 from lib.restoring.rebuild import Rebuilt
 from lib.settings import paths
 from lib.settings.config import Settings
@@ -62,6 +64,21 @@ def snapshot_here(settings: Settings, name: str, targets: list[TargetSettings]) 
     """Return the newest snapshot that this machine has of a source; raise SourceError where it has none."""
     paths = {target.number: settings.snapshot_of(name, target.number) for target in targets}
     return local_state.newest(paths, name, local_runs.saved(settings, name))
+
+
+@contextlib.contextmanager
+def or_locally(
+    settings: Settings, sources: dict[str, Path], targets: list[TargetSettings], options: RestoreOptions
+) -> Iterator[None]:
+    """Where it is the way to the target that fails, say how to do without, if this machine has a snapshot of each source."""
+    try:
+        yield
+    except (ConnectionRefused, MayPass, Unreachable) as problem:
+        with contextlib.suppress(SourceError):
+            for name in sources:
+                snapshot_here(settings, name, targets)
+            problem.remedy += f"\n     or, without the network:  {options.locally}" if options.locally else ""
+        raise
 
 
 def safety_copy(place: Path, wanted: str) -> Path | None:

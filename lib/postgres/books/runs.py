@@ -32,6 +32,7 @@ class Run:
     source: str
     target: str
     database_bytes: int
+    number: int = 1  # the target's
     outcome: str = "running"
     seconds: float = 0.0
     bytes_sent: int = 0
@@ -74,7 +75,7 @@ def open_run(target: Target, source: str) -> tuple[Run, Source]:
         setup_version.refuse_other(target)
         raise _not_set_up(target, source)
     ((number, mirror_schema, may_alter, database_bytes),) = opened
-    return Run(number, source, target.host, database_bytes), Source(source, mirror_schema, may_alter)
+    return Run(number, source, target.host, database_bytes, target.settings.number), Source(source, mirror_schema, may_alter)
 
 
 def find_source(target: Target, name: str) -> tuple[Source, SavedBy]:

@@ -149,9 +149,32 @@ def test_a_target_that_lacks_a_database_is_not_the_best(doubled):
     assert "Target 2 has the newest backup" in doubled.run("restore.py", "--yes").expect(0).stdout
 
 
-def test_when_none_answers_it_says_why(doubled):
+def test_when_none_answers_it_says_why_of_each_and_how_to_do_without(doubled):
     doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=down(doubled.second.url))
-    assert "nothing listens at that address." in doubled.run("restore.py", "--yes").expect(1).stderr
+    for flags in (["--yes"], ["--list"], ["--list", "--target", "2"]):
+        said = doubled.run("restore.py", *flags).expect(1).stderr
+        command = " ".join(["python3 restore.py --local", *flags[1:]])
+        assert f"     or, without the network:  {command}\n" in said
+    assert re.findall(r"target (\d): cannot connect to ", doubled.run("restore.py", "--yes").stderr) == ["1", "2"]
+    for flags in (["--at", "today"], ["--table", "refunds", "--database", "premium_system"]):
+        assert "without the network" not in doubled.run("restore.py", "--yes", *flags).expect(1).stderr
+    shutil.rmtree(doubled.folder / "snapshots")
+    assert "without the network" not in doubled.run("restore.py", "--yes").expect(1).stderr
+
+
+def test_what_is_told_of_two_says_of_which(doubled):
+    doubled.second.query("UPDATE backup_premium_system.refunds SET status = 'x' WHERE id = 1")
+    looked = {flag: doubled.run("backup.py", flag).stdout for flag in ("--dry-run", "--verify")}
+    for number in (1, 2):
+        assert f"target {number}: premium_system.refunds: would insert" in looked["--dry-run"]
+    assert "✅ equal  target 1: premium_system.refunds: " in looked["--verify"]
+    assert "❌ differs  target 2: premium_system.refunds: " in looked["--verify"]
+    asked = doubled.run("backup.py", "--status").expect(1).stderr
+    assert "premium_system → 127.0.0.1 (target 2): --verify found differences in refunds." in asked
+    parts = {"backup.py --dry-run": "tables", "backup.py --verify": "tables", "restore.py --drill": "drills", "backup.py": "runs"}
+    for script, part in parts.items():
+        assert {one["number"] for one in doubled.run(*script.split(), "--json").json[part]} == {1, 2}, script
+    assert "target 2: premium_system.refunds: " in doubled.run("backup.py", "--verbose").expect(0).stdout
 
 
 def test_a_local_restore_takes_the_newest_snapshot_of_any_target(doubled):

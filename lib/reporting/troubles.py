@@ -14,7 +14,7 @@ from lib.base import script
 from lib.base.errors import Problem
 from lib.base.script import Console
 from lib.base.words import age, ago, plural, seconds
-from lib.postgres.books.plan_limit import is_nearly_full
+from lib.postgres.books.plan_limit import MORE_ROOM, is_nearly_full
 from lib.reporting import alerts
 from lib.settings.config import Settings
 
@@ -215,8 +215,10 @@ def _of_drills(health: Answered) -> Iterator[Trouble]:
 
 def _of_size(health: Answered, limit: int) -> Iterator[Trouble]:
     used = health.known["database_bytes"]
-    if is_nearly_full(used, limit):
-        yield _mind(f"the database uses {used / limit:.0%} of its plan.", "free space, or upgrade the plan")
+    if limit and used >= limit:  # a run that only changes rows still gets through, one that adds to them does not
+        yield _bad(f"the database uses {used / limit:.0%} of its plan: no run may add to it.", MORE_ROOM)
+    elif is_nearly_full(used, limit):
+        yield _mind(f"the database uses {used / limit:.0%} of its plan.", MORE_ROOM)
 
 
 def _first_line(error: str | None) -> str:

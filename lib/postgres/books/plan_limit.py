@@ -9,6 +9,7 @@ from lib.postgres.link.connection import Target
 from lib.sqlite.snapshots.snapshot import Snapshot
 
 WARN_PERCENT = 80
+MORE_ROOM = "free space or upgrade the plan; then set BACKUP_MAX_DATABASE_MB to what the plan allows (0 is no limit)"
 
 
 def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, limit: int) -> list[str]:
@@ -26,7 +27,7 @@ def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, limit: int) -> 
         raise Problem(
             f"{run.source} does not fit: the database has {size(run.database_bytes)} of {size(limit)}, and {size(added)} are to "
             f"be added ({size(used_bytes)} of the file are in use, {size(last_bytes)} were at the last backup).",
-            "free space or upgrade the plan; then set BACKUP_MAX_DATABASE_MB to what the plan allows (0 is no limit)",
+            MORE_ROOM,
         )
     return [_warning(run.database_bytes, limit, sizes)] if is_nearly_full(run.database_bytes, limit) else []
 

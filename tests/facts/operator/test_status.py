@@ -103,11 +103,11 @@ def test_all_that_is_wrong_is_in_the_first_lines_the_worst_first(saved_bot, tmp_
     saved_bot.query("UPDATE backup.runs SET outcome = 'failed', error = E'no\\nroom' WHERE run = 1")
     saved_bot.query("UPDATE backup.sources SET last_run = NULL WHERE source = 'premium_system'")
     (saved_bot.folder / "snapshots" / "runs.jsonl").unlink()
-    saved_bot.write_env(BACKUP_MAX_DATABASE_MB="9")
+    saved_bot.write_env(BACKUP_MAX_DATABASE_MB="9", ALERT_WEBHOOK_URL="nowhere")
     lines = saved_bot.run("backup.py", "--status").expect(1).stdout.split("\n\n")[0].split("\n")
-    assert [line.split()[0] for line in lines] == ["❌", "⚠️", "⚠️"]
+    assert [line.split()[0] for line in lines] == ["❌", "❌", "⚠️", "⚠️"]
     assert "no run has ever got through; the last one failed: no Try: python3 backup.py" in lines[0]
-    assert "⚠️  premium_system, user_requests: the database uses 1" in "\n".join(lines)
+    assert "❌ premium_system, user_requests: the database uses 1" in "\n".join(lines)
 
 
 def test_a_failure_that_only_the_target_knows_of_is_told(saved_bot):

@@ -124,10 +124,11 @@ def saved(settings: Settings, source: str) -> list[tuple[int, int]]:
     return [(run["target"], run["run"]) for run in saved_runs if run["source"] == source]
 
 
-def is_anything_failing(settings: Settings) -> bool:
-    """Whether the last attempt at any source on any target has failed."""
+def failing(settings: Settings) -> list[str]:
+    """Return the sources on their targets of which the last attempt has failed."""
     last = {(run["source"], run["target"]): run["outcome"] for run in _read(_path(settings))[0] if run["outcome"] in RUNS}
-    return any(last.get((name, target.number)) == "failed" for name in settings.sources for target in settings.targets)
+    every = [(name, target) for target in settings.targets for name in settings.sources]
+    return [target.with_source(name) for name, target in every if last.get((name, target.number)) == "failed"]
 
 
 def stuck(settings: Settings, attempts: list[Attempt]) -> list[Busy]:

@@ -89,11 +89,13 @@ def start(channels: Channels) -> list[Delivery]:
 def tell(settings: Settings, report: Report, started: list[Delivery]) -> list[str]:
     """Tell what became of a backup to every channel that wants to know, and return what could not be delivered as warnings.
 
-    The heartbeat hears of a success only where no source fails, also none that this backup was not asked for.
+    The heartbeat hears of a success only where no source fails, also none that this backup was not asked for. /log leaves a job
+    that it was told has started as it is: the one for which this one has given way will end it.
     """
     _, status = report.judged()
-    is_well = report.has_saved_all and not local_runs.is_anything_failing(settings)
-    beat = "/fail" if status else "" if is_well else "/log"
+    if failing := local_runs.failing(settings):
+        report.note(f"failing: {', '.join(failing)}")
+    beat = "/fail" if status or failing else "" if report.has_saved_all else "/log"
     late = _undelivered(started, DELIVERY_SECONDS).values()
     return [*late, *_tell_all(settings, BACKUP.named(report.verdicts, settings), status, beat)]
 

@@ -197,7 +197,8 @@ def rehearse(
     for refusal in refusals.foreseen(transfer, settings, options, openings, ours, mirrored):
         report.warn(target.settings.named(f"a backup would refuse this: {refusal}"))
     accepted = openings if options.accept_exposure else []
-    for warning in [*mirrored.warnings, *what_others_did(transfer, accepted, ours, mirrored.unseen)]:
+    damage = snapshot.copy.previous.damage(source.name)
+    for warning in [*mirrored.warnings, *damage, *what_others_did(transfer, accepted, ours, mirrored.unseen)]:
         report.warn(target.settings.named(f"a backup would do this, and say: {warning}"))
     return dry_run.changes(target, run.tables, source)
 

@@ -105,11 +105,14 @@ def difference(settings: Settings, source: str, target: int) -> str:
 
 def _add(settings: Settings, added: list[RecordedRun]) -> list[str]:
     path, told = _path(settings), list[str]()
-    known, lost = _read(path)
+    so = "without the network, --status will not know of this run."
+    try:
+        known, lost = _read(path)
+    except OSError as error:
+        return [private_file.unread(path, error, so)]
     if lost:
         told.append(f"{path} {lost}: what it told of earlier runs is lost, and it is written anew.")
     lines = [*known[-KEPT_LINES:], *added]
-    so = "without the network, --status will not know of this run."
     return [*told, *private_file.write_note(path, "".join(f"{json.dumps(line)}\n" for line in lines), so)]
 
 
@@ -126,7 +129,7 @@ def saved(settings: Settings, source: str) -> list[tuple[int, int]]:
 
 def failing(settings: Settings) -> list[str]:
     """Return the sources on their targets of which the last attempt has failed."""
-    last = {(run["source"], run["target"]): run["outcome"] for run in _read(_path(settings))[0] if run["outcome"] in RUNS}
+    last = {(run["source"], run["target"]): run["outcome"] for run in _known(settings) if run["outcome"] in RUNS}
     every = [(name, target) for target in settings.targets for name in settings.sources]
     return [target.with_source(name) for name, target in every if last.get((name, target.number)) == "failed"]
 
@@ -150,7 +153,13 @@ def _of(settings: Settings, source: str, target: int) -> list[RecordedRun]:
 
 
 def _newest_first(settings: Settings) -> list[RecordedRun]:
-    return _read(_path(settings))[0][::-1]
+    return _known(settings)[::-1]
+
+
+def _known(settings: Settings) -> list[RecordedRun]:
+    with contextlib.suppress(OSError):  # whoever writes it tells that
+        return _read(_path(settings))[0]
+    return []
 
 
 def _path(settings: Settings) -> Path:
@@ -158,13 +167,11 @@ def _path(settings: Settings) -> Path:
 
 
 def _read(path: Path) -> tuple[list[RecordedRun], str]:
-    """Return what can be read, oldest first, and what is wrong with the rest."""
+    """Return what can be read, oldest first, and what is wrong with the rest; raise OSError where it may all be right."""
     try:
-        lines = path.read_bytes().splitlines()
-    except (FileNotFoundError, PermissionError):  # for want of a permission it is not written anew either, and that is told
-        return [], ""
-    except OSError as error:
-        return [], f"cannot be read ({error.strerror})"
+        lines = private_file.read(path).splitlines()
+    except ValueError:
+        return [], "is not a file"
     runs = [run for line in lines if (run := _parsed(line))]
     lost = len(lines) - len(runs)
     return runs, f"has {plural(lost, 'line')} that cannot be read" if lost else ""

@@ -1,5 +1,6 @@
 """The log file: rotated, readable by its owner alone, times in UTC, no secrets."""
 
+import errno
 import io
 import logging
 import logging.handlers
@@ -27,7 +28,8 @@ _recent: deque[str] = deque(maxlen=RECENT_LINES)
 class _PrivateFile(logging.handlers.RotatingFileHandler):
     def _open(self) -> io.TextIOWrapper:
         owners.make_file(Path(self.baseFilename))
-        return open(self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
+        at_once = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody reads would be waited for
+        return open(self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags | at_once, 0o600))
 
 
 class _Clean(logging.Formatter):
@@ -53,7 +55,8 @@ def open_file(path: Path) -> list[str]:
     except OSError as error:
         closed = path if os.path.exists(path) else path.parent
         remedy = owners.remedy(closed, CORRECT) if isinstance(error, PermissionError) else CORRECT
-        warnings.append(f"the log {path} cannot be written ({error.strerror}): {remedy}")
+        why = "nobody reads that pipe" if error.errno == errno.ENXIO else error.strerror
+        warnings.append(f"the log {path} cannot be written ({why}): {remedy}")
     for handler in handlers:
         handler.setFormatter(_Clean(*FORMAT))
         _logger.addHandler(handler)

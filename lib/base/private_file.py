@@ -1,6 +1,7 @@
 """Read and write a small file that belongs to its owner alone: all of it, or what was there stays."""
 
 import os
+import stat
 from pathlib import Path
 
 from lib.base import causes, leftovers, owners
@@ -9,12 +10,26 @@ from lib.base.errors import Problem
 SUFFIX = "new"
 
 
-def read(path: Path) -> str:
-    """Return what the file holds, nothing where there is none; raise OSError or ValueError where it cannot be read."""
+def read(path: Path) -> bytes:
+    """Return what the file holds, nothing where there is none.
+
+    Raise ValueError where it is no file: like a damaged one it may be written anew, and a pipe is not waited for. Raise OSError
+    where it cannot be read: that may pass, and the file be whole.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError(f"{path} is not a file")
+        return path.read_bytes()
     except FileNotFoundError:
-        return ""
+        return b""
+
+
+def unread(path: Path, error: OSError, so: str) -> str:
+    """Return as a warning why a record cannot be read, and what is `so` then: it is not written anew either, it may be whole."""
+    if isinstance(error, PermissionError):
+        closed = owners.closed([path.parent, path]) or path
+        return f"this user cannot read {closed}: {so} {owners.remedy(closed, causes.RIGHTS.format(place=closed))}"
+    return f"{path} cannot be read ({error.strerror}), and stays as it is: {so} {causes.remedy(error, path.parent)}"
 
 
 def write(path: Path, text: str, suffix: str = SUFFIX) -> None:
@@ -33,11 +48,8 @@ def write(path: Path, text: str, suffix: str = SUFFIX) -> None:
 def write_note(path: Path, text: str, so: str) -> list[str]:
     """Write what is noted for the next run, in a folder of ours, whatever is in its place.
 
-    Return as a warning why that is not possible, and what is `so` then. What is damaged is written over, but not what only
-    another user can read: it may be whole.
+    Return as a warning why that is not possible, and what is `so` then.
     """
-    if os.path.isfile(path) and owners.closed([path]):
-        return [f"this user cannot read {path}: {so} {owners.remedy(path, causes.RIGHTS.format(place=path))}"]
     if not path.parent.parent.is_dir():
         return [f"{path} cannot be written (there is no such folder): {so}"]
     try:

@@ -47,6 +47,12 @@ def show_to(watcher: Watcher) -> None:
     _watchers[:] = [watcher]
 
 
+def say_waiting(what: str) -> None:
+    """Say what holds up the work, also where nobody watches; on stderr, where it is in no answer's way."""
+    if not any(watcher.is_quiet for watcher in _watchers):
+        print(clean(what), file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def of_lines(name: str, total: int, lines: Lines) -> Iterator[Lines]:
     """Wrap what gives the lines of a COPY, and show its rows while they travel; whatever happens, the line is erased.

@@ -2,12 +2,14 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus
 
 from lib.base.printable import printable
 
-SHORTEST = 4  # shorter ones would blank out innocent text
+# A shorter one is part of many a word and number: it is hidden where an address has its secrets, behind a = or before an @.
+SHORTEST = 4
 MASK = "••••"
 
 _secrets: set[str] = set()
@@ -15,7 +17,10 @@ _secrets: set[str] = set()
 
 def remember(secret: str) -> None:
     """Hide this secret from now on, also as URLs, JSON, Python and base64 would write it."""
-    _secrets.update(form for form in _forms(secret) if len(form) >= SHORTEST <= len(secret))
+    if len(secret) >= SHORTEST:
+        _secrets.update(form for form in _forms(secret) if len(form) >= SHORTEST)
+    elif secret:
+        _secrets.update((secret, quote(secret, safe="")))
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -36,8 +41,12 @@ def _inside(encode: Callable[[bytes], bytes], secret: str, place: int) -> str:
 def hide(text: str) -> str:
     """Return text with every secret masked; it may be several lines."""
     for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
+        text = text.replace(secret, MASK) if len(secret) >= SHORTEST else _in_an_address(secret).sub(MASK, text)
     return text
+
+
+def _in_an_address(secret: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<==){re.escape(secret)}(?!\w)|(?<=:){re.escape(secret)}(?=@)")
 
 
 def clean(text: str) -> str:

@@ -69,7 +69,7 @@ def moment(text: str, today: datetime.date | None = None) -> tuple[int | None, d
     Return the run, or the moment that follows the end: what is meant has ended before it.
     """
     text = " ".join(text.split())
-    if text.isascii() and text.isdigit() and int(text) <= LAST_RUN:
+    if text.isascii() and text.isdigit() and 0 < int(text) <= LAST_RUN:
         return int(text), None
     with contextlib.suppress(ValueError):
         if named := _named(text, today):

@@ -31,11 +31,12 @@ class Memory:
         self._path = path
         self.problems: list[str] = []
         self._told: Told = {}
+        self._unread: OSError | None = None
         try:
-            self._told = _whole(json.loads(private_file.read(path) or "{}"))
-        except PermissionError:  # it is not written anew either, and that is told
-            pass
-        except (OSError, ValueError, RecursionError):
+            self._told = _whole(json.loads(private_file.read(path) or b"{}"))
+        except OSError as error:
+            self._unread = error
+        except (ValueError, RecursionError):
             self.problems.append(f"{path} cannot be read, and is written anew: what was told already may be told again.")
 
     def is_news(self, channel: str, verdicts: Verdicts) -> bool:
@@ -61,7 +62,11 @@ class Memory:
             self._write()
 
     def _write(self) -> None:
-        self.problems += private_file.write_note(self._path, json.dumps(self._told), "the same alert will come again.")
+        so = "the same alert will come again."
+        if self._unread:
+            self.problems.append(private_file.unread(self._path, self._unread, so))
+        else:
+            self.problems += private_file.write_note(self._path, json.dumps(self._told), so)
 
 
 def _whole(noted: Any) -> Told:

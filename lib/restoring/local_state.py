@@ -48,7 +48,10 @@ def newest(paths: dict[int, Path], name: str, saved: list[tuple[int, int]]) -> L
     _refuse_closed(list(paths.values()), name)
     notes = {number: note for number, path in paths.items() if (note := previous.look(path).note)}
     if not notes:
-        raise SourceError(f"there is no snapshot of {name} on this machine.", f"python3 restore.py --database {name}")
+        is_there = any(path.exists() for path in paths.values())
+        none = f"the snapshot of {name} on this machine has no note that fits it, and is not relied on."
+        what = none if is_there else f"there is no snapshot of {name} on this machine."
+        raise SourceError(what, f"python3 restore.py --database {name}")
     runs = {number: note["run"] for number, note in notes.items()}
     if len({note["hash"] for note in notes.values()}) == 1:
         number = next(iter(runs))
@@ -61,7 +64,11 @@ def newest(paths: dict[int, Path], name: str, saved: list[tuple[int, int]]) -> L
 
 
 def _refuse_closed(paths: list[Path], name: str) -> None:
-    """Raise SourceError where a snapshot may be there, and this user cannot look."""
+    """Raise SourceError where a snapshot may be there, and this user cannot look, or where none can be."""
+    folder = paths[0].parent
+    if folder.exists() and not folder.is_dir():
+        what = f"{folder} is not a folder: no snapshot of {name} is there."
+        raise SourceError(what, f"see what it is, and move it away:  ls -ld {folder}")
     places = [place for path in paths for place in (path.parent, path, previous.note_of(path))]
     if closed := owners.closed(places):
         raise SourceError(

@@ -29,6 +29,15 @@ SEPARATOR = re.compile(r"""[,;](?=(?:[^"]*"[^"]*")*[^"]*$)""")
 # A part of an address that is as long as this may be its key; what our own paths have as well is none.
 LONG = 8
 PUBLIC = ("true", "false")
+# What switches a channel on, and with it the names that may else be the bot's own.
+SWITCHES = {
+    "HEARTBEAT_URL": "HEARTBEAT_",
+    "ALERT_WEBHOOK_URL": "ALERT_",
+    "ALERT_EMAIL_TO": "SMTP_",
+    "TELEGRAM_CHAT_ID": "TELEGRAM_",
+}
+# Beyond are names that bots have: TELEGRAM_CHANNEL_ID.
+ALIKE, LIKE_OURS = 0.86, re.compile("(?i)AL|HEA|SMT|TEL")
 
 
 @dataclass(frozen=True)
@@ -60,11 +69,11 @@ class Channels:
 
 def read(values: dict[str, str]) -> Channels:
     """Return the channels that are set."""
-    wrong: list[str] = []
+    wrong = _misspelt(values)
     public = " ".join([str(REPOSITORY), *(values.get(name, "") for name in ("SQLITE_DATABASES", "BACKUP_SCHEMA", "BACKUP_LOG"))])
     for name in ("HEARTBEAT_URL", "ALERT_WEBHOOK_URL", "TELEGRAM_API_URL"):
         for secret in _secrets(values.get(name, "")):
-            if secret not in public:
+            if len(secret) < redact.SHORTEST or secret not in public:
                 redact.remember(secret)
     return Channels(
         heartbeat=_url(values, "HEARTBEAT_URL", wrong),
@@ -74,6 +83,19 @@ def read(values: dict[str, str]) -> Channels:
         telegram_chat=values.get("TELEGRAM_CHAT_ID", ""),
         wrong=tuple(wrong),
     )
+
+
+def _misspelt(values: dict[str, str]) -> list[str]:
+    """Return what is said of names that are nearly ours, where the one that is meant is not set."""
+    on = (*SWITCHES, *(prefix for name, prefix in SWITCHES.items() if name in values))
+    meant = [name for name in NAMES if name not in values and name.startswith(on)]
+    names = sorted(name for name in values if LIKE_OURS.match(name) and name not in NAMES)
+    if not names:
+        return []
+    import difflib  # only who may be mistaken needs it
+
+    near = {name: difflib.get_close_matches(name.upper(), meant, 1, ALIKE) for name in names}
+    return [f"{name} is not a setting of Hybrid backup; is {known[0]} meant?" for name, known in near.items() if known]
 
 
 def _secrets(url: str) -> Iterator[str]:

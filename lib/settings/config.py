@@ -112,7 +112,7 @@ def chosen_targets(settings: Settings, number: int | None) -> list[TargetSetting
 
 def file_of(env_file: str | None) -> Path:
     """Return where the settings are, or should be."""
-    return paths.expanded(env_file, Path.cwd()) if env_file else REPOSITORY / ".env"
+    return Path.cwd() / paths.typed("--env-file", env_file) if env_file else REPOSITORY / ".env"
 
 
 def load(env_file: str | None = None) -> Settings:
@@ -165,6 +165,9 @@ def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str
         if is_required:
             problems.append(f"{path} does not exist.")
         return {}
+    if not path.is_file() and not path.is_dir():  # whoever reads a pipe waits for ever
+        problems.append(f"{path} is not a file.")
+        return None
     try:
         values, malformed = dotenv.read(path)
     except UnicodeDecodeError as error:

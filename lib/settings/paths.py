@@ -13,11 +13,11 @@ named: set[str] = set()
 NO_PATHS = {
     r"\.(db\w*|sqlite\w*)\s*[;|:\s]\s*\S": "is several paths; write a comma between them.",
     r"^[A-Za-z]:|\\": "is a path of Windows'; here it is written /FOLDER/NAME.db.",
+    r"^\w+:/|^file:": "is a URI; write the file's path.",
     r"[*?]": "is a pattern; name each file, with a comma between two of them.",
     r"\$|%\w+%": "holds a variable, which nobody puts in; write the whole path, or ~ for the home folder.",
     r"^~": "begins with the home folder of a user who is not here; write the whole path.",
     r"^['\"]|['\"]$": "has a quote too many.",
-    r"^\w+:/|^file:": "is an address; write the file's path.",
     r"[\x00-\x1f]": "has a character in it that no path has; in double quotes a \\ changes what follows it.",
 }
 

@@ -23,9 +23,14 @@ from lib.settings.targets import TargetSettings
 from lib.sqlite.files import not_there
 from lib.sqlite.snapshots import copying, previous
 from lib.sqlite.snapshots import snapshot as snapshots
+from lib.tables.mirror_names import writer_name
 
 OLDEST_SERVER = 130000
 PINGS = 3
+AS_OWNER = (
+    "the same command with  SUPABASE_DB_URL='the connection string of postgres'  before it; this user is tried with  "
+    "python3 backup.py"
+)
 
 
 class Checks:
@@ -118,6 +123,8 @@ def rights(checks: Checks, target: Target) -> None:
         server = privacy.describe(target)
         if server.is_read_only:
             raise Problem(*explain.STATEMENTS[explain.READ_ONLY])
+        if server.user == writer_name(target.schema):
+            raise Problem(f"{server.user} may back up and restore, and set up nothing, which this looks at.", AS_OWNER)
         if not server.may_create or not server.may_make_temporary:
             raise Problem(f"{server.user} may not create schemas and temporary tables.", "use the user postgres of your project")
         tell(f"{server.user} may create schemas and temporary tables")
@@ -127,7 +134,7 @@ def files(checks: Checks, settings: Settings) -> Settings:
     """Look whether every database is there, before anything else; nothing is said of those that are, which are returned."""
     there = dict(settings.sources)
     for name, path in settings.sources.items():
-        told = previous.read(settings.snapshot_of(name))
+        told = next(filter(None, map(previous.read, settings.snapshots_of(name))), {})
         try:
             with copying.explained(path, told):
                 not_there.refuse(path, bool(told))

@@ -54,7 +54,9 @@ def named(destination: Path, wanted: str) -> Path | None:
 
 def replaced_last(destination: Path) -> Path | None:
     """Return the file that the last restore replaced, or None where there is none; raise SourceError where it is not clear."""
-    copies, noted = {copy.name: copy for copy in of(destination)}, _noted(destination)
+    copies, noted = {copy.name: copy for copy in of(destination)}, dict[str, str]()
+    with contextlib.suppress(OSError):
+        noted = _noted(destination)
     said = noted.get(_identity(destination))
     if said in copies:
         return copies[said]
@@ -74,9 +76,10 @@ def replaced_last(destination: Path) -> Path | None:
 def note(destination: Path, new: Path, safety_copy: Path | None) -> None:
     """Note, before `new` takes the destination's place, the safety copy of the file that it replaces, if there is one."""
     known = {copy.name for copy in of(destination)}
-    noted = {identity: name for identity, name in _noted(destination).items() if name in known and identity != _identity(new)}
-    noted[_identity(new)] = safety_copy.name if safety_copy and safety_copy.is_file() else ""
     with contextlib.suppress(OSError):  # then the names must do
+        before = _noted(destination)
+        noted = {identity: name for identity, name in before.items() if name in known and identity != _identity(new)}
+        noted[_identity(new)] = safety_copy.name if safety_copy and safety_copy.is_file() else ""
         private_file.write(_note_of(destination), json.dumps(noted), SUFFIX)
         _give(_note_of(destination), new)
 
@@ -158,9 +161,9 @@ def _note_of(destination: Path) -> Path:
 def _noted(destination: Path) -> dict[str, str]:
     """Return what is noted, the newest last: file → safety copy, nothing for a file that replaced none."""
     try:
-        noted = json.loads(_note_of(destination).read_text())
+        noted = json.loads(private_file.read(_note_of(destination)))
         return {str(identity): str(name) for identity, name in noted.items()}
-    except (OSError, ValueError, AttributeError, RecursionError):
+    except (ValueError, AttributeError, RecursionError):
         return {}
 
 

@@ -49,9 +49,9 @@ class Snapshot:
         """
         self.connection.close()
         note: Note = {"hash": self.copy.hash, "check": self.copy.check, "journal_mode": self.copy.journal_mode, **about}
-        warnings = []
+        warnings = self.copy.previous.damage(self.copy.source.stem)
         try:
-            warnings = [*private_file.set_folder_aside(previous.note_of(place)), *private_file.set_folder_aside(place)]
+            warnings += [*private_file.set_folder_aside(previous.note_of(place)), *private_file.set_folder_aside(place)]
             private_file.write(previous.note_of(place), json.dumps(note))
             if self.copy.hash == self.copy.previous.hash:
                 os.utime(place)  # the same bytes need not be written again

@@ -63,6 +63,8 @@ def test_what_fails_on_one_of_two_names_it_and_speaks_of_no_other(doubled):
     for number in (1, 2):
         assert f"Error: target {number}: {doubled.premium} does not exist.\nNothing was changed there; the last good" in said
     assert "in Supabase" not in said
+    (doubled.folder / "snapshots" / "premium_system.db.json").unlink()  # the note for target 1; that for target 2 is there
+    assert "Try: restore it with" in doubled.run("setup_supabase.py", "--check").expect(1).stdout
     for flags in (["restore.py", "--drill"], ["backup.py", "--dry-run"], ["backup.py", "--verify"]):
         doubled.write_env(SUPABASE_DB_URL_2=down(doubled.second.url))
         assert "Error: target 2: cannot connect to 127.0.0.1:" in doubled.run(*flags).expect(1).stderr
@@ -85,6 +87,8 @@ def test_one_database_behind_two_addresses_is_no_second_backup(saved_bot):
         assert f"Error: target 2: {twice}\nNothing was changed there.\nTry: take SUPABASE_DB_URL_2 out of .env" in said
         for script, *flags in (("setup_supabase.py", "--check"), ("test_backup.py",), ("backup.py", "--status")):
             assert twice in saved_bot.run(script, *flags).expect(1).stdout
+        saved_bot.run("backup.py", "--report", "report.html").expect(0)
+        assert twice in (saved_bot.folder / "report.html").read_text()
         for script, flag in (("backup.py", "--verify"), ("backup.py", "--dry-run"), ("restore.py", "--drill")):
             assert f"Error: target 2: {twice}" in saved_bot.run(script, flag).expect(1).stderr
         assert f"   target 2, 127.0.0.1: {twice}" in saved_bot.run("restore.py", "--list").expect(0).stdout

@@ -110,7 +110,8 @@ def _refused(bot, what, typed, limits):
     kept, refused = bot.keep_copies(), 0
     for limit in limits:
         done = limited(bot, f"{what} {limit}", *typed)
-        if "Fatal Python error" in done.stderr:  # the interpreter itself gave up
+        if what == "-v" and done.status and not re.search("^Error: ", done.stderr, re.MULTILINE):
+            refused += 1  # loader, interpreter or allocator gave up: which of them it is, is luck
             continue
         # Where there is too little memory for a hash, the standard library itself prints a traceback, and goes on.
         said = re.sub(r"ERROR:root:code for hash .*(?=Error: )", "", done.stdout + done.stderr, flags=re.DOTALL)

@@ -320,12 +320,13 @@ def test_no_psycopg2_names_the_one_command(tmp_path):
         assert f"\nTry: python3 -m venv {checkout}/.venv && {checkout}/.venv/bin/pip install -r" in done.stderr
 
 
-def test_a_bot_that_holds_the_file_for_ever_is_named(saved_bot, monkeypatch):
+def test_a_bot_that_holds_the_file_for_ever_is_named(saved_bot, monkeypatch, capsys):
     monkeypatch.setenv("HYBRID_BACKUP_VENV", "")
     from lib.base.errors import SourceError
     from lib.sqlite.snapshots import live_file, snapshot
 
     monkeypatch.setattr(live_file, "TURN_SECONDS", 0.2)
+    monkeypatch.setattr(live_file, "TOLD_SECONDS", 0)
     holder = sqlite3.connect(saved_bot.premium, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     try:
@@ -336,4 +337,5 @@ def test_a_bot_that_holds_the_file_for_ever_is_named(saved_bot, monkeypatch):
             pass
     finally:
         holder.close()
+    assert capsys.readouterr().err == "premium_system.db is locked by another program: waiting, 0.2 seconds at most\n"
     assert sample_bot.PREMIUM in os.listdir(saved_bot.data)

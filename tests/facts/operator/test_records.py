@@ -1,11 +1,15 @@
 """What is noted beside the snapshots may be damaged, and clocks jump: it is told once, and nothing else suffers."""
 
 import json
+import os
 import shutil
+import sys
 import time
 
 import pytest
 
+from lib.base.errors import SourceError
+from lib.restoring import local_state
 from tests.stand_ins.inbox import Inbox
 from tests.stand_ins.unreachable import free_port
 
@@ -24,6 +28,7 @@ DAMAGED = {
     "a run without its number": RUN % (b"1", b"saved"),
     "a deep nest": b"[" * 200_000,
     "a folder": None,
+    "a pipe": os.mkfifo,
 }
 OTHERS = (
     ("backup.py", "--status", "--max-age", "7h"),
@@ -38,6 +43,8 @@ def damage(path, content):
     if content is None:
         path.mkdir()
         (path / "of somebody").write_text("x")
+    elif callable(content):
+        content(path)
     else:
         path.write_bytes(content)
 
@@ -59,13 +66,56 @@ def test_a_damaged_record_counts_as_absent_is_told_once_and_written_anew(saved_b
         saved_bot.premium.write_bytes(content)
         said.append(saved_bot.run("backup.py").expect(0).stderr)
         warned = "".join(said).count(f"Warning: {path} ")
-        is_said = record in ("alerts.json", "runs.jsonl")  # of the others, the log says that every row is sent, and why
-        assert warned == (what == "a folder" or (is_said and what != "nothing")), what
+        is_damaged = record.endswith("db.json") or (record != "premium_system.db" and what != "nothing")
+        assert warned == (what == "a folder" or is_damaged), what  # of the snapshot, the log says that every row is sent, and why
         assert saved_bot.run("backup.py").expect(0).stderr == "", what
         assert path.is_file(), what
         assert len(inbox.got) == told + 1, what  # works again
     saved_bot.run("restore.py", "--local", "--dry-run").expect(0)
     assert len(list(path.parent.glob(f"{record}.folder-*/of somebody"))) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="not every system has a file that cannot be read")
+@pytest.mark.parametrize("record", ["alerts.json", "runs.jsonl"])
+def test_a_record_that_cannot_be_read_just_now_stays_as_it_is(saved_bot, record):
+    saved_bot.write_env(ALERT_WEBHOOK_URL=f"{Inbox().url}/hook")
+    path = saved_bot.folder / "snapshots" / record
+    path.unlink(missing_ok=True)
+    path.symlink_to("/proc/self/mem")  # reading its first byte is an I/O error
+    saved_bot.premium.unlink()
+    said = saved_bot.run("backup.py").expect(3).stderr
+    assert f"Warning: {path} cannot be read (Input/output error), and stays as it is: " in said
+    assert path.is_symlink()
+
+
+def test_a_snapshot_that_restore_cannot_use_is_told_as_what_it_is(tmp_path):
+    snapshot = tmp_path / "snapshots" / "shop.db"
+    snapshot.parent.mkdir()
+    snapshot.touch()
+    with pytest.raises(SourceError, match="the snapshot of shop on this machine has no note that fits it, and is not"):
+        local_state.newest({1: snapshot}, "shop", [])
+    snapshot.unlink()
+    snapshot.parent.rmdir()
+    snapshot.parent.touch()
+    with pytest.raises(SourceError, match="snapshots is not a folder: no snapshot of shop is there"):
+        local_state.newest({1: snapshot}, "shop", [])
+
+
+PIPES = ("alerts.json", "runs.jsonl", "premium_system.db.json", "premium_system.db")
+
+
+def test_a_pipe_in_a_records_place_is_told_and_not_waited_for(saved_bot):
+    log = saved_bot.folder / "pipe"
+    saved_bot.write_env(BACKUP_LOG=log.name)
+    for path in (log, *(saved_bot.folder / "snapshots" / name for name in PIPES)):
+        damage(path, os.mkfifo)
+    said = saved_bot.run("backup.py").expect(0).stderr
+    assert f"Warning: the log {log} cannot be written (nobody reads that pipe): correct BACKUP_LOG in .env" in said
+    assert f"Warning: {saved_bot.folder}/snapshots/runs.jsonl is not a file: what it told of earlier runs is lost" in said
+    assert "premium_system.db.json is damaged, or of another version, and is written anew: every row of premium_system" in said
+    assert saved_bot.run("backup.py").expect(0).stderr.count("Warning: ") == 1
+    damage(saved_bot.folder / ".env", os.mkfifo)
+    assert f"Error: {saved_bot.folder}/.env is not a file." in saved_bot.run("backup.py").expect(2).stderr
 
 
 def test_a_bad_line_among_good_ones_costs_that_line_alone(saved_bot):

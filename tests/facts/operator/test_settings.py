@@ -193,8 +193,9 @@ NO_PATHS = {
     "C:/bot/x.db": "is a path of Windows'",
     "bot\\x.db": "is a path of Windows'",
     "~nobody-of-that-name/x.db": "begins with the home folder of a user who is not here",
-    "sqlite:///x.db": "is an address",
-    "file:x.db": "is an address",
+    "sqlite:///x.db": "is a URI; write the file's path.",
+    "file:x.db": "is a URI",
+    "file:x.db?mode=ro": "is a URI",
     'x.db"': "has a quote too many",
 }
 
@@ -205,6 +206,12 @@ def test_what_is_no_path_is_told_as_that(tmp_path, monkeypatch, written):
     with pytest.raises(SettingsError) as caught:
         load(tmp_path, monkeypatch, f"SUPABASE_DB_URL='{GOOD}'", SQLITE_DATABASES=written)
     assert f"SQLITE_DATABASES: {written!r} {NO_PATHS[written]}" in caught.value.what
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a path of another system")
+def test_a_settings_file_that_is_no_path_is_told_as_that():
+    with pytest.raises(SettingsError, match=r"^--env-file: '\$HOME/x' holds a variable, which nobody puts in\.$"):
+        config.load("$HOME/x")
 
 
 def test_a_windows_path_in_double_quotes_is_known_whatever_its_escapes_have_become(tmp_path, monkeypatch):

@@ -306,6 +306,8 @@ def test_a_failure_that_comes_back_after_an_undelivered_recovery_is_told(saved_b
         ("https://hooks.example.org?key=s3cr3t", ["s3cr3t"]),
         ("https://owner:pass4711@hooks.example.org/x", ["pass4711"]),
         ("hc-ping.com/01234567-89ab-cdef", ["01234567-89ab-cdef"]),
+        ("https://hooks.example.org/x?key=abc&n=7", ["key=abc", "n=7"]),
+        ("https://owner:pw@hooks.example.org/x", ["owner:pw@"]),
     ],
 )
 def test_no_part_of_an_address_that_may_be_its_key_leaves(url, secrets, monkeypatch):
@@ -313,6 +315,29 @@ def test_no_part_of_an_address_that_may_be_its_key_leaves(url, secrets, monkeypa
     channels.read({"ALERT_WEBHOOK_URL": url})
     for secret in secrets:
         assert secret not in redact.clean(f"no such token: {secret}!")
+
+
+def test_a_short_secret_is_hidden_where_addresses_have_theirs_and_in_no_word(monkeypatch):
+    monkeypatch.setattr(redact, "_secrets", set())
+    for secret in ("", "ab", "12"):
+        redact.remember(secret)
+    said = "12 tables at 10:12 about cabs; a=abc, b=123"
+    assert redact.clean(said) == said
+    assert redact.clean("postgresql://bot:ab@x/y?a=12&b=ab") == "postgresql://bot:••••@x/y?a=••••&b=••••"
+
+
+def test_a_misspelt_alert_is_told_and_a_setting_of_the_bots_is_not():
+    said = channels.read({"ALERT_WEBHOOKURL": "x", "ALERT_EMAIL_TOO": "x", "TELEGRAM_CHAT": "x"}).wrong
+    assert [text.split(" is not a setting of Hybrid backup; is ")[1] for text in said] == [
+        "ALERT_EMAIL_TO meant?", "ALERT_WEBHOOK_URL meant?", "TELEGRAM_CHAT_ID meant?",
+    ]  # fmt: skip
+    bots = ("SMTP_PASS", "SMTP_PASSWD", "TELEGRAM_TOKEN", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHANNEL_ID", "TELEGRAM_API_ID", "ALL")
+    assert channels.read(dict.fromkeys((*bots, "HEALTH", "HEARTBEAT", "ALERT_CHANNEL"), "x")).wrong == ()
+    on = {"TELEGRAM_CHAT_ID": "1", "TELEGRAM_BOT_TOKEN": "1:a", "TELEGRAM_CHAT_IDS": "1 2"}
+    assert channels.read(on).wrong == ()
+    assert channels.read(on | {"TELEGRAM_APIURL": "x"}).wrong == (
+        "TELEGRAM_APIURL is not a setting of Hybrid backup; is TELEGRAM_API_URL meant?",
+    )
 
 
 def test_what_our_own_paths_are_called_is_no_secret(monkeypatch):

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason=
 # Everything is loaded first: Python itself may be in a folder that is root's alone.
 AS_NOBODY = f"""
 import importlib, os, pathlib, sys
-import concurrent.futures.thread, encodings.idna, pwd
+import concurrent.futures.thread, difflib, email.utils, encodings.idna, pwd
 sys.argv = sys.argv[1:]
 sys.path.insert(0, {str(REPOSITORY)!r})
 for path in pathlib.Path({str(REPOSITORY)!r}).glob("lib/**/*.py"):

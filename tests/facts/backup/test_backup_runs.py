@@ -140,7 +140,7 @@ def test_json_follows_the_contract(saved_bot):
     assert [run["source"] for run in found["runs"]] == ["premium_system", "user_requests"]
     for run in found["runs"]:
         assert set(run) == {
-            "run", "source", "target", "outcome", "seconds", "bytes_sent", "bytes_received", "round_trips", "tables",
+            "run", "source", "target", "number", "outcome", "seconds", "bytes_sent", "bytes_received", "round_trips", "tables",
         }  # fmt: skip
         assert run["outcome"] == "saved"
         assert run["round_trips"] > 0

@@ -229,6 +229,6 @@ def test_a_record_that_was_cut_off_or_cannot_be_written_harms_nothing(saved_bot)
     saved_bot.run("backup.py", "--status").expect(0)
     record.unlink()
     record.mkdir()
-    assert "runs.jsonl cannot be read (Is a directory): " in saved_bot.backup()["warnings"][0]
+    assert "runs.jsonl is not a file: " in saved_bot.backup()["warnings"][0]
     assert saved_bot.backup()["warnings"] == []
     assert record.is_file()

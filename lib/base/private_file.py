@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from lib.base import causes, leftovers, owners
-from lib.base.errors import Problem
+from lib.base.errors import Problem, typed
 
 SUFFIX = "new"
 
@@ -37,7 +37,7 @@ def write_note(path: Path, text: str, so: str) -> list[str]:
     another user can read: it may be whole.
     """
     if os.path.isfile(path) and owners.closed([path]):
-        return [f"this user cannot read {path}: {so} {owners.remedy(path, causes.RIGHTS.format(place=path))}"]
+        return [f"this user cannot read {path}: {so} {owners.remedy(path, causes.RIGHTS.format(place=typed(path)))}"]
     if not path.parent.parent.is_dir():
         return [f"{path} cannot be written (there is no such folder): {so}"]
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from lib import __version__
 from lib.backing_up import scheduled
 from lib.base import private_file, script
-from lib.base.errors import Problem, SettingsError
+from lib.base.errors import Problem, SettingsError, typed
 from lib.base.words import clock
 from lib.reporting import chronicle, database_size, runs_section, sections, tables_section, troubles
 from lib.reporting.chronicle import Account
@@ -34,7 +34,7 @@ def write(settings: Settings, sources: dict[str, Path], file: str, max_age: str 
         _refuse_other_file(path)
         private_file.write(path, _page(settings, accounts, found))
     except OSError as error:
-        raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {path.parent}") from error
+        raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {typed(path.parent)}") from error
     console.say(f"✅ the report is {path.absolute()}")
     answer: dict[str, object] = {"report": str(path.absolute())}
     if not max_age:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lib.base import causes, disk, leftovers
-from lib.base.errors import Problem
+from lib.base.errors import Problem, typed
 from lib.sqlite.files import older
 from lib.sqlite.replacing import safety_copies
 
@@ -38,6 +38,6 @@ def explained(destination: Path) -> Iterator[None]:
         raise Problem(f"{destination} cannot be rebuilt: {error}.", older.REMEDY) from error
     except (OSError, sqlite3.Error, MemoryError) as error:
         folder = leftovers.lasting(destination.parent)
-        remedy = causes.remedy(error, folder) or f"look at the folder:  ls -ld {folder}; df -h {folder}"
+        remedy = causes.remedy(error, folder) or f"look at the folder:  ls -ld {typed(folder)}; df -h {typed(folder)}"
         elsewhere = f"{remedy}  or rebuild elsewhere:  python3 restore.py --to FOLDER"
         raise Problem(f"{destination} cannot be rebuilt: {causes.said_by(error)}.", elsewhere) from error

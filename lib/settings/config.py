@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.base import causes, owners
-from lib.base.errors import SettingsError
+from lib.base.errors import SettingsError, typed
 from lib.settings import channels, dotenv, limits, paths, targets
 from lib.settings.channels import Channels
 from lib.settings.targets import TargetSettings
@@ -207,7 +207,7 @@ def _choice(values: dict[str, str], name: str, allowed: tuple[str, ...], problem
 
 def _open_to_others(path: Path) -> list[str]:
     if os.name == "posix" and os.path.exists(path) and path.stat().st_mode & 0o077:
-        return [f"{path} can be read by other users of this machine: chmod 600 {path}"]
+        return [f"{path} can be read by other users of this machine: chmod 600 {typed(path)}"]
     return []
 
 
@@ -219,7 +219,7 @@ def _as_list(problems: list[str], path: Path) -> str:
 
 def _remedy_unread(path: Path) -> str:
     closed = owners.closed((path.parent, path)) or path
-    return owners.remedy(closed, causes.RIGHTS.format(place=closed))
+    return owners.remedy(closed, causes.RIGHTS.format(place=typed(closed)))
 
 
 def _remedy(path: Path, problems: list[str]) -> str:
@@ -231,5 +231,5 @@ def _remedy(path: Path, problems: list[str]) -> str:
     if path.exists():
         mend = f"edit {path}; every setting is explained in {REPOSITORY / '.env.example'}"
     else:
-        mend = f"cp {REPOSITORY / '.env.example'} {path} && chmod 600 {path}, then fill in its first lines"
+        mend = f"cp {typed(REPOSITORY / '.env.example')} {typed(path)} && chmod 600 {typed(path)}, then fill in its first lines"
     return f"{mend}\n     {said}" if said else mend

@@ -78,7 +78,7 @@ def run_at(target: Target, source: str, run: int | None, before: datetime | None
     if chosen is None:
         raise SourceError(
             f"{source} cannot go back that far: its oldest restore point is run {oldest}, {finished_at} UTC.",
-            f"python3 restore.py --at {oldest}, or longer BACKUP_KEEP_DAYS from now on",
+            f"python3 restore.py --at {oldest}  or longer BACKUP_KEEP_DAYS from now on",
         )
     return chosen
 

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from lib.base import causes
-from lib.base.errors import SourceError
+from lib.base.errors import SourceError, typed
 from lib.sqlite.files import older, written_beside
 from lib.sqlite.files.read_schema import Unsayable
 
@@ -31,7 +31,7 @@ def source_error(source: Path, error: Exception, has_backup: bool, copied_to: Pa
 def restore(source: Path, has_backup: bool) -> str:
     """Return the remedy for a file that is damaged or gone."""
     if has_backup:
-        return f"restore it with  python3 restore.py --database {source.stem}"
+        return f"restore it with  python3 restore.py --database {typed(source.stem)}"
     return "no backup of it is known on this machine; see whether Supabase has one:  python3 restore.py --list"
 
 
@@ -54,9 +54,11 @@ def _of_surroundings(source: Path, error: Exception, place: Path) -> str:
     if re.search(CLOSED, said) and (lacking := written_beside.lacking(source)):
         return lacking
     if not os.access(source, os.R_OK):
-        return f"let this user read it:  ls -l {source}"
+        return f"let this user read it:  ls -l {typed(source)}"
     at = source.parent if re.search(CLOSED, said) and not isinstance(error, OSError) else place
-    return causes.remedy(error, at) or f"see whether the bot itself can read it:  sqlite3 {source} 'PRAGMA integrity_check'"
+    return (
+        causes.remedy(error, at) or f"see whether the bot itself can read it:  sqlite3 {typed(source)} 'PRAGMA integrity_check'"
+    )
 
 
 def _has_newer_format(source: Path) -> bool:

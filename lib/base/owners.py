@@ -27,6 +27,12 @@ def remedy(path: Path, otherwise: str) -> str:
     return otherwise
 
 
+def shut(paths: Iterable[Path]) -> str:
+    """Return how this user gets the first of these files and folders that is somebody else's, and that he may not write to."""
+    shut = (path for path in paths if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK))
+    return next(filter(None, (remedy(path, "") for path in shut)), "")
+
+
 def closed(paths: Iterable[Path]) -> Path | None:
     """Return the first of these files, and the folders before them, that is there and that this user cannot get at."""
     closed = (path for path in paths if os.path.exists(path) and not os.access(path, os.X_OK if path.is_dir() else os.R_OK))

@@ -109,7 +109,7 @@ def put_in_place(built: Rebuilt) -> Path | None:
 
 def put_back(copy: Path, place: Path) -> Path | None:
     """Exchange a database for a safety copy, which keeps its own mode; return the safety copy of what was there."""
-    with beside.explained(place):
+    with beside.explained(place, "cannot be exchanged", ""):
         return swap.into_place(copy, place)
 
 

@@ -14,7 +14,7 @@ import pytest
 import restore
 from lib import start
 from lib.backing_up import brake
-from lib.base import causes, disk, leaving
+from lib.base import causes, disk, leaving, leftovers
 from lib.base.errors import Problem
 from lib.postgres.books import privacy
 from lib.restoring import beside, local_state
@@ -195,3 +195,13 @@ def test_the_settings_are_named_once_and_from_any_folder(saved_bot):
     assert done.stderr.splitlines()[-1] == (
         f"Try: python3 restore.py --env-file {saved_bot.folder}/.env --to {saved_bot.folder}/out --yes --at today"
     )
+
+
+def test_a_drill_is_not_sent_elsewhere(tmp_path):
+    with (
+        leftovers.within(tmp_path, "x", "drill") as folder,
+        pytest.raises(Problem) as caught,
+        beside.explained(folder / "x.db"),
+    ):
+        raise OSError(errno.EFBIG, "File too large")
+    assert caught.value.remedy == causes.LARGE

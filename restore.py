@@ -90,7 +90,7 @@ def main(options: RestoreOptions, console: Console) -> int:
     sources = config.chosen(settings, [options.database] if options.database else [])
     for warning in log.open_file(settings.log):
         console.warn(warning)
-    steps.refuse_our_folder(settings, options.to)
+    steps.refuse_no_folder(settings, options.to)
     if options.undo:
         return put_back_replaced(sources, options, report)
     if options.local:

@@ -31,7 +31,7 @@ def write(settings: Settings, sources: dict[str, Path], file: str, max_age: str 
     found = troubles.of(known, settings, schedule, max_age)
     path = real_files.behind(paths.typed("--report", file))
     try:
-        _refuse_other_file(path)
+        _refuse_other_file(path, settings)
         private_file.write(path, _page(settings, accounts, found))
     except OSError as error:
         raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {typed(path.parent)}") from error
@@ -44,12 +44,15 @@ def write(settings: Settings, sources: dict[str, Path], file: str, max_age: str 
     return exit_status
 
 
-def _refuse_other_file(path: Path) -> None:
+def _refuse_other_file(path: Path, settings: Settings) -> None:
     """Raise SettingsError where the report would replace something else: a database, say, whose name the shell has completed."""
+    another = SettingsError(f"{path} is no report, and is not replaced.", "python3 backup.py --report status.html")
+    if str(path) in paths.taken(settings.sources.values()) or path.is_relative_to(settings.snapshots.resolve()):
+        raise another
     if path.is_file():
         with open(path, "rb") as file:
             if file.read(len(DOCTYPE)) not in (b"", DOCTYPE.encode()):
-                raise SettingsError(f"{path} is no report, and is not replaced.", "python3 backup.py --report status.html")
+                raise another
 
 
 def _page(settings: Settings, accounts: list[Account], found: list[Trouble]) -> str:

@@ -54,7 +54,6 @@ exit status:
 
 import contextlib
 import functools
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence, Sized
 from pathlib import Path
@@ -62,7 +61,7 @@ from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib.base import log, script, together
+from lib.base import leaving, log, script, together
 from lib.base.errors import SettingsError, SourceError
 from lib.base.script import Console
 from lib.base.words import beginning, moment
@@ -85,12 +84,13 @@ Given = TypeVar("Given")
 
 
 def main(options: RestoreOptions, console: Console) -> int:
+    leaving.with_asked(options.asked)
     settings = alerts.loaded(options.env_file, console) if options.drill else config.load(options.env_file)
     report = Report(console, options)
     sources = config.chosen(settings, [options.database] if options.database else [])
     for warning in log.open_file(settings.log):
         console.warn(warning)
-    steps.refuse_our_folder(settings, options.to)
+    steps.refuse_no_folder(settings, options.to)
     if options.undo:
         return put_back_replaced(sources, options, report)
     if options.local:
@@ -235,8 +235,7 @@ def require_answer(things: Sized, options: RestoreOptions) -> None:
     """Raise SettingsError where something would be replaced, and nobody can be asked; before any long work."""
     is_asked = sys.stdin.isatty() and not (options.json or options.quiet)  # these two show no plan to agree to
     if things and not (is_asked or options.yes or options.dry_run):
-        remedy = shlex.join(["python3", "restore.py", "--yes", *sys.argv[1:]])
-        raise SettingsError("nobody is here to answer.", remedy, "The files were not touched.")
+        raise SettingsError("nobody is here to answer.", leaving.again("--yes"), "The files were not touched.")
 
 
 def agreed(things: Sized, options: RestoreOptions) -> bool:

@@ -99,8 +99,8 @@ def main(flags: Namespace, console: script.Console) -> int:
 
 def print_ddl(path: Path, console: script.Console) -> int:
     """Print the mirrors that setup would make for a database."""
-    not_there.refuse_typed(path)
-    written = ddl.for_file(path)
+    with not_there.typed(path):
+        written = ddl.for_file(path)
     console.say(written)
     console.result({"outcome": "saved", "ddl": written})
     return script.SAVED

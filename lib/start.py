@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from lib.base import causes, stopping, streams
-from lib.base.errors import Problem
+from lib.base.errors import Problem, typed
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-INSTALL = f"python3 -m venv {REPOSITORY}/.venv && {REPOSITORY}/.venv/bin/pip install -r {REPOSITORY}/requirements.txt"
+VENV, PIP = typed(REPOSITORY / ".venv"), typed(REPOSITORY / ".venv" / "bin" / "pip")
+INSTALL = f"python3 -m venv {VENV} && {PIP} install -r {typed(REPOSITORY / 'requirements.txt')}"
 
 
 def use_venv() -> None:
@@ -30,7 +31,7 @@ def use_venv() -> None:
     except FileNotFoundError:  # there is none
         return
     except OSError as error:  # as when root has made it
-        anew = f"sudo rm -rf {REPOSITORY}/.venv && {INSTALL}"
+        anew = f"sudo rm -rf {VENV} && {INSTALL}"
         end(f"{python} cannot be started: {error.strerror}.", f"let this user start it, or make it anew:  {anew}")
 
 

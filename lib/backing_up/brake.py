@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from lib.base.errors import Problem
+from lib.base.errors import Problem, typed
 from lib.base.printable import name
 from lib.base.words import plural
 from lib.postgres.link.connection import Target
@@ -74,8 +74,8 @@ def _replaced(results: list[TableResult], plan: Plan, has_many: bool) -> dict[st
 
 def _remedy(source: str) -> str:
     return (
-        f"if not, see what a restore would bring back:  python3 restore.py --database {source} --dry-run\n"
-        f"     if it is right, run  python3 backup.py {source} --accept-shrink"
+        f"if not, see what a restore would bring back:  python3 restore.py --database {typed(source)} --dry-run\n"
+        f"     if it is right, run  python3 backup.py {typed(source)} --accept-shrink"
     )
 
 

@@ -3,7 +3,7 @@
 from lib.backing_up import brake
 from lib.backing_up.mirrored import Mirrored
 from lib.backing_up.options import BackupOptions
-from lib.base.errors import Problem
+from lib.base.errors import Problem, typed
 from lib.postgres.books import origin, plan_limit, privacy
 from lib.postgres.books.origin import Origin
 from lib.postgres.mirrors.transfer import Transfer
@@ -18,7 +18,7 @@ def refuse_unless_accepted(name: str, openings: list[str], ours: Origin, last: L
     if not options.accept_exposure:
         privacy.refuse_exposure(openings, name)
     if not options.accept_moved:
-        origin.refuse_other(name, ours, last, f"python3 backup.py {name} --accept-moved")
+        origin.refuse_other(name, ours, last, f"python3 backup.py {typed(name)} --accept-moved")
 
 
 def refuse_replacement(transfer: Transfer, plan: Plan, missed: Unseen, before: dict[str, int], settings: Settings) -> None:

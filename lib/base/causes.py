@@ -7,7 +7,7 @@ import errno
 import re
 from pathlib import Path
 
-from lib.base.errors import Problem
+from lib.base.errors import Problem, typed
 
 FULL = "free some space:  df -h {place}"
 LARGE = "let this user write larger files:  ulimit -f"
@@ -63,7 +63,7 @@ def remedy(error: BaseException, place: Path | str) -> str:
         found = OF_ERRNO.get(error.errno, AWAY)
     else:
         found = next((entry for words, entry in SAID.items() if re.search(words, said_by(error))), "")
-    return found.format(place=place)
+    return found.format(place=typed(place))
 
 
 def said_by(error: BaseException) -> str:

@@ -2,10 +2,11 @@
 
 import contextlib
 import os
-import shlex
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+
+from lib.base.errors import typed
 
 # The folder that the scripts keep for themselves: nothing in it is the bot's.
 SNAPSHOTS = "snapshots"
@@ -21,9 +22,15 @@ def remedy(path: Path, otherwise: str) -> str:
         if os.name == "posix" and about.st_uid != os.geteuid() and not about.st_mode & stat.S_ISVTX:
             is_of_others = path.is_dir() and path.name != SNAPSHOTS
             how = "if it is meant for this user alone:" if is_of_others else "give it to the user who runs this:"
-            to = f"sudo chown{' -R' * (path.name == SNAPSHOTS)} {name(os.geteuid())} {shlex.quote(str(path))}"
+            to = f"sudo chown{' -R' * (path.name == SNAPSHOTS)} {name(os.geteuid())} {typed(path)}"
             return f"it is {name(about.st_uid)}'s: {how}  {to}"
     return otherwise
+
+
+def shut(paths: Iterable[Path]) -> str:
+    """Return how this user gets the first of these files and folders that is somebody else's, and that he may not write to."""
+    shut = (path for path in paths if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK))
+    return next(filter(None, (remedy(path, "") for path in shut)), "")
 
 
 def closed(paths: Iterable[Path]) -> Path | None:
@@ -43,7 +50,7 @@ def changeable_by_others(paths: Iterable[Path]) -> list[str]:
     users = [path.stat().st_uid for path in found if path.stat().st_uid]
     return [
         f"root runs this, and others may change what it runs: {told}. "
-        f"Run the scripts as the bot's user:  sudo -u {_typed(users[0]) if users else 'USER'} python3 …"
+        f"Run the scripts as the bot's user:  sudo -u {_sudo_name(users[0]) if users else 'USER'} python3 …"
     ]
 
 
@@ -62,9 +69,9 @@ def _who_changes(path: Path) -> str:
     return f"by the group {about.st_gid}" if about.st_mode & stat.S_IWGRP and about.st_gid != 0 else ""
 
 
-def _typed(number: int) -> str:
+def _sudo_name(number: int) -> str:
     """Return a user as sudo knows him, also one without a name."""
-    return name(number) if name(number) != str(number) else shlex.quote(f"#{number}")
+    return name(number) if name(number) != str(number) else typed(f"#{number}")
 
 
 def give(path: Path, folder: Path) -> None:

@@ -27,6 +27,7 @@ TRIAL: Tasks = {"": "", "--send-alert": ""}
 # Where the settings are and how a script speaks goes with everything, but for these pairs, and why.
 ALWAYS = ("--env-file", "--json", "--quiet", "--verbose")
 APART = {
+    ("--demo", "--env-file"): "the demo has databases and a server of its own",
     ("--quiet", "--verbose"): "one asks for less, the other for more",
     ("--json", "--verbose"): "the object has every table already",
     ("--writer-role", "--quiet"): "--writer-role shows a password once, and cannot be quiet",

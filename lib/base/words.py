@@ -10,6 +10,7 @@ from typing import Any
 from lib.base.errors import SettingsError
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST = 366 * 86400
 LAST_RUN = 2**63 - 1
 # Not datetime.fromisoformat, which reads more on newer versions of Python than on older ones.
 TIME = re.compile(
@@ -130,7 +131,7 @@ def _zone(text: str) -> datetime.timezone:
 
 def seconds(text: str) -> int:
     """Read `90s`, `45m`, `7h` or `2d`."""
-    match = re.fullmatch(r"(\d+)([smhd])", text.strip())
-    if not match or not int(match[1]):
-        raise SettingsError(f"{text!r} is no length of time.", "write 90s, 45m, 7h or 2d")
-    return int(match[1]) * SECONDS[match[2]]
+    match = re.fullmatch(r"0*(\d{1,9})([smhd])", text.strip())
+    if not match or not 0 < (length := int(match[1]) * SECONDS[match[2]]) <= LONGEST:
+        raise SettingsError(f"{text!r} is no length of time from 1s to 366d.", "write 90s, 45m, 7h or 2d")
+    return length

@@ -9,7 +9,7 @@ from pathlib import Path
 from lib import __version__
 from lib.backing_up import scheduled
 from lib.base import private_file, script
-from lib.base.errors import Problem, SettingsError
+from lib.base.errors import Problem, SettingsError, typed
 from lib.base.words import clock
 from lib.reporting import chronicle, database_size, runs_section, sections, tables_section, troubles
 from lib.reporting.chronicle import Account
@@ -31,10 +31,10 @@ def write(settings: Settings, sources: dict[str, Path], file: str, max_age: str 
     found = troubles.of(known, settings, schedule, max_age)
     path = real_files.behind(paths.typed("--report", file))
     try:
-        _refuse_other_file(path)
+        _refuse_other_file(path, settings)
         private_file.write(path, _page(settings, accounts, found))
     except OSError as error:
-        raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {path.parent}") from error
+        raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {typed(path.parent)}") from error
     console.say(f"✅ the report is {path.absolute()}")
     answer: dict[str, object] = {"report": str(path.absolute())}
     if not max_age:
@@ -44,12 +44,15 @@ def write(settings: Settings, sources: dict[str, Path], file: str, max_age: str 
     return exit_status
 
 
-def _refuse_other_file(path: Path) -> None:
+def _refuse_other_file(path: Path, settings: Settings) -> None:
     """Raise SettingsError where the report would replace something else: a database, say, whose name the shell has completed."""
+    another = SettingsError(f"{path} is no report, and is not replaced.", "python3 backup.py --report status.html")
+    if str(path) in paths.taken(settings.sources.values()) or path.is_relative_to(settings.snapshots.resolve()):
+        raise another
     if path.is_file():
         with open(path, "rb") as file:
             if file.read(len(DOCTYPE)) not in (b"", DOCTYPE.encode()):
-                raise SettingsError(f"{path} is no report, and is not replaced.", "python3 backup.py --report status.html")
+                raise another
 
 
 def _page(settings: Settings, accounts: list[Account], found: list[Trouble]) -> str:

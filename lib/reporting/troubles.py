@@ -10,7 +10,7 @@ from lib.backing_up.attempts import Verdicts
 from lib.backing_up.dry_run import EQUAL_AGAIN
 from lib.backing_up.health import Answered, Health, Unanswered
 from lib.backing_up.scheduled import Schedule
-from lib.base import script
+from lib.base import owners, script
 from lib.base.errors import Problem
 from lib.base.script import Console
 from lib.base.words import age, ago, plural, seconds
@@ -61,8 +61,9 @@ def of(known: Sequence[Health], settings: Settings, schedule: Schedule, max_age:
     found: dict[Trouble, list[Health]] = {}
     is_unscheduled = schedule.kind == "none"
     mend = scheduled.INSTALL if is_unscheduled else NOT_COMING
+    anew = owners.shut([settings.snapshots]) or BACK_UP  # without its folder no backup would get through, or be noted
     for health in known:
-        for trouble in _of_one(health, settings.max_database_bytes, max_age, mend):
+        for trouble in _of_one(health, settings.max_database_bytes, max_age, mend, anew):
             found.setdefault(trouble, []).append(health)
     if is_unscheduled and not any(trouble.remedy == mend for trouble in found):
         found[UNSCHEDULED] = [*known]
@@ -157,7 +158,7 @@ def _mind(what: str, remedy: str) -> Trouble:
     return Trouble(False, "", what, remedy)
 
 
-def _of_one(health: Health, limit: int, max_age: str | None, mend: str) -> Iterator[Trouble]:
+def _of_one(health: Health, limit: int, max_age: str | None, mend: str, anew: str) -> Iterator[Trouble]:
     if isinstance(health, Unanswered):
         said, remedy = f"the target cannot be asked: {health.problem.what}", health.problem.remedy or f"{SET_UP} --check"
         if not health.is_out_of_reach:
@@ -165,7 +166,7 @@ def _of_one(health: Health, limit: int, max_age: str | None, mend: str) -> Itera
             return
         if not _is_cause(health):  # then it is told as that
             yield _mind(f"{said} What is shown is this machine's own record.", remedy)
-    yield from _of_last_run(health)
+    yield from _of_last_run(health, anew)
     if health.different:
         yield _bad(f"--verify found differences in {health.different}.", EQUAL_AGAIN)
     yield from _of_pauses(health, max_age, mend)
@@ -180,7 +181,7 @@ def _is_cause(health: Unanswered) -> bool:
     return bool(why) and _first_line(health.problem.what).endswith(_first_line(why))
 
 
-def _of_last_run(health: Health) -> Iterator[Trouble]:
+def _of_last_run(health: Health, anew: str = BACK_UP) -> Iterator[Trouble]:
     failure = health.failure
     if health.is_failing and failure:
         never = "no run has ever got through" if isinstance(health, Answered) else "unknown whether a run has ever got through"
@@ -188,7 +189,7 @@ def _of_last_run(health: Health) -> Iterator[Trouble]:
         yield _bad(f"{what}: {_first_line(failure['error'])}", failure.get("remedy") or BACK_UP)
     elif not health.success:
         unknown = "unknown whether it was ever backed up: nothing is recorded here."
-        yield _bad("never backed up." if isinstance(health, Answered) else unknown, BACK_UP)
+        yield _bad("never backed up." if isinstance(health, Answered) else unknown, anew)
 
 
 def _of_pauses(health: Health, max_age: str | None, mend: str) -> Iterator[Trouble]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.base import causes, owners
-from lib.base.errors import Problem, SourceError
+from lib.base.errors import Problem, SourceError, typed
 from lib.restoring import beside
 from lib.restoring.rebuild import Rebuilt
 from lib.sqlite.building import new_file
@@ -51,7 +51,7 @@ def newest(paths: dict[int, Path], name: str, saved: list[tuple[int, int]]) -> L
         is_there = any(path.exists() for path in paths.values())
         none = f"the snapshot of {name} on this machine has no note that fits it, and is not relied on."
         what = none if is_there else f"there is no snapshot of {name} on this machine."
-        raise SourceError(what, f"python3 restore.py --database {name}")
+        raise SourceError(what, f"see whether Supabase has one:  python3 restore.py --list --database {typed(name)}")
     runs = {number: note["run"] for number, note in notes.items()}
     if len({note["hash"] for note in notes.values()}) == 1:
         number = next(iter(runs))
@@ -73,7 +73,7 @@ def _refuse_closed(paths: list[Path], name: str) -> None:
     if closed := owners.closed(places):
         raise SourceError(
             f"this user cannot read {closed}, where the snapshot of {name} is kept.",
-            owners.remedy(closed, causes.RIGHTS.format(place=closed)),
+            owners.remedy(closed, causes.RIGHTS.format(place=typed(closed))),
         )
 
 
@@ -83,7 +83,7 @@ def _saved_last(runs: dict[int, int], rows: dict[int, int], name: str, saved: li
         described = "".join(f"\n  target {number}: run {run}, {rows[number]:,} rows" for number, run in runs.items())
         raise SourceError(
             f"it is not clear which snapshot of {name} is the newest:{described}",
-            f"choose one:  python3 restore.py --local --database {name} --target {next(iter(runs))}",
+            f"choose one:  python3 restore.py --local --database {typed(name)} --target {next(iter(runs))}",
         )
     return min(runs.items(), key=saved.index)[0]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.base.errors import UNTOUCHED, SourceError
+from lib.base.errors import UNTOUCHED, SourceError, typed
 from lib.base.words import plural
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.restoring import beside
@@ -85,7 +85,7 @@ def _known(built: Rebuilt) -> Iterator[None]:
     try:
         yield
     except remedy.Lost as lost:
-        lost.remedy = f"it has nowhere to go: restore all of it:  python3 restore.py --database {built.source}"
+        lost.remedy = f"it has nowhere to go: restore all of it:  python3 restore.py --database {typed(built.source)}"
         raise
 
 

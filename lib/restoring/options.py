@@ -1,9 +1,9 @@
 """What the flags of restore.py ask for."""
 
-import shlex
 from argparse import Namespace
 from dataclasses import dataclass
 
+from lib.base.leaving import absolute
 from lib.base.words import moment
 
 
@@ -50,11 +50,13 @@ class RestoreOptions:
     @property
     def locally(self) -> str:
         """Return the command that does the same without the network; nothing where the snapshots are not enough for it."""
-        where = {"--database": self.database, "--to": self.to, "--target": str(self.target or "")}
-        given = [word for flag, value in where.items() if value for word in (flag, value)]
-        return "" if self.at or self.table else shlex.join(["python3", "restore.py", "--local", *given])
+        return "" if self.at or self.table else "python3 restore.py --local"
 
-    def undoing(self, source: str) -> str:
-        """Return the command that undoes this restore of a source."""
-        where = ["--to", self.to] if self.to else []
-        return shlex.join(["python3", "restore.py", "--undo", "--database", source, *where])
+    @property
+    def asked(self) -> dict[str, str]:
+        """Return what every command that follows must ask for as well: flag → value, which is empty where it has none."""
+        flags = {"--local": self.local, "--undo": self.undo, "--accept-moved": self.accept_moved}
+        values = {"--undo": self.undo_file, "--database": self.database, "--at": self.at, "--table": self.table}
+        values |= {"--target": str(self.target or ""), "--to": str(absolute(self.to)) if self.to else ""}
+        asked = {flag: "" for flag, is_given in flags.items() if is_given}
+        return asked | {flag: value for flag, value in values.items() if value}

@@ -2,13 +2,12 @@
 
 import contextlib
 import os
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lib.base import log, owners, printable
-from lib.base.errors import UNTOUCHED, Problem
+from lib.base.errors import UNTOUCHED, Problem, typed
 from lib.base.script import SAVED, Console, judged
 from lib.base.words import plural, size, with_iso
 from lib.postgres.mirrors.saved_state import SavedState
@@ -68,7 +67,7 @@ class Report:
             self._point(point)
         for copy in copies:
             files = safety_copies.files_of(copy)
-            count, names = sum(file.lstat().st_size for file in files), " ".join(shlex.quote(str(file)) for file in files)
+            count, names = sum(file.lstat().st_size for file in files), " ".join(map(typed, files))
             self._say(f"   replaced by a restore and kept: {copy}, {size(count)}\n   to remove it for ever:  rm {names}")
         runs = with_iso(points, ("finished_at", "proven_at"))
         told = {"runs": runs, "kept_files": list(map(str, copies)), "target": target.host, "number": target.number}
@@ -144,9 +143,9 @@ class Report:
         if safety_copy and safety_copy.is_dir():
             self._say(f"   a folder was in its place, and is {safety_copy} now")
         elif safety_copy:
-            self._say(f"   the old file is {safety_copy}\n   to undo:  {self._options.undoing(name)}")
+            self._say(f"   the old file is {safety_copy}\n   to undo:  python3 restore.py --undo --database {typed(name)}")
         elif self._options.replaces_the_bots_files and (ours := owners.roots_alone(place)):
-            self._say(f"   root alone can use it: if the bot is another user,  chown USER {shlex.join(map(str, ours))}")
+            self._say(f"   root alone can use it: if the bot is another user,  chown USER {' '.join(map(typed, ours))}")
         if built.missing:
             self._warn(
                 f"{name} uses what only the bot knows ({', '.join(sorted(set(built.missing)))}): "

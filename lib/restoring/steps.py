@@ -1,6 +1,7 @@
 """The steps of a restore: each gives back what it found or did. restore.py has their order, report.py says what they gave."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -34,9 +35,13 @@ def restore_points(target: Target, names: Iterable[str]) -> list[dict[str, Any]]
     return [{"source": name, **point} for name in names for point in saved_state.restore_points(target, name)[:LISTED_RUNS]]
 
 
-def refuse_our_folder(settings: Settings, folder: str) -> None:
-    """Among the snapshots a database of that name is the previous snapshot, which the next run relies on."""
-    if folder and paths.typed("--to", folder).resolve().is_relative_to(settings.snapshots.resolve()):
+def refuse_no_folder(settings: Settings, folder: str) -> None:
+    """Refuse a file; and among the snapshots a database of that name is the previous snapshot, which the next run relies on."""
+    path = paths.typed("--to", folder) if folder else Path()
+    there = next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise SettingsError(f"{there} is no folder; --to is for one.", "make a folder, and name it", UNTOUCHED)
+    if folder and path.resolve().is_relative_to(settings.snapshots.resolve()):
         what = f"{folder} has the snapshots of Hybrid backup; --to is for another folder."
         raise SettingsError(what, "make a folder, and name it", UNTOUCHED)
 
@@ -126,7 +131,7 @@ def put_in_place(built: Rebuilt) -> Path | None:
 
 def put_back(copy: Path, place: Path) -> Path | None:
     """Exchange a database for a safety copy, which keeps its own mode; return the safety copy of what was there."""
-    with beside.explained(place):
+    with beside.explained(place, "cannot be exchanged", ""):
         return swap.into_place(copy, place)
 
 

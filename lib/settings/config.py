@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.base import causes, owners
-from lib.base.errors import SettingsError
+from lib.base.errors import SettingsError, typed
 from lib.settings import channels, dotenv, limits, paths, targets
 from lib.settings.channels import Channels
 from lib.settings.targets import TargetSettings
@@ -23,6 +23,7 @@ DEFAULTS = {
     "BACKUP_MAX_DATABASE_MB": "500",
     "BACKUP_LOG": "supabase_backup.log",
 }
+SHOWN_LINES = 3
 MEGABYTE = 1_000_000
 OURS = re.compile(r"BACKUP_|SUPABASE_DB_")
 KNOWN = re.compile(rf"SUPABASE_DB_URL(_\d+)?|SUPABASE_DB_({'|'.join(targets.PARTS)})|{'|'.join(DEFAULTS)}")
@@ -95,6 +96,8 @@ def chosen(settings: Settings, names: list[str]) -> dict[str, Path]:
         if not meant[name]:
             known = ", ".join(settings.sources)
             path = paths.expanded(name, Path())
+            if why := "is a folder, not a database" if path.is_dir() else paths.why_none(name):
+                raise SettingsError(f"{name!r} {why}.", f"name one of {known}, or none for all")
             gone = f"{name} does not exist, and " if os.sep in name and not os.path.exists(path) else ""
             add = f"add its path to SQLITE_DATABASES in {settings.file}, then run  python3 setup_supabase.py"
             remedy = add if path.is_file() else f"name one of {known}, or none for all"
@@ -170,13 +173,18 @@ def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str
         return None
     try:
         values, malformed = dotenv.read(path)
+    except dotenv.NoText:
+        problems.append(f"{path} is no text: is it the file with the settings?")
+        return None
     except UnicodeDecodeError as error:
         problems.append(f"{path} cannot be read: {causes.said_by(error)}.")
         values, malformed = dotenv.parse(path.read_text(encoding="utf-8", errors="replace"))  # whom to tell may be among them
     except OSError as error:
         problems.append(f"{path} cannot be read: {causes.said_by(error)}.")
         return None
-    problems += [f"{path.name} line {number} is not NAME=value." for number in malformed]
+    problems += [f"{path.name} line {number} is not NAME=value." for number in malformed[:SHOWN_LINES]]
+    if more := len(malformed[SHOWN_LINES:]):
+        problems.append(f"{path.name} has {more} more such lines: is it the file with the settings?")
     too_late = sorted(name for name in values if re.fullmatch(limits.NAME.format(".*"), name))
     problems += [f"{name} belongs into the environment, not into {path.name}: it is read before any file." for name in too_late]
     return values
@@ -210,7 +218,7 @@ def _choice(values: dict[str, str], name: str, allowed: tuple[str, ...], problem
 
 def _open_to_others(path: Path) -> list[str]:
     if os.name == "posix" and os.path.exists(path) and path.stat().st_mode & 0o077:
-        return [f"{path} can be read by other users of this machine: chmod 600 {path}"]
+        return [f"{path} can be read by other users of this machine: chmod 600 {typed(path)}"]
     return []
 
 
@@ -221,8 +229,10 @@ def _as_list(problems: list[str], path: Path) -> str:
 
 
 def _remedy_unread(path: Path) -> str:
-    closed = owners.closed((path.parent, path)) or path
-    return owners.remedy(closed, causes.RIGHTS.format(place=closed))
+    closed = owners.closed((path.parent, path))
+    if not closed:
+        return f"see what it is, or name another one with --env-file:  ls -ld {typed(path)}"
+    return owners.remedy(closed, causes.RIGHTS.format(place=typed(closed)))
 
 
 def _remedy(path: Path, problems: list[str]) -> str:
@@ -234,5 +244,5 @@ def _remedy(path: Path, problems: list[str]) -> str:
     if path.exists():
         mend = f"edit {path}; every setting is explained in {REPOSITORY / '.env.example'}"
     else:
-        mend = f"cp {REPOSITORY / '.env.example'} {path} && chmod 600 {path}, then fill in its first lines"
+        mend = f"cp {typed(REPOSITORY / '.env.example')} {typed(path)} && chmod 600 {typed(path)}, then fill in its first lines"
     return f"{mend}\n     {said}" if said else mend

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from lib.base.errors import UNTOUCHED, SettingsError
@@ -32,10 +33,19 @@ def expanded(written: str, folder: Path) -> Path:
 
 def typed(flag: str, written: str) -> Path:
     """Return a path of the command line; raise SettingsError for what is none of this machine's."""
-    path = expanded(written, Path())
-    if why := _why_no_path(written, path).partition(";")[0].rstrip("."):
+    if why := why_none(written):
         raise SettingsError(f"{flag}: {written!r} {why}.", "write one path, whole, as it is on this machine", UNTOUCHED)
-    return path
+    return expanded(written, Path())
+
+
+def why_none(written: str) -> str:
+    """Return why what was typed is no path of this machine's; nothing where it is one."""
+    return _why_no_path(written, expanded(written, Path())).partition(";")[0].rstrip(".")
+
+
+def taken(sources: Iterable[Path]) -> set[str]:
+    """Return the places that are SQLite's: those of the sources, and of what it writes beside them."""
+    return {os.path.realpath(f"{source}{suffix}") for source in sources for suffix in ("", "-wal", "-shm", "-journal")}
 
 
 def databases(written: str, folder: Path, problems: list[str]) -> dict[str, Path]:
@@ -60,9 +70,8 @@ def databases(written: str, folder: Path, problems: list[str]) -> dict[str, Path
 def log(written: str, env_file: Path, sources: list[Path], problems: list[str]) -> Path:
     """Return the path of BACKUP_LOG; it is written to and rotated over, so neither may be a file of other use."""
     path = expanded(written, env_file.parent)
-    others = {os.path.realpath(f"{source}{suffix}") for source in sources for suffix in ("", "-wal", "-shm", "-journal")}
     ours = [str(path), *(f"{path}.{count + 1}" for count in range(KEPT_FILES))]
-    if clash := ({os.path.realpath(place) for place in ours} & (others | {os.path.realpath(env_file)})):
+    if clash := ({os.path.realpath(place) for place in ours} & (taken(sources) | {os.path.realpath(env_file)})):
         problems.append(f"BACKUP_LOG {written!r} would be written over {min(clash)}; give the log a name of its own.")
     return path
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from lib.base.errors import Problem
+from lib.base.errors import Problem, typed
 from lib.postgres.link.connection import Target
 
 SHOWN = 10
@@ -35,7 +35,7 @@ def refuse_exposure(openings: list[str], source: str) -> None:
     if openings:
         raise Problem(
             as_sentence(openings),
-            f"{CLOSE}\n     if it is meant to be so, run  python3 backup.py {source} --accept-exposure",
+            f"{CLOSE}\n     if it is meant to be so, run  python3 backup.py {typed(source)} --accept-exposure",
         )
 
 

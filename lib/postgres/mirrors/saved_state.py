@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from psycopg2 import sql
 
-from lib.base.errors import UNTOUCHED, MayPass, Problem, SettingsError, SourceError
+from lib.base.errors import UNTOUCHED, MayPass, Problem, SettingsError, SourceError, typed
 from lib.base.words import clock
 from lib.postgres.link.connection import Target
 from lib.postgres.link.copy_files import Take
@@ -78,7 +78,7 @@ def run_at(target: Target, source: str, run: int | None, before: datetime | None
     if chosen is None:
         raise SourceError(
             f"{source} cannot go back that far: its oldest restore point is run {oldest}, {finished_at} UTC.",
-            f"python3 restore.py --database {source} --at {oldest}, or longer BACKUP_KEEP_DAYS from now on",
+            f"python3 restore.py --database {typed(source)} --at {oldest}  or longer BACKUP_KEEP_DAYS from now on",
         )
     return chosen
 

@@ -1,6 +1,8 @@
 """What is told of a path that leads to no file, with what may be meant instead."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from lib.base.errors import SourceError
@@ -28,12 +30,18 @@ def refuse(source: Path, has_backup: bool) -> None:
     raise remedy.Lost(_missing(source), f"{_restored(source, has_backup)}{CORRECT}{_meant(source)}")
 
 
-def refuse_typed(path: Path) -> None:
-    """Raise SourceError where there is no file at a path of the command line: no setting is to be corrected then."""
+@contextlib.contextmanager
+def typed(path: Path) -> Iterator[None]:
+    """Read a file of the command line, which need not be a source: no setting is to be corrected, and no backup to be looked for.
+
+    Raise SourceError where it is none.
+    """
     try:
         refuse(path, False)
+        yield
     except SourceError as problem:
-        problem.remedy = problem.remedy.replace(CORRECT, "correct the path")
+        no_backup = remedy.restore(path, False)
+        problem.remedy = problem.remedy.replace(CORRECT, "correct the path").replace(no_backup, "name a database of SQLite's")
         raise
 
 

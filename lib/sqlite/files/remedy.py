@@ -5,12 +5,13 @@ import re
 import sqlite3
 from pathlib import Path
 
-from lib.base import causes
-from lib.base.errors import SourceError
+from lib.base import causes, owners
+from lib.base.errors import SourceError, typed
 from lib.sqlite.files import older, written_beside
 from lib.sqlite.files.read_schema import Unsayable
 
-CLOSED, DAMAGED = "unable to open|readonly|Permission denied", "malformed|not a database"
+CLOSED, DAMAGED = "unable to open|readonly|Permission denied|not permitted", "malformed|not a database"
+WRITTEN = ("-wal", "-shm", "-journal")
 MAGIC = b"SQLite format 3\0"
 NEWEST_FORMAT = 2
 
@@ -31,7 +32,7 @@ def source_error(source: Path, error: Exception, has_backup: bool, copied_to: Pa
 def restore(source: Path, has_backup: bool) -> str:
     """Return the remedy for a file that is damaged or gone."""
     if has_backup:
-        return f"restore it with  python3 restore.py --database {source.stem}"
+        return f"restore it with  python3 restore.py --database {typed(source.stem)}"
     return "no backup of it is known on this machine; see whether Supabase has one:  python3 restore.py --list"
 
 
@@ -51,12 +52,17 @@ def _remedy(source: Path, error: Exception, has_backup: bool) -> str:
 def _of_surroundings(source: Path, error: Exception, place: Path) -> str:
     """Return what to do where nothing is known to be wrong with the file itself."""
     said = causes.said_by(error)
+    its = [source.parent, source, *(Path(f"{source}{suffix}") for suffix in WRITTEN)]
+    if re.search(CLOSED, said) and (closed := owners.closed(its)) and (given := owners.remedy(closed, "")):
+        return given
     if re.search(CLOSED, said) and (lacking := written_beside.lacking(source)):
         return lacking
     if not os.access(source, os.R_OK):
-        return f"let this user read it:  ls -l {source}"
+        return f"let this user read it:  ls -l {typed(source)}"
     at = source.parent if re.search(CLOSED, said) and not isinstance(error, OSError) else place
-    return causes.remedy(error, at) or f"see whether the bot itself can read it:  sqlite3 {source} 'PRAGMA integrity_check'"
+    return (
+        causes.remedy(error, at) or f"see whether the bot itself can read it:  sqlite3 {typed(source)} 'PRAGMA integrity_check'"
+    )
 
 
 def _has_newer_format(source: Path) -> bool:

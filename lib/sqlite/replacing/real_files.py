@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from lib.base.errors import UNTOUCHED, SettingsError
+from lib.base.errors import UNTOUCHED, SettingsError, typed
 
 
 def behind(path: Path) -> Path:
@@ -12,13 +12,17 @@ def behind(path: Path) -> Path:
     What is neither may be the machine's: a device that is renamed, or whose place a file takes, is missing everywhere.
     """
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-        raise SettingsError(f"{path} is not a file, and is not replaced.", f"name another one; see  ls -l {path}", UNTOUCHED)
+        raise SettingsError(
+            f"{path} is not a file, and is not replaced.", f"name another one; see  ls -l {typed(path)}", UNTOUCHED
+        )
     try:
         real = path.resolve()
     except RuntimeError:  # until Python 3.12
         real = path
     if real.is_symlink():
-        raise SettingsError(f"{path} is a link that leads back to itself.", f"see where it leads:  ls -l {path}", UNTOUCHED)
+        raise SettingsError(
+            f"{path} is a link that leads back to itself.", f"see where it leads:  ls -l {typed(path)}", UNTOUCHED
+        )
     return real
 
 
@@ -28,5 +32,5 @@ def refuse_shared(files: dict[str, Path]) -> None:
         for other, its in files.items():
             if its == path and other != name:
                 raise SettingsError(
-                    f"{name} and {other} are one file: {path}.", f"python3 restore.py --database {name}", UNTOUCHED
+                    f"{name} and {other} are one file: {path}.", f"python3 restore.py --database {typed(name)}", UNTOUCHED
                 )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lib.base import leftovers, private_file
-from lib.base.errors import SourceError
+from lib.base.errors import SourceError, typed
 
 COMPANIONS = ("", "-wal", "-shm", "-journal")
 # What a killed restore leaves behind carries it, and is swept by the next one.
@@ -68,7 +68,7 @@ def replaced_last(destination: Path) -> Path | None:
         raise SourceError(
             f"it is not clear which of these files the last restore of {destination} replaced, as when a clock was set back:"
             + "".join(f"\n  {_described(copy)}" for copy in copies.values()),
-            f"choose the one to put back:  python3 restore.py --undo {newest.name}",
+            f"choose the one to put back:  python3 restore.py --undo {typed(newest.name)}",
         )
     return newest
 

@@ -288,3 +288,52 @@ def test_only_the_scripts_own_folder_is_given_away_with_all_that_is_in_it(place)
         "home": f"it is nobody's: if it is meant for this user alone:  sudo chown root {place}/home",
         "shared": "otherwise",
     }
+
+
+def roots_alone(*files):
+    for path in files:
+        os.chown(path, 0, 0)
+        path.chmod(0o600)
+
+
+COMMANDS = {
+    "backup.py premium_system": "",
+    "backup.py --dry-run": "",
+    "restore.py --yes": "or rebuild elsewhere:  python3 restore.py --to FOLDER",
+    "restore.py --local --yes": "or rebuild elsewhere:  python3 restore.py --local --to FOLDER",
+    "restore.py --undo --yes": "",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_database_that_root_has_made_is_named_with_what_to_type(handed_over, command):
+    handed_over.run("restore.py", "--yes").expect(0)
+    give(*(path for path in handed_over.folder.rglob("*")))
+    roots_alone(handed_over.premium)
+    done = as_nobody(handed_over, *command.split())
+    given = f"Try: it is root's: give it to the user who runs this:  sudo chown nobody {handed_over.premium}"
+    shown = COMMANDS[command].replace("restore.py", f"restore.py --env-file {handed_over.folder}/.env")
+    assert [line for line in done.stderr.splitlines() if "chown" in line] == ["  ".join(filter(None, (given, shown)))]
+    give(handed_over.premium)
+    assert as_nobody(handed_over, *command.split()).status == 0
+
+
+def test_what_is_closed_on_the_way_back_is_named_itself(handed_over):
+    handed_over.run("restore.py", "--yes").expect(0)
+    give(*(path for path in handed_over.folder.rglob("*")))
+    (copy,) = handed_over.data.glob("premium_system.db.before-restore-*Z")
+    copy.chmod(0o600)
+    for closed in (copy, handed_over.data):
+        os.chown(closed, 0, 0)
+        said = as_nobody(handed_over, "restore.py", "--undo", "--yes", "--database", "premium_system").expect(1).stderr
+        assert f"  sudo chown nobody {closed}\n" in said
+        assert "--to FOLDER" not in said
+        give(closed)
+
+
+def test_status_does_not_send_to_a_backup_that_cannot_be_noted(handed_over):
+    handed_over.write_env(SUPABASE_DB_URL="postgresql://postgres:secret1234@127.0.0.1:1/postgres")
+    give(handed_over.folder / ".env")
+    said = as_nobody(handed_over, "backup.py", "--status").expect(1)
+    assert f"sudo chown -R nobody {handed_over.folder}/snapshots" in said.stderr
+    assert "Try: python3 backup.py" not in said.stdout + said.stderr

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -252,8 +253,17 @@ def test_a_source_is_called_by_its_name_in_any_case_by_its_file_or_by_a_path(tmp
         assert config.chosen(settings, [name]) == {"Shop": tmp_path / "data/Shop.db"}
     assert list(config.chosen(settings, ["other.sqlite3", "shop", "Shop.db"])) == ["other", "Shop"]
     assert list(config.chosen(settings, [])) == ["Shop", "other"]
-    for name in ("shops", "data", "other.db", "/Shop.db", "~nobody-of-that-name/Shop.db"):
+    for name in ("shops", "data", "other.db", "/Shop.db"):
         with pytest.raises(SettingsError, match="there is no source") as caught:
+            config.chosen(settings, [name])
+        assert caught.value.remedy == "name one of Shop, other, or none for all"
+    no_paths = {
+        "~nobody-of-that-name/Shop.db": "begins with the home folder of a user", "../data": "is a folder, not a database",
+        "C:\\bot\\x.db": "is a path of Windows'", "a.db;b.db": "is several paths", "data/*": "is a pattern",
+        "$HOME/x.db": "holds a variable",
+    }  # fmt: skip
+    for name, why in no_paths.items():
+        with pytest.raises(SettingsError, match=re.escape(f"{name!r} {why}")) as caught:
             config.chosen(settings, [name])
         assert caught.value.remedy == "name one of Shop, other, or none for all"
     (tmp_path / "data" / "new.db").touch()

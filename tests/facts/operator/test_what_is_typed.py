@@ -10,6 +10,9 @@ import pytest
 
 from lib.base import together, words
 from lib.base.errors import SettingsError
+from lib.settings import config
+from lib.trying import sample_bot
+from tests.stand_ins.bot import REPOSITORY
 from tests.stand_ins.machine import with_cron
 
 TASKS = (together.BACKUP, together.RESTORE, together.SETUP, together.TRIAL)
@@ -81,7 +84,27 @@ def test_every_pair_that_is_understood_does_something_that_can_be_named(saved_bo
             assert done.status == 0 or (done.stderr + done.stdout).strip(), done
 
 
+def test_what_is_no_settings_file_is_told_in_a_line_or_two(tmp_path):
+    prose = tmp_path / "README.md"
+    sample_bot.make(tmp_path, 5)
+    with pytest.raises(SettingsError) as caught:
+        config.load(str(tmp_path / sample_bot.PREMIUM))
+    assert caught.value.what == f"{tmp_path / sample_bot.PREMIUM} is no text: is it the file with the settings?"
+    prose.write_text("one line\n" * 90)
+    with pytest.raises(SettingsError, match=r"- README\.md has 87 more such lines: is it the file with the settings\?") as caught:
+        config.load(str(prose))
+    assert len(caught.value.what.splitlines()) == 7
+
+
+def test_a_length_of_time_is_one_that_can_be_waited_for():
+    assert [words.seconds(text) for text in ("90s", "0007h", "366d")] == [90, 25200, 366 * 86400]
+    for text in ("0s", "367d", "99999999999999999999d", f"{'9' * 5000}s", "-1h", "7"):
+        with pytest.raises(SettingsError, match="is no length of time from 1s to 366d"):
+            words.seconds(text)
+
+
 REFUSED = {
+    "--demo and --env-file do not go together: the demo has databases": ("backup.py", "--demo"),
     "--at does not go with --local": ("restore.py", "--local", "--at", "1", "--yes"),
     "--table does not go with --local": ("restore.py", "--local", "--table", "refunds", "--yes"),
     "--at does not go with --undo": ("restore.py", "--undo", "--at", "1", "--yes"),
@@ -180,6 +203,10 @@ def test_a_time_begins_as_precisely_as_it_is_given():
 
 def test_a_report_replaces_a_report_and_nothing_else(saved_bot):
     report = saved_bot.folder / "report.html"
+    for beside in (saved_bot.data / "premium_system.db-wal", saved_bot.folder / "snapshots" / "status.html"):
+        said = saved_bot.run("backup.py", "--report", str(beside)).expect(2).stderr
+        assert f"Error: {beside} is no report, and is not replaced." in said
+        assert not beside.exists()
     for kept in (saved_bot.premium, saved_bot.folder / ".env", saved_bot.folder / "supabase_backup.log"):
         before = kept.read_bytes()
         done = saved_bot.run("backup.py", "--report", str(kept)).expect(2)
@@ -225,11 +252,17 @@ def test_a_path_that_is_typed_is_told_as_one_in_the_settings_is(saved_bot):
             assert "SQLITE_DATABASES" not in said
     said = saved_bot.run("setup_supabase.py", "--ddl", "sqlite_data/premium_sytem.db").expect(1).stderr
     assert "premium_sytem.db does not exist.\nTry: correct the path: premium_system.db is there\n" in said
+    said = saved_bot.run("setup_supabase.py", "--ddl", str(REPOSITORY / "README.md")).expect(1).stderr
+    assert said == "Error: README.md: file is not a database.\nTry: name a database of SQLite's\n"
     said = saved_bot.run("backup.py", "/nowhere/premium_system.db").expect(2).stderr
     assert "Error: /nowhere/premium_system.db does not exist, and there is no source" in said
     for more in ("--yes", "--local --yes", "--undo --yes"):
         said = saved_bot.run("restore.py", "--to", "snapshots", *more.split()).expect(2).stderr
         assert "Error: snapshots has the snapshots of Hybrid backup; --to is for another folder.\n" in said
+        for file in (".env", ".env/below"):
+            said = saved_bot.run("restore.py", "--to", file, *more.split()).expect(2)
+            assert said.stdout == ""
+            assert said.stderr.startswith(f"Error: {saved_bot.folder}/.env is no folder; --to is for one.\n")
     saved_bot.write_env(SQLITE_DATABASES="snapshots/premium_system.db")
     assert "is a snapshot, which a backup writes over" in saved_bot.run("backup.py").expect(2).stderr
     assert sorted(saved_bot.folder.rglob("*")) == before

@@ -190,7 +190,7 @@ def test_the_operator_is_asked_and_chooses(saved_bot):
     (second,) = (path for path in saved_bot.data.glob("*.before-restore-*") if path != ahead)
     assert ahead.name in asked.stderr
     assert second.name in asked.stderr
-    assert f"Try: choose the one to put back:  python3 restore.py --undo {ahead.name}" in asked.stderr
+    assert f"Try: choose the one to put back:  python3 restore.py --database premium_system --undo {ahead.name}" in asked.stderr
     saved_bot.run("restore.py", "--undo", second.name, "--yes").expect(0)
     assert compare.differences(between, saved_bot.premium) == []
     assert emptied is not None

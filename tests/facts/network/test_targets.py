@@ -157,7 +157,7 @@ def test_when_none_answers_it_says_why_of_each_and_how_to_do_without(doubled):
     doubled.write_env(SUPABASE_DB_URL=down(doubled.url), SUPABASE_DB_URL_2=down(doubled.second.url))
     for flags in (["--yes"], ["--list"], ["--list", "--target", "2"]):
         said = doubled.run("restore.py", *flags).expect(1).stderr
-        command = " ".join(["python3 restore.py --local", *flags[1:]])
+        command = " ".join(["python3 restore.py", *flags[1:], "--local"])
         assert f"     or, without the network:  {command}\n" in said
     assert re.findall(r"target (\d): cannot connect to ", doubled.run("restore.py", "--yes").stderr) == ["1", "2"]
     for flags in (["--at", "today"], ["--table", "refunds", "--database", "premium_system"]):

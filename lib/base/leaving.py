@@ -61,11 +61,12 @@ def told(text: str) -> str:
 
 
 def _as_asked(command: re.Match[str]) -> str:
-    """What names a database or a place of its own is about whole files, not about a table."""
+    """What names a database or a place of its own is about whole files, not about a table; but not where it names a run then."""
     given = {word.partition("=")[0] for word in command[1].split() if word.startswith("--")}
     asked = [task for task in together.RESTORE if task in _asked and given <= {*together.ALWAYS, *together.RESTORE[task].split()}]
     task = next(iter([*(task for task in together.RESTORE if task in given), *asked]), "")
-    not_these = given | ({"--table"} if given & {"--database", "--to"} and "--at" not in given else set())
+    is_whole = given & {"--database", "--to"} and not re.search(r"--database .+ --at ", command[1])
+    not_these = given | ({"--table"} if is_whole else set())
     fitting = [flag for flag in _asked if flag in {task, *together.RESTORE[task].split()} - not_these]
     more = shlex.join(word for flag in fitting for word in (flag, _asked[flag]) if word)
     return command[0].replace("restore.py", f"restore.py {more}", 1) if more else command[0]

@@ -68,7 +68,7 @@ def _refuse_closed(paths: list[Path], name: str) -> None:
     folder = paths[0].parent
     if folder.exists() and not folder.is_dir():
         what = f"{folder} is not a folder: no snapshot of {name} is there."
-        raise SourceError(what, f"see what it is, and move it away:  ls -ld {folder}")
+        raise SourceError(what, f"see what it is, and move it away:  ls -ld {typed(folder)}")
     places = [place for path in paths for place in (path.parent, path, previous.note_of(path))]
     if closed := owners.closed(places):
         raise SourceError(

@@ -182,12 +182,16 @@ def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str
     except OSError as error:
         problems.append(f"{path} cannot be read: {causes.said_by(error)}.")
         return None
-    problems += [f"{path.name} line {number} is not NAME=value." for number in malformed[:SHOWN_LINES]]
-    if more := len(malformed[SHOWN_LINES:]):
-        problems.append(f"{path.name} has {more} more such lines: is it the file with the settings?")
+    problems += _no_settings(path.name, malformed)
     too_late = sorted(name for name in values if re.fullmatch(limits.NAME.format(".*"), name))
     problems += [f"{name} belongs into the environment, not into {path.name}: it is read before any file." for name in too_late]
     return values
+
+
+def _no_settings(file: str, lines: list[int]) -> list[str]:
+    said = [f"{file} line {number} is not NAME=value." for number in lines[:SHOWN_LINES]]
+    more = len(lines) - len(said)
+    return [*said, f"{file} has {more} more such lines: is it the file with the settings?"] if more else said
 
 
 def _unknown_names(values: Iterable[str]) -> list[str]:

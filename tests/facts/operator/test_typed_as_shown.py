@@ -152,6 +152,7 @@ ASKED = {
         "restore.py --database x": "restore.py --at 1 --target 2 --database x",
         "restore.py --to FOLDER": "restore.py --at 1 --target 2 --to FOLDER",
         "restore.py --at 5  or longer": "restore.py --table t --target 2 --at 5  or longer",
+        "restore.py --database x --at 5  or longer": "restore.py --table t --target 2 --database x --at 5  or longer",
         "restore.py --accept-moved": "restore.py --at 1 --table t --target 2 --accept-moved",
         "restore.py --list; a day": "restore.py --target 2 --list; a day",
         "restore.py --list --target N": "restore.py --list --target N",

@@ -21,6 +21,8 @@ from lib.trying import embedded_postgres, sample_bot
 from tests import compare
 from tests.stand_ins.bot import REPOSITORY, environment
 
+pytestmark = pytest.mark.campaign
+
 MOMENTS = 10
 
 
@@ -33,7 +35,6 @@ def held(bot):
     return mirrors
 
 
-@pytest.mark.campaign
 def test_a_killed_backup_leaves_one_state_or_the_other(saved_bot):
     started = time.monotonic()
     saved_bot.backup()
@@ -112,7 +113,6 @@ SLOW = """CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEG
 CREATE TRIGGER slow AFTER {event} ON backup_premium_system.{table} FOR EACH STATEMENT EXECUTE FUNCTION public.slow()"""
 
 
-@pytest.mark.campaign
 def test_a_signal_stops_a_statement_that_runs_on_the_server(saved_bot):
     changed(saved_bot)
     ((table,),) = saved_bot.query("SELECT min(tablename) FROM pg_tables WHERE schemaname = 'backup_premium_system'")
@@ -224,7 +224,6 @@ def test_a_signal_stops_the_waiting_for_a_silent_server(saved_bot, line, script)
     stopped(running)
 
 
-@pytest.mark.campaign
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 def test_a_bot_that_writes_all_the_time_gets_a_consistent_backup(saved_bot, mode):
     """Every commit moves one star between two tables, so that any consistent state has the same sum."""
@@ -291,7 +290,6 @@ def is_running(number):
         return False
 
 
-@pytest.mark.campaign
 def test_the_check_keeps_its_connection_wherever_a_signal_breaks_in(saved_bot, monkeypatch):
     """A signal may come when the thread is just being started; to close what the thread works on would crash Python."""
     seen, submit = [], futures.ThreadPoolExecutor.submit

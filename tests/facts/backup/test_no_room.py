@@ -15,6 +15,8 @@ from tests import compare
 from tests.stand_ins.bot import Bot
 from tests.stand_ins.supabase import as_admin, make_database
 
+pytestmark = pytest.mark.campaign
+
 MB = 1_000_000
 
 
@@ -92,7 +94,6 @@ def test_free_pages_are_no_rows_and_what_a_run_would_refuse_is_said_before(saved
     assert "premium_system does not fit" not in done
 
 
-@pytest.mark.campaign
 def test_the_target_s_disk_is_full(server, tmp_path):
     """The database lies in a tablespace on a small disk of its own."""
     with (
@@ -195,13 +196,11 @@ def test_setup_says_what_the_runs_to_come_will_lack(crowded):
         assert re.search(lacks, crowded.run("setup_supabase.py", *flags).expect(1).stdout)
 
 
-@pytest.mark.campaign
 def test_without_room_for_two_copies_one_is_made_after_the_other(crowded):
     crowded.run("backup.py").expect(0)
     crowded.assert_restorable()
 
 
-@pytest.mark.campaign
 def test_a_run_has_room_for_as_much_as_setup_asks_for(saved_bot):
     with snapshots_on(saved_bot, str(2 * total(saved_bot) + 100_000)):
         saved_bot.run("setup_supabase.py").expect(0)
@@ -241,7 +240,6 @@ def test_one_table_needs_room_for_two_copies_of_the_database(saved_bot):
         assert saved_bot.sqlite_rows(present, "SELECT count(*) FROM user_requests WHERE minute = 0") == [(0,)]
 
 
-@pytest.mark.campaign
 def test_a_full_disk_under_the_log_does_not_stop_a_backup(saved_bot):
     with small_disk(saved_bot.folder / "logs", "16k") as disk:
         saved_bot.write_env(BACKUP_LOG="logs/backup.log")

@@ -19,6 +19,8 @@ from lib.trying import sample_bot
 from tests import compare
 from tests.stand_ins.refusing_server import refusing_server
 
+pytestmark = pytest.mark.campaign
+
 QUICK = {"HYBRID_BACKUP_CONNECT_SECONDS": "2", "HYBRID_BACKUP_STATEMENT_SECONDS": "2", "HYBRID_BACKUP_RETRY_SECONDS": "4"}
 NEVER_AGAIN = {"HYBRID_BACKUP_RETRY_SECONDS": "0"}
 
@@ -40,7 +42,6 @@ def quiet_length(bot, line):
     return dict(line.carried)
 
 
-@pytest.mark.campaign
 def test_a_server_that_accepts_and_never_answers(saved_bot):
     saved_bot.environment = QUICK
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -50,7 +51,6 @@ def test_a_server_that_accepts_and_never_answers(saved_bot):
             assert "the server did not answer in time." in done.stderr + done.stdout
 
 
-@pytest.mark.campaign
 def test_a_server_that_falls_silent_in_the_middle_is_given_up(saved_bot, line):
     length = quiet_length(saved_bot, line)
     saved_bot.environment = QUICK
@@ -81,7 +81,6 @@ TYPED = {
 }
 
 
-@pytest.mark.campaign
 @pytest.mark.parametrize("what", TYPED)
 def test_a_server_that_falls_silent_at_any_question_is_given_up(saved_bot, line, what):
     """Each question is the last one in turn; whatever waits for its answer, it ends, and what was there is intact."""
@@ -130,7 +129,6 @@ def test_a_restore_from_a_server_that_falls_silent_changes_nothing(saved_bot, li
     assert not list(saved_bot.data.glob("*.restoring*"))
 
 
-@pytest.mark.campaign
 @pytest.mark.parametrize("way", ["up", "down"])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
 def test_a_connection_that_is_cut_in_the_middle_is_tried_again(saved_bot, line, way, share):
@@ -166,7 +164,6 @@ def test_the_patience_ends(saved_bot, line):
     assert 1 <= log_of(saved_bot).count("Trying again") <= 6
 
 
-@pytest.mark.campaign
 def test_a_second_source_does_not_wait_again(saved_bot, line):
     length = quiet_length(saved_bot, line)
     saved_bot.environment = QUICK
@@ -214,7 +211,6 @@ def test_what_may_pass_is_tried_again(saved_bot, said):
         assert len(visits) > 1
 
 
-@pytest.mark.campaign
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_commit_in_doubt_is_found_out_by_the_next_run(saved_bot, line, moment):
     """The line is cut before COMMIT reaches the server, or before its answer comes back."""

@@ -18,6 +18,8 @@ from tests.stand_ins.bot import environment
 from tests.stand_ins.inbox import Inbox
 from tests.stand_ins.unreachable import free_port
 
+pytestmark = pytest.mark.campaign
+
 PASSWORD = "smtp-secret-4711"
 TOKEN = "123456:AbC-secret_4711"
 
@@ -93,7 +95,6 @@ def test_a_heartbeat_tells_start_success_and_failure_with_the_log(saved_bot):
     assert "premium_system.db does not exist." in inbox.got[3][1]
 
 
-@pytest.mark.campaign
 def test_a_failure_is_told_once_and_so_is_the_recovery(saved_bot):
     inbox = Inbox()
     saved_bot.write_env(ALERT_WEBHOOK_URL=f"{inbox.url}/hook")
@@ -119,7 +120,6 @@ def test_a_failure_is_told_once_and_so_is_the_recovery(saved_bot):
     assert "Works again: premium_system → 127.0.0.1." in inbox.texts()[1]
 
 
-@pytest.mark.campaign
 def test_another_failure_is_news_and_the_same_one_is_told_again_after_a_day(saved_bot):
     inbox = Inbox()
     saved_bot.write_env(ALERT_WEBHOOK_URL=f"{inbox.url}/hook")
@@ -257,7 +257,6 @@ def test_a_slow_server_is_waited_for(saved_bot):
     assert inbox.paths() == ["/x/start", "/x"]
 
 
-@pytest.mark.campaign
 def test_servers_that_never_answer_hold_up_a_backup_for_a_bounded_time(saved_bot):
     inbox = Inbox("dripping")
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -279,7 +278,6 @@ def test_servers_that_never_answer_hold_up_a_backup_for_a_bounded_time(saved_bot
     assert saved_bot.query("SELECT count(*) FROM backup.runs WHERE outcome = 'saved' AND source = 'user_requests'") == [(2,)]
 
 
-@pytest.mark.campaign
 def test_an_alert_that_was_not_delivered_is_told_by_the_next_run(saved_bot):
     inbox = Inbox("refusing")
     saved_bot.write_env(ALERT_WEBHOOK_URL=f"{inbox.url}/x")

@@ -13,6 +13,8 @@ from lib.backing_up.timetable import Deployment
 from tests.stand_ins.bot import REPOSITORY, environment
 from tests.stand_ins.machine import with_cron
 
+pytestmark = pytest.mark.campaign
+
 HOME = Path("/home/bot/hybrid-backup")
 EXAMPLE = Deployment(HOME / ".env", HOME, f"{HOME}/.venv/bin/python", "bot", has_log=True)
 # What others have in a crontab: bytes that are no UTF-8, other line ends, also such as only Python knows, no last newline.

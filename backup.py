@@ -1,52 +1,71 @@
 #!/usr/bin/env python3
-"""Back up the bot's SQLite databases to Supabase: mirror what changed, prove it, and say so in one line.
+"""Back up the bot's SQLite databases to Supabase: mirror what changed, prove it,
+and say so in one line.
 
 usage: python3 backup.py [SOURCE …] [flags]
 
-  python3 backup.py                     back up every database in SQLITE_DATABASES
-  python3 backup.py premium_system      back up one of them
-  python3 backup.py --dry-run           say what would change; write nothing
-  python3 backup.py --verify            compare every row of the mirrors with the databases; change nothing
-  python3 backup.py --status            how each database is doing: last success and failure, next run, size, drills
-  python3 backup.py --status --max-age 7h   for monitoring: exit 1 when the last success is older
-  python3 backup.py --report status.html   the same and more as one HTML file: runs, tables, size with a forecast, drills
-  python3 backup.py --every 6h          stay and repeat, where there is no cron: now and then every six hours, until SIGTERM
-  python3 backup.py --demo              the whole story on sample databases and an embedded Postgres
+  python3 backup.py                 back up every database of SQLITE_DATABASES
+  python3 backup.py premium_system  back up one of them
+  python3 backup.py --dry-run       say what would change; write nothing
+  python3 backup.py --verify        compare every row of the mirrors with the
+                                    databases; change nothing
+  python3 backup.py --status        a verdict, and how each database is doing:
+                                    last success and failure, next run, size,
+                                    drills; exit 1 where something is wrong
+  python3 backup.py --status --max-age 7h
+                                    for monitoring: also where the last success
+                                    is older
+  python3 backup.py --report status.html
+                                    the same and more as one HTML file: runs,
+                                    tables, size with a forecast, drills; exit 1
+                                    only with --max-age, and for the same reason
+  python3 backup.py --every 6h      stay and repeat, where there is no cron: now
+                                    and then every six hours, until SIGTERM
+  python3 backup.py --demo          the whole story on sample databases and an
+                                    embedded Postgres
 
 flags:
-  --full            send and compare every row, also of a database whose file has not changed
-  --accept-shrink   back up also when a database has lost most of its rows or a table (BACKUP_MAX_SHRINK)
-  --accept-exposure back up also when somebody has opened the private schemas to others
-  --accept-moved    back up also when another bot, or this one on another machine or in another folder, made the last backup
-  --env-file PATH   settings from this file instead of .env beside the scripts
-  --json            one JSON object on stdout, for machines
-  --quiet           print failures only
-  --verbose         print every table, also when nobody watches
+  --full             send and compare every row, also of a database whose file
+                     has not changed
+  --accept-shrink    back up also when a database has lost most of its rows or a
+                     table (BACKUP_MAX_SHRINK)
+  --accept-exposure  back up also when somebody has opened the private schemas
+                     to others
+  --accept-moved     back up also when another bot, or this one on another
+                     machine or in another folder, made the last backup
+  --env-file PATH    settings from this file instead of .env beside the scripts
+  --json             one JSON object on stdout, for machines
+  --quiet            print failures only
+  --verbose          print every table, also when nobody watches
   --version, --help
 
 exit status:
   0  saved        every database is in Supabase, compared row for row
-  1  failed       nothing was changed by what failed; the last good backup is as it was
+  1  failed       nothing was changed by what failed; the last good backup is as
+                  it was
   2  usage        a flag or a setting is wrong
-  3  incomplete   something was saved, something needs a person: read the lines on stderr
+  3  incomplete   something was saved, something needs a person: read the lines
+                  on stderr
 """
 
 import functools
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib.backing_up import brake, local_runs, refusals, schedule
-from lib.backing_up.attempts import Report
+from lib.backing_up.attempts import Report, exit_status
 from lib.backing_up.mirrored import Mirrored
 from lib.backing_up.options import BackupOptions
-from lib.base import log, script
+from lib.base import log, script, together
 from lib.base.errors import Problem
 from lib.base.script import Console
 from lib.base.words import seconds
-from lib.postgres.books import hand_edits, origin, plan_limit, privacy, runs
+from lib.postgres.books import hand_edits, origin, plan_limit, privacy, runs, twins
 from lib.postgres.books.origin import Origin
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered, first_load, last_run, merge, plan_mirrors, proof, unseen, upkeep
@@ -69,9 +88,9 @@ def main(options: BackupOptions, console: Console) -> int:
         from lib.trying import demo  # what an ordinary backup does not need is not loaded
 
         return demo.tell(console)
-    settings = config.load(options.env_file)
+    settings = alerts.loaded(options.env_file, console)
     sources = config.chosen(settings, list(options.source))
-    log.open_file(settings.log)
+    settings.warnings.extend(log.open_file(settings.log))
     if options.status:
         from lib.reporting import status
 
@@ -79,12 +98,13 @@ def main(options: BackupOptions, console: Console) -> int:
     if options.report:
         from lib.reporting import page
 
-        return page.write(settings, sources, options.report, console)
+        return page.write(settings, sources, options.report, options.max_age, console)
     if options.dry_run or options.verify:
         from lib.backing_up import dry_run
 
         compare = functools.partial(rehearse, options) if options.dry_run else dry_run.differences
-        return dry_run.show(settings, sources, compare, console)
+        look = functools.partial(dry_run.show, settings, sources, compare, console)
+        return exit_status(look()) if options.dry_run else alerts.told(settings, alerts.COMPARISON, console, look)
     if options.every:
         schedule.repeat(seconds(options.every), lambda: back_up(settings, sources, options, console), console)
     return back_up(settings, sources, options, console)
@@ -93,17 +113,17 @@ def main(options: BackupOptions, console: Console) -> int:
 def back_up(settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console) -> int:
     """Back up every source to every target, and return the exit status."""
     started, begun = time.monotonic(), alerts.start(settings.channels)
-    with alerts.crashes_told(settings, begun):
+    with alerts.end_told(settings, alerts.BACKUP, begun):
         report = back_up_all(settings, sources, options, console)
-    undelivered = alerts.tell(settings, report.attempts, report.judged()[1], begun)
-    for warning in undelivered + local_runs.note(settings, report.attempts, report.warnings):
+    report.fail(local_runs.stuck(settings, report.attempts))
+    for warning in [*local_runs.note(settings, report.attempts, report.warnings), *alerts.tell(settings, report, begun)]:
         report.warn(warning)
     return report.close(time.monotonic() - started)
 
 
 def back_up_all(settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console) -> Report:
     """One target or source that fails does not stop the others."""
-    report = Report(console)
+    report, seen = Report(console), twins.Seen()
     for warning in settings.warnings:
         report.warn(warning)
     for note in settings.notes:
@@ -111,10 +131,12 @@ def back_up_all(settings: Settings, sources: dict[str, Path], options: BackupOpt
     for target_settings in settings.targets:
         previous = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
         with (
+            local_runs.end_noted(settings, sources, report.attempts),
             report.attempted(target_settings, *sources),
             copying.Ahead(sources, settings.snapshots, settings.check, previous) as ahead,
             Target(target_settings, settings.schema) as target,
         ):
+            twins.refuse(target, seen)
             for name in sources:
                 with report.attempted(target_settings, name):
                     attempt = functools.partial(back_up_source, target, settings, name, ahead, options, report)
@@ -126,14 +148,14 @@ def back_up_source(
     target: Target, settings: Settings, name: str, ahead: copying.Ahead, options: BackupOptions, report: Report
 ) -> runs.Run:
     """Snapshot, plan, merge, verify, commit: all of it or nothing; but a first load is committed now and then."""
-    run, source = runs.open_run(target, name)
+    run, source = ahead.told_first(name, lambda: runs.open_run(target, name))
     with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
         warnings, previous = plan_limit.refuse_or_warn(target, run, snapshot, settings.max_database_bytes), snapshot.copy.previous
         while run.outcome == "running":
             with target.transaction():
                 openings, last = runs.lock_source(target, run, source)
                 runs.refuse_outrun(snapshot, name)
-                ours = origin.of(settings.sources[name], previous.told)
+                ours = origin.of(settings, name, previous.told)
                 refusals.refuse_unless_accepted(name, openings, ours, last, options)
                 transfer = Transfer(target, source, snapshot, run, last, hand_edits.since_last_run(target, name))
                 mirrored = bring(transfer, settings, options, report)
@@ -146,9 +168,8 @@ def back_up_source(
             run.committed = len(run.tables)
         noted = last_run.noted(transfer, plan, mirrored.mirrors, mirrored.is_compared)
         not_kept = snapshot.keep_as(previous.place, {**noted, **ours.as_told, "doubts": doubts})
-    warnings += [doubt for doubt in doubts if doubt not in previous.note.get("doubts", [])]  # what stays is said once
-    for warning in [*warnings, *what_others_did(transfer, openings, ours, missed), *not_kept]:
-        report.warn(warning)
+    for warning in [*warnings, *previous.not_told(doubts), *what_others_did(transfer, openings, ours, missed), *not_kept]:
+        report.warn(target.settings.named(warning))
     return run
 
 
@@ -166,19 +187,20 @@ def rehearse(
     """Do what a backup does, in a transaction that will be rolled back, and say what that was, and what a backup would refuse."""
     from lib.backing_up import dry_run
 
-    run, last = runs.Run(0, source.name, target.host, 0), runs.read_last(target, source)
+    run, last = runs.Run(0, source.name, target.host, privacy.describe(target).bytes), runs.read_last(target, source)
     source = replace(source, is_rehearsal=True)
     transfer = Transfer(target, source, snapshot, run, last, hand_edits.since_last_run(target, source.name))
     openings = privacy.openings(target, [target.schema, source.mirror_schema])  # what is mended is closed
     mirrored = bring(transfer, settings, replace(options, accept_shrink=True), report)
     runs.refuse_outrun(snapshot, source.name)
-    ours = origin.of(settings.sources[source.name], snapshot.copy.previous.told)
+    ours = origin.of(settings, source.name, snapshot.copy.previous.told)
     for refusal in refusals.foreseen(transfer, settings, options, openings, ours, mirrored):
-        report.warn(f"a backup would refuse this: {refusal}")
+        report.warn(target.settings.named(f"a backup would refuse this: {refusal}"))
     accepted = openings if options.accept_exposure else []
-    for warning in [*mirrored.warnings, *what_others_did(transfer, accepted, ours, mirrored.unseen)]:
-        report.warn(f"a backup would do this, and say: {warning}")
-    return dry_run.changes(run.tables, source)
+    damage = snapshot.copy.previous.damage(source.name)
+    for warning in [*mirrored.warnings, *damage, *what_others_did(transfer, accepted, ours, mirrored.unseen)]:
+        report.warn(target.settings.named(f"a backup would do this, and say: {warning}"))
+    return dry_run.changes(target, run.tables, source)
 
 
 def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report: Report) -> Mirrored:
@@ -226,7 +248,7 @@ def bring_rows(transfer: Transfer, plan: Plan, missed: Unseen, must_send_all: bo
 
 
 def flags() -> script.Parser:
-    parser = script.Parser(__doc__)
+    parser = script.Parser(__doc__, together.BACKUP)
     parser.add_argument("source", nargs="*")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--verify", action="store_true")

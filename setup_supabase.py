@@ -1,44 +1,63 @@
 #!/usr/bin/env python3
-"""First install: check everything, create what the backup needs in Supabase, close it to others, make the first backup.
+"""First install: check everything, create what the backup needs in Supabase, close
+it to others, make the first backup.
 
 usage: python3 setup_supabase.py [flags]
 
-  python3 setup_supabase.py             check, create or upgrade, secure, first backup; run it again at any time
-  python3 setup_supabase.py --check     check only; change nothing
+  python3 setup_supabase.py         check, create or upgrade, secure, first
+                                    backup; run it again at any time
+  python3 setup_supabase.py --check
+                                    check only; change nothing
   python3 setup_supabase.py --ddl PATH.db
-                                        print the sql/tables/ file for another database
+                                    print the sql/tables/ file for another
+                                    database
   python3 setup_supabase.py --writer-role
-                                        also make a role that can back up but cannot destroy history, and show its password
+                                    also make a role that can back up but cannot
+                                    destroy history, and show its password
+  python3 setup_supabase.py --schedule cron --install
+                                    back up every six hours, check and drill:
+                                    puts lines into the user's crontab, or
+                                    replaces them; --remove takes them out;
+                                    neither: prints them
+  python3 setup_supabase.py --schedule systemd | sudo sh
+                                    the same with systemd: prints what writes
+                                    the units; --remove: what removes them
 
 flags:
-  --env-file PATH   settings from this file instead of .env beside the scripts
-  --json            one JSON object on stdout, for machines
-  --quiet           print failures only
+  --env-file PATH    settings from this file instead of .env beside the scripts
+  --json             one JSON object on stdout, for machines
+  --quiet            print failures only
   --verbose, --version, --help
 
 exit status:
   0  saved        everything is in place, and the first backup is in Supabase
   1  failed       a check failed; it says what to do, then run this again
   2  usage        a flag or a setting is wrong
-  3  incomplete   the first backup saved something, not all: read the lines on stderr
+  3  incomplete   a target or a database failed, and the others are set up and
+                  backed up: read the lines with a ❌ and those on stderr
 """
 
+import sys
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up
+from lib.backing_up import crontab, timetable
 from lib.backing_up.options import BackupOptions
-from lib.base import log, script
+from lib.backing_up.timetable import Deployment
+from lib.base import log, script, together
 from lib.base.errors import SettingsError
 from lib.postgres.books import origin
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import ddl
 from lib.postgres.setup import analytics, installation
-from lib.settings import config
+from lib.settings import config, paths
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
+from lib.sqlite.files import not_there
 from lib.sqlite.snapshots import previous
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.tables.mirror_names import writer_name
@@ -56,42 +75,84 @@ class Options:
 
 def main(flags: Namespace, console: script.Console) -> int:
     if flags.ddl:
-        console.say(ddl.for_file(Path(flags.ddl)))
-        return script.SAVED
-    if flags.writer_role and console.is_quiet:
-        raise SettingsError("--writer-role shows a password once, and cannot be quiet.", "leave out --quiet and --json")
+        return print_ddl(paths.typed("--ddl", flags.ddl), console)
+    if flags.remove:
+        return set_schedule(Deployment.at(config.file_of(flags.env_file)), flags, console)
     settings = config.load(flags.env_file)
-    log.open_file(settings.log)
+    if flags.schedule:
+        return set_schedule(Deployment.of(settings), flags, console)
+    settings.warnings.extend(log.open_file(settings.log))
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
     checked, options = Checks(console), Options(not flags.check, flags.writer_role)
-    for target_settings in settings.targets:
-        set_up(checked, settings, target_settings, options)
-    if checked.failures or flags.check:
+    there = checks.files(checked, settings)
+    targets = settings.targets if there.sources else []
+    is_sound = any([set_up(checked, there, target_settings, options) for target_settings in targets])
+    if flags.check or not is_sound:
         return checked.finish()
     console.say("The first backup:")
     console.is_watched = True
-    return back_up(settings, settings.sources, BackupOptions(), console)
+    console.besides = checked.told | {"outcome": "incomplete"} if checked.failures else {}
+    status = back_up(settings, settings.sources, BackupOptions(), console)  # also of what is not sound: it is told to all
+    return script.INCOMPLETE if checked.failures else status
 
 
-def set_up(checked: Checks, settings: Settings, target_settings: TargetSettings, options: Options) -> None:
-    """Check one target; unless only checking, create what is missing and close it to others."""
+def print_ddl(path: Path, console: script.Console) -> int:
+    """Print the mirrors that setup would make for a database."""
+    with not_there.typed(path):
+        written = ddl.for_file(path)
+    console.say(written)
+    console.result({"outcome": "saved", "ddl": written})
+    return script.SAVED
+
+
+def set_schedule(deployment: Deployment, flags: Namespace, console: script.Console) -> int:
+    """Print the schedule of this folder, or put it into the user's crontab, or take it out."""
+    if (names := config.in_environment()) and not flags.remove:
+        console.warn(f"neither cron nor systemd hands on the environment: write into .env {', '.join(names)}")
+    if flags.schedule == "systemd":
+        if flags.install:
+            raise SettingsError(
+                "systemd's units are root's to install.", "python3 setup_supabase.py --schedule systemd | sudo sh"
+            )
+        said = timetable.systemd_remove(deployment) if flags.remove else timetable.systemd_install(deployment)
+    elif flags.install:
+        crontab.install(deployment)
+        if crontab.has_by_hand(deployment):
+            console.warn("the crontab has other lines, too, that back this up: take them out with  crontab -e")
+        said = f"✅ in the crontab of {deployment.user}:\n{timetable.cron_lines(deployment)}"
+    elif flags.remove:
+        was_there = crontab.remove(deployment)
+        said = f"✅ {'removed from' if was_there else 'nothing of it was in'} the crontab of {deployment.user}"
+    else:
+        said = timetable.cron_lines(deployment)
+    console.say(said.rstrip("\n"))
+    console.result({"outcome": "saved", "schedule": flags.schedule, "text": said})
+    return script.SAVED
+
+
+def set_up(checked: Checks, settings: Settings, target_settings: TargetSettings, options: Options) -> bool:
+    """Check one target; unless only checking, create what is missing and close it to others; return whether it is sound."""
+    checked.begin()
     target = checks.connect(checked, target_settings, settings.schema)
     if not target:
-        return
+        return False
     with target:
         checks.rights(checked, target)
         checks.sources(checked, settings, settings.snapshots)
-        if not checked.failures:
+        if checked.is_sound:
             checks.room(checked, settings)
-        if not checked.failures and options.may_change:
+        if checked.is_sound and options.may_change:
             create(checked, target, settings)
-        if not checked.failures and options.makes_writer:
+        if checked.is_sound and options.makes_writer:
             create_writer(checked, target, settings)
-        if not checked.failures:
+        if checked.is_sound:
             checks.installed(checked, target)
-        if not checked.failures:
+        if checked.is_sound and not options.may_change:
+            checks.fits(checked, target, settings)
+        if checked.is_sound:
             checks.exposure(checked, target, installation.schemas(settings))
+    return checked.is_sound
 
 
 def create(checked: Checks, target: Target, settings: Settings) -> None:
@@ -105,9 +166,9 @@ def create(checked: Checks, target: Target, settings: Settings) -> None:
             target.transaction(),
         ):
             noted = previous.read(settings.snapshot_of(name, target.settings.number))
-            installation.refuse_other_bot(target, name, origin.of(path, noted))
+            installation.refuse_other_bot(target, name, origin.of(settings, name, noted))
             tell(installation.install_source(target, name, snapshot))
-    if not checked.failures:
+    if checked.is_sound:
         with checked.step("Analytics views") as tell:
             tell(analytics.install(target, settings))
 
@@ -117,19 +178,23 @@ def create_writer(checked: Checks, target: Target, settings: Settings) -> None:
     with checked.step("Writer role") as tell, target.transaction():
         password = installation.create_writer(target, settings)
         tell(f"{writer_name(target.schema)} can back up and restore, and cannot remove history")
-    if checked.failures:
+    if not checked.is_sound:
         return
+    setting = f"SUPABASE_DB_URL{'' if target.settings.number == 1 else f'_{target.settings.number}'}"
     user = ".".join([writer_name(target.schema), *target.settings.user.split(".")[1:]])
     checked.console.say(
-        f"     Put this user and password into SUPABASE_DB_URL in .env; they are not shown again:\n     {user}:{password}"
+        f"     Put this user and password into {setting} in .env; they are not shown again:\n     {user}:{password}"
     )
 
 
 def flags() -> script.Parser:
-    parser = script.Parser(__doc__)
+    parser = script.Parser(__doc__, together.SETUP)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--ddl", metavar="PATH.db")
     parser.add_argument("--writer-role", action="store_true")
+    parser.add_argument("--schedule", choices=("cron", "systemd"))
+    parser.add_argument("--install", action="store_true")
+    parser.add_argument("--remove", action="store_true")
     return parser
 
 

@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
-"""Before going live: try everything that a backup and a restore need, on your own target, and leave nothing behind.
+"""Before going live: try everything that a backup and a restore need, on your own
+target, and leave nothing behind.
 
 usage: python3 test_backup.py [flags]
 
-  python3 test_backup.py                use .env; without settings, an embedded Postgres and sample databases
-  python3 test_backup.py --send-alert   send a test through every alert channel that is set, and nothing else
+  python3 test_backup.py            use .env; without settings, an embedded
+                                    Postgres and sample databases
+  python3 test_backup.py --send-alert
+                                    send a test through every alert channel that
+                                    is set, and nothing else
 
-The round trip works in schemas called backup_test_… and in a temporary folder. Your mirrors and your SQLite files are
-only read.
+The round trip works in schemas called backup_test_… and in a temporary folder.
+Your mirrors and your SQLite files are only read.
 
 flags:
-  --env-file PATH   settings from this file instead of .env beside the scripts
-  --json            one JSON object on stdout, for machines
-  --quiet           print failures only
+  --env-file PATH    settings from this file instead of .env beside the scripts
+  --json             one JSON object on stdout, for machines
+  --quiet            print failures only
   --verbose, --version, --help
 
 exit status:
@@ -22,12 +26,14 @@ exit status:
 """
 
 import contextlib
+import sys
 from argparse import Namespace
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from backup import back_up_all
-from lib.base import leftovers, log, script
+from lib.base import leftovers, log, script, together
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
 from lib.settings import config
@@ -47,7 +53,8 @@ def main(flags: Namespace, console: script.Console) -> int:
         # On the disk that has the snapshots: the system's temporary files may be in memory.
         folder = stack.enter_context(leftovers.within(settings.snapshots, "hybrid-backup", trial.SUFFIX))
         log.open_file(folder / "test.log")
-        for target_settings in settings.targets:
+        checks.files(checked, settings)
+        for target_settings in [] if checked.failures else settings.targets:
             check_target(checked, settings, target_settings, folder / str(target_settings.number))
     return finished(checked)
 
@@ -72,6 +79,7 @@ def usable_settings(checked: Checks, env_file: str | None, stack: contextlib.Exi
 
 def check_target(checked: Checks, settings: Settings, target_settings: TargetSettings, folder: Path) -> None:
     """Check one target, in schemas and a folder of its own."""
+    checked.begin()
     folder.mkdir()
     scratch = trial.scratch_settings(settings, target_settings, folder)
     target = checks.connect(checked, target_settings, scratch.schema)
@@ -80,7 +88,7 @@ def check_target(checked: Checks, settings: Settings, target_settings: TargetSet
     with target, trial.scratch_schemas(target, scratch):
         checks.rights(checked, target)
         checks.sources(checked, settings, scratch.snapshots)
-        if not checked.failures:
+        if checked.is_sound:
             round_trip(checked, target, settings, scratch)
 
 
@@ -117,7 +125,7 @@ def finished(checked: Checks) -> int:
 
 
 def flags() -> script.Parser:
-    parser = script.Parser(__doc__)
+    parser = script.Parser(__doc__, together.TRIAL)
     parser.add_argument("--send-alert", action="store_true")
     return parser
 

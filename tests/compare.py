@@ -50,6 +50,7 @@ def contents(path: Path) -> dict[str, object]:
 def know_the_bots_own(database: sqlite3.Connection) -> None:
     for name in BOTS_OWN:
         database.create_function(name, 2, lambda *_: None, deterministic=True)
+    database.create_collation("bots_own", lambda left, right: (left > right) - (left < right))
 
 
 def rows(database: sqlite3.Connection, table: bytes) -> Counter:

@@ -1,8 +1,8 @@
 """The brake: a source that has suddenly lost most of its rows is not mirrored until somebody says that it may be."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from lib.base.errors import Problem
+from lib.base.errors import Problem, typed
 from lib.base.printable import name
 from lib.base.words import plural
 from lib.postgres.link.connection import Target
@@ -18,8 +18,7 @@ SMALL_TABLE = 10
 REPLACED_PERCENT = 90
 
 
-@dataclass(frozen=True)
-class RowCounts:
+class RowCounts(NamedTuple):
     """The rows of every table of a source, before and now; a table that is gone is missing from `now`."""
 
     before: dict[str, int]
@@ -75,8 +74,8 @@ def _replaced(results: list[TableResult], plan: Plan, has_many: bool) -> dict[st
 
 def _remedy(source: str) -> str:
     return (
-        f"if not, see what a restore would bring back:  python3 restore.py --database {source} --dry-run\n"
-        f"     if it is right, run  python3 backup.py {source} --accept-shrink"
+        f"if not, see what a restore would bring back:  python3 restore.py --database {typed(source)} --dry-run\n"
+        f"     if it is right, run  python3 backup.py {typed(source)} --accept-shrink"
     )
 
 

@@ -5,13 +5,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lib.backing_up.attempts import Report
+from lib.backing_up import local_runs
+from lib.backing_up.attempts import Report, Verdicts
 from lib.base import script
-from lib.postgres.books import runs
+from lib.base.errors import Problem
+from lib.postgres.books import runs, twins
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered, plan_mirrors, proof, upkeep
 from lib.settings.config import Settings
 from lib.sqlite.lines import read_lines
+from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.digest import Digest
@@ -25,19 +28,30 @@ Told = dict[str, Any]
 Compare = Callable[[Target, Settings, Source, Snapshot, Report], list[Told]]
 
 
-def show(settings: Settings, sources: dict[str, Path], compare: Compare, console: script.Console) -> int:
-    """Compare every table with its mirror; exit 1 where `--verify` finds a difference."""
-    report, told = Report(console), list[Told]()
+def show(settings: Settings, sources: dict[str, Path], compare: Compare, console: script.Console) -> Verdicts:
+    """Compare every table with its mirror, and return what failed and what `--verify` found to differ, which is noted."""
+    report, told, found, seen = Report(console), list[Told](), Verdicts(), twins.Seen()
     for target_settings in settings.targets:
-        with report.failures_reported(), Target(target_settings, settings.schema) as target:
+        with report.attempted(target_settings, *sources), Target(target_settings, settings.schema) as target:
+            twins.refuse(target, seen)
             for name, path in sources.items():
-                with report.failures_reported():
-                    told += target.with_reconnects(partial(_of_source, target, settings, name, path, compare, report))
-    different = [table for table in told if table.get("is_equal") is False]
+                with report.attempted(target_settings, name):
+                    of_source = target.with_reconnects(partial(_of_source, target, settings, name, path, compare, report))
+                    told += of_source
+                    found[target_settings.with_source(name)] = _as_failure(_different(of_source))
+                    if compare is differences:
+                        tables = ", ".join(table["table"] for table in _different(of_source))
+                        for warning in local_runs.note_compared(settings, name, target_settings.number, tables):
+                            report.warn(warning)
+    _answer(told, report, console)
+    return found | report.verdicts
+
+
+def _answer(told: list[Told], report: Report, console: script.Console) -> None:
     for table in told:
         tell = console.fault if table.get("is_equal") is False else console.say
         tell(table["text"])
-    errors = [problem.what for problem in report.failures] + [table["text"] for table in different]
+    errors = [problem.what for problem in report.failures] + [table["text"] for table in _different(told)]
     result = {
         "outcome": "failed" if errors else "saved",
         "tables": [_without_text(table) for table in told],
@@ -46,25 +60,33 @@ def show(settings: Settings, sources: dict[str, Path], compare: Compare, console
     if errors:
         result |= {"error": "\n".join(errors), "try": report.failures[0].remedy if report.failures else EQUAL_AGAIN}
     console.result(result)
-    return script.FAILED if errors else script.SAVED
+
+
+def _different(told: list[Told]) -> list[Told]:
+    return [table for table in told if table.get("is_equal") is False]
+
+
+def _as_failure(different: list[Told]) -> str:
+    return Problem("\n".join(table["text"] for table in different), EQUAL_AGAIN).text if different else ""
 
 
 def _of_source(target: Target, settings: Settings, name: str, path: Path, compare: Compare, report: Report) -> list[Told]:
-    (source, _), previous = runs.find_source(target, name), settings.snapshot_of(name, target.settings.number)
+    previous = settings.snapshot_of(name, target.settings.number)
+    source, _ = copying.told_first(path, previous, lambda: runs.find_source(target, name))
     with snapshots.taken(path, settings.snapshots, settings.check, previous) as snapshot, target.rehearsal():
         told = compare(target, settings, source, snapshot, report)
-        return [{"source": name, "target": target.host} | table for table in told]
+        return [{"source": name, "target": target.host, "number": target.settings.number} | table for table in told]
 
 
-def changes(results: list[TableResult], source: Source) -> list[Told]:
-    """Say what a backup would do to each table."""
-    return [_change(source, done) for done in results]
+def changes(target: Target, results: list[TableResult], source: Source) -> list[Told]:
+    """Say what a backup would do to each table of the bot's."""
+    return [_change(target, source, done) for done in results if not done.is_internal]
 
 
-def _change(source: Source, done: TableResult) -> Told:
+def _change(target: Target, source: Source, done: TableResult) -> Told:
     counts = {name: getattr(done, name) for name in ("inserted", "updated", "deleted")}
     text = f"{source.name}.{done.table}: would insert {done.inserted:,}, update {done.updated:,}, delete {done.deleted:,}"
-    return {"table": done.table, "rows": done.rows, **counts, "bytes_sent": done.bytes_sent, "text": text}
+    return {"table": done.table, "rows": done.rows, **counts, "bytes_sent": done.bytes_sent, "text": target.settings.named(text)}
 
 
 def differences(target: Target, _: Settings, source: Source, snapshot: Snapshot, _report: Report) -> list[Told]:
@@ -74,15 +96,18 @@ def differences(target: Target, _: Settings, source: Source, snapshot: Snapshot,
     plan = plan_mirrors.plan(snapshot, present, source)
     upkeep.mend(target, plan, source, present)
     held = proof.held_digests(target, source, plan.tables)
+    compared = {table.label: read_lines.digest(snapshot.connection, table) for table in plan.tables}
     return [
-        _difference(target, source, table, read_lines.digest(snapshot.connection, table), held[table.label])
+        _difference(target, source, table, compared[table.label], held[table.label])
         for table in plan.tables
+        if not table.is_internal or compared[table.label] != held[table.label]
     ]
 
 
 def _difference(target: Target, source: Source, table: TablePlan, ours: Digest, theirs: Digest) -> Told:
     verdict = "✅ equal" if ours == theirs else "❌ differs"
-    text = f"{verdict}  {source.name}.{table.printable}: {ours.rows:,} rows here, {theirs.rows:,} in {target.host}"
+    what = f"{source.name}.{table.printable}: {ours.rows:,} rows here, {theirs.rows:,} in {target.host}"
+    text = f"{verdict}  {target.settings.named(what)}"
     counts = {"rows": ours.rows, "rows_in_target": theirs.rows}
     return {"table": table.printable, **counts, "is_equal": ours == theirs, "text": text}
 

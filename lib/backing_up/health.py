@@ -1,5 +1,6 @@
 """How each source is doing on each target: asked from the target, and from this machine's own record where that fails."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +9,19 @@ from typing import Any, TypedDict
 
 from lib.backing_up import local_runs
 from lib.base.errors import MayPass, Problem, Unreachable
+from lib.postgres.books import twins
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 
 SHOWN_RUNS = 10
+# This machine notes its times in tenths of a second.
+CLOCKS_DIFFER = 1
+# A run that is late by less is not called so: pauses differ, above all where a person has typed the last ones.
+LATE_SECONDS = 3600
+# How long a pause may be where nobody knows how often runs come: no schedule is seen, and there were too few of them.
+UNKNOWN_PACE = 2 * 86400
 
 
 class Success(TypedDict):
@@ -33,9 +41,10 @@ class _FailureHere(TypedDict):
 
 
 class Failure(_FailureHere, total=False):
-    """A failed run; one that this machine alone knows of never got a number."""
+    """A failed run; one that this machine alone knows of never got a number, one that it does not know has no remedy."""
 
     run: int
+    remedy: str
 
 
 class ShownRun(TypedDict):
@@ -75,20 +84,23 @@ class RestorePoints(TypedDict):
 
 
 class Known(TypedDict):
-    """What both sides can tell of a source; `now` is the clock from which ages are counted, `runs` are newest first."""
+    """What both sides can tell of a source; `now` is the clock from which ages are counted, `runs` are newest first.
+
+    `pace` is the usual pause between two runs in seconds, where there is one, `last_start` when the last success began.
+    """
 
     now: float
     last_success: Success | None
     last_failure: Failure | None
     runs: list[ShownRun]
+    pace: float | None
+    last_start: float | None
 
 
 class Answer(Known):
-    """What sql/statements/health.sql tells; `pace` is the usual pause between two runs in seconds, where there is one."""
+    """What sql/statements/health.sql tells."""
 
     database_bytes: int
-    pace: float | None
-    last_start: float | None
     restore_points: RestorePoints
     compared: Compared | None
     proven: Drill | None
@@ -97,12 +109,17 @@ class Answer(Known):
 
 @dataclass(frozen=True)
 class Health:
-    """What is known of one source on one target, with the warnings of the last run that this machine made."""
+    """What is known of one source on one target, with the warnings of the last run that this machine made.
+
+    `different` are the tables that differed when every row was last compared.
+    """
 
     source: str
     target: TargetSettings
     known: Known
     warnings: list[str]
+    is_failing: bool
+    different: str
 
     @property
     def success(self) -> Success | None:
@@ -114,25 +131,24 @@ class Health:
 
     @property
     def age(self) -> int | None:
-        """Return how long ago the last success was, in seconds."""
-        return round(self.known["now"] - self.success["at"]) if self.success else None
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last failure is newer than the last success."""
-        if not self.failure or not self.success:
-            return bool(self.failure)
-        if "run" in self.failure:  # two clocks may differ; the numbers of two runs do not lie
-            return self.failure["run"] > self.success["run"]
-        return self.failure["at"] > self.success["at"]
+        """Return how long ago the last success was, in seconds; nothing where there is none, or its time is still to come."""
+        seconds = self.known["now"] - self.success["at"] if self.success else -math.inf
+        return round(max(seconds, 0)) if seconds >= -CLOCKS_DIFFER else None
 
     @property
     def next_expected(self) -> int | None:
-        """Return when the next run should begin, in Unix seconds, where that can be told."""
-        return None
+        """Return when the next run should begin, in Unix seconds, judged by the usual pause, where that can be told."""
+        pace, last = self.known["pace"], self.known["last_start"]
+        return round(last + pace) if pace and last else None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether a run should have begun long ago; where nobody knows when, after three days."""
+        pace, last = self.known["pace"] or UNKNOWN_PACE, self.known["last_start"]
+        return last is not None and self.known["now"] - last > pace + max(pace / 2, LATE_SECONDS)
 
     def is_late(self, limit: int | None) -> bool:
-        """Whether there is no success, or none that is younger than so many seconds."""
+        """Whether there is no success, or none that is known to be younger than so many seconds."""
         return self.age is None or bool(limit and self.age > limit)
 
 
@@ -141,12 +157,6 @@ class Answered(Health):
     """What the target has answered."""
 
     known: Answer
-
-    @property
-    def next_expected(self) -> int | None:
-        """Judged by the usual pause between runs."""
-        pace, last = self.known["pace"], self.known["last_start"]
-        return round(last + pace) if pace and last else None
 
 
 @dataclass(frozen=True)
@@ -163,13 +173,17 @@ class Unanswered(Health):
 
 def of_all(settings: Settings, sources: dict[str, Path]) -> list[Health]:
     """Ask every target about every source; one that does not answer does not stop the others."""
-    return [health for target in settings.targets for health in of_target(settings, target, sources)]
+    seen = twins.Seen()
+    return [health for target in settings.targets for health in of_target(settings, target, sources, seen)]
 
 
-def of_target(settings: Settings, target_settings: TargetSettings, sources: dict[str, Path]) -> Sequence[Answered | Unanswered]:
-    """Ask one target about every source: it answers for all of them, or for none."""
+def of_target(
+    settings: Settings, target_settings: TargetSettings, sources: dict[str, Path], seen: twins.Seen
+) -> Sequence[Answered | Unanswered]:
+    """Ask one target about every source: it answers for all of them, or for none, as where it was `seen` as another one."""
     try:
         with Target(target_settings, settings.schema) as target:
+            twins.refuse(target, seen)
             installation.require(target)
             answers = {name: target.statement("health", {"source": name, "most": SHOWN_RUNS})[0][0] for name in sources}
     except Problem as problem:
@@ -179,22 +193,47 @@ def of_target(settings: Settings, target_settings: TargetSettings, sources: dict
 
 def _as_recorded_here(settings: Settings, target: TargetSettings, name: str, problem: Problem) -> Unanswered:
     runs = _runs_recorded_here(settings, target, name)
+    success = _newest(runs, "saved")
     known: Known = {
         "now": time.time(),
-        "last_success": _newest(runs, "saved"),
+        "last_success": success,
         "last_failure": _newest(runs, "failed"),
         "runs": runs[:SHOWN_RUNS],
+        "pace": None,
+        "last_start": success and success["at"],
     }
-    return Unanswered(name, target, known, _warnings(runs), problem)
+    different = local_runs.difference(settings, name, target.number)
+    return Unanswered(name, target, known, _warnings(runs), runs[:1] == [known["last_failure"]], different, problem)
 
 
 def _with_what_is_recorded_here(settings: Settings, target: TargetSettings, name: str, answer: Answer) -> Answered:
     """A run that could not reach the target has left its trace on this machine alone."""
     runs = _runs_recorded_here(settings, target, name)
-    ours, theirs = _newest(runs, "failed"), answer["last_failure"]
-    if ours and (not theirs or ours["at"] > theirs["at"] + 60):
+    success, theirs, ours = answer["last_success"], answer["last_failure"], _newest(runs, "failed")
+    is_failing = _number_of(theirs) > _number_of(success)
+    if ours and theirs and ours["error"].endswith(theirs["error"] or ""):  # the same one, to which the target gave a number
+        theirs["remedy"] = ours.get("remedy", "")
+    if runs[:1] == [ours] and _has_come_since(success, runs):
+        answer["last_failure"] = theirs if is_failing and theirs and "remedy" in theirs else ours
+        is_failing = True
+    elif ours and (not theirs or ours["at"] > theirs["at"] + 60):
         answer["last_failure"] = ours
-    return Answered(name, target, answer, _warnings(runs))
+    return Answered(name, target, answer, _warnings(runs), is_failing, local_runs.difference(settings, name, target.number))
+
+
+def _number_of(run: Success | Failure | None) -> int:
+    return run.get("run", 0) if run else 0
+
+
+def _has_come_since(success: Success | None, runs: list[Any]) -> bool:
+    """Whether the newest of the runs here, which has failed, came after the success that the target tells of.
+
+    Numbers and the order of the lines do not lie. A clock, which may jump, is asked only where that success was not made here.
+    """
+    last_here = _newest(runs, "saved")
+    if not success or _number_of(last_here) >= success["run"]:
+        return True
+    return bool(runs[0]["at"] > success["at"])
 
 
 def _runs_recorded_here(settings: Settings, target: TargetSettings, name: str) -> list[Any]:

@@ -1,14 +1,13 @@
 """What bringing a snapshot into its mirrors has come to."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lib.postgres.mirrors.altered import Altered
 from lib.postgres.mirrors.unseen import Unseen
 from lib.tables.plan import Mirror, Plan
 
 
-@dataclass(frozen=True)
-class Mirrored:
+class Mirrored(NamedTuple):
     """Mirrors that hold what the snapshot holds.
 
     By which plan they do, and what each is now; which ones people had altered, what the undo log may have missed of that, and

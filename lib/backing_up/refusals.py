@@ -3,8 +3,8 @@
 from lib.backing_up import brake
 from lib.backing_up.mirrored import Mirrored
 from lib.backing_up.options import BackupOptions
-from lib.base.errors import Problem
-from lib.postgres.books import origin, privacy
+from lib.base.errors import Problem, typed
+from lib.postgres.books import origin, plan_limit, privacy
 from lib.postgres.books.origin import Origin
 from lib.postgres.mirrors.transfer import Transfer
 from lib.postgres.mirrors.unseen import Unseen
@@ -18,7 +18,7 @@ def refuse_unless_accepted(name: str, openings: list[str], ours: Origin, last: L
     if not options.accept_exposure:
         privacy.refuse_exposure(openings, name)
     if not options.accept_moved:
-        origin.refuse_other(name, ours, last, f"python3 backup.py {name} --accept-moved")
+        origin.refuse_other(name, ours, last, f"python3 backup.py {typed(name)} --accept-moved")
 
 
 def refuse_replacement(transfer: Transfer, plan: Plan, missed: Unseen, before: dict[str, int], settings: Settings) -> None:
@@ -33,6 +33,7 @@ def foreseen(
     """Return why a backup would stop, first things first; a rehearsal is not stopped, because somebody wants to see."""
     source, plan = transfer.source, mirrored.plan
     try:
+        plan_limit.refuse_or_warn(transfer.target, transfer.run, transfer.snapshot, settings.max_database_bytes)
         refuse_unless_accepted(source.name, openings, ours, transfer.last, options)
         if not options.accept_shrink:
             before = brake.refuse_sudden_loss(transfer.target, source, transfer.snapshot, plan, settings.max_shrink)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from lib.base import script
+from lib.base import script, streams
 
 LOOK_SECONDS = 60
 
@@ -13,6 +13,7 @@ def repeat(every: int, back_up: Callable[[], int], console: script.Console) -> N
     """Back up now and then every so many seconds, until a signal ends the script."""
     first = clock()
     while True:
+        streams.answered.clear()  # one object for each run
         back_up()
         start = next_start(first, every, clock())
         console.note(f"next run in {start - clock():,.0f} s")

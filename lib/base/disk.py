@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lib.base import leftovers
-from lib.base.errors import Problem
+from lib.base.errors import Problem, typed
 from lib.base.words import size
 
 
@@ -17,7 +17,7 @@ def require(folder: Path, needed: int, what: str) -> None:
         stays = leftovers.lasting(folder)
         raise Problem(
             f"{what} needs {size(needed)} in {stays}, where {size(free)} are free: {size(needed - free)} are missing.",
-            f"free some space:  df -h {stays}",
+            f"free some space:  df -h {typed(stays)}",
         )
 
 

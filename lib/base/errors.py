@@ -1,6 +1,13 @@
 """The errors that an operator reads: what happened, what was not touched, what to do."""
 
+import shlex
+
 UNTOUCHED = "The SQLite files were not touched."
+
+
+def typed(what: object) -> str:
+    """Return a path or a name as a shell reads it, for a command that is shown."""
+    return shlex.quote(str(what))
 
 
 class Problem(Exception):

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from lib.base import causes, owners
 from lib.base.errors import Problem
 
 HAS_LOCKS = sys.platform != "win32"  # there, what is left behind stays
@@ -45,13 +46,18 @@ def clear(folder: Path) -> None:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder for its owner alone, where it is not there yet."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise Problem(
-            f"the folder {folder} cannot be made: {error.strerror}.", f"let this user write to {folder.parent}"
-        ) from error
+    """Make a folder for its owner alone, where it is not there yet; raise Problem where it is another user's."""
+    with _named(f"the folder {folder} cannot be made", folder.parent):
+        _make_folder(folder)
+    if not os.access(folder, os.W_OK | os.X_OK) and (taken_over := owners.remedy(folder, "")):
+        raise Problem(f"this user cannot write to the folder {folder}.", taken_over)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.exists():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        owners.give(folder, folder.parent)
 
 
 def lasting(folder: Path) -> Path:
@@ -63,21 +69,39 @@ def lasting(folder: Path) -> Path:
 @contextlib.contextmanager
 def within(parent: Path, stem: str, suffix: str) -> Iterator[Path]:
     """Make a private folder in another one; it is removed at the end, and the other one if it was made for it."""
-    was_there = parent.exists()
-    make_private(parent)
-    folder = make(parent, stem, suffix)
+    with as_it_was(parent):
+        make_private(parent)
+        with _named(f"the folder {parent} cannot be written to", parent):
+            folder = make(parent, stem, suffix)
+        try:
+            yield folder
+        finally:
+            clear(folder)
+
+
+@contextlib.contextmanager
+def as_it_was(folder: Path) -> Iterator[None]:
+    """Remove at the end those of this folder and the ones around it that were not there, where nothing was put into them."""
+    missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
     try:
-        yield folder
+        yield
     finally:
-        clear(folder)
-        if not was_there:
-            with contextlib.suppress(OSError):  # somebody else uses it now
-                parent.rmdir()
+        with contextlib.suppress(OSError):  # something is in it now
+            for place in missing:
+                place.rmdir()
 
 
 def temporary(stem: str, suffix: str) -> contextlib.AbstractContextManager[Path]:
     """Make a private folder among the system's temporary files; it is removed at the end."""
     return within(Path(tempfile.gettempdir()), stem, suffix)
+
+
+@contextlib.contextmanager
+def _named(what: str, place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Problem(f"{what}: {error.strerror}.", causes.remedy(error, place)) from error
 
 
 def _lock(folder: Path) -> int:

@@ -1,5 +1,6 @@
 """The log file: rotated, readable by its owner alone, times in UTC, no secrets."""
 
+import errno
 import io
 import logging
 import logging.handlers
@@ -8,13 +9,13 @@ import time
 from collections import deque
 from pathlib import Path
 
-from lib.base import printable
-from lib.base.errors import SettingsError
-from lib.base.redact import hide
+from lib.base import owners, printable
+from lib.base.leaving import told
 
 MOST_BYTES = 1_000_000
 KEPT_FILES = 5
 RECENT_LINES = 50
+CORRECT = "correct BACKUP_LOG in .env"
 FORMAT = ("%(asctime)s UTC %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
 
 _logger = logging.getLogger("hybrid-backup")
@@ -26,14 +27,16 @@ _recent: deque[str] = deque(maxlen=RECENT_LINES)
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):
     def _open(self) -> io.TextIOWrapper:
-        return open(self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
+        owners.make_file(Path(self.baseFilename))
+        at_once = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody reads would be waited for
+        return open(self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags | at_once, 0o600))
 
 
 class _Clean(logging.Formatter):
     converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable.record(hide(super().format(record)))
+        return printable.record(told(super().format(record)))
 
 
 class _Recent(logging.Handler):
@@ -43,16 +46,21 @@ class _Recent(logging.Handler):
         _recent.append(self.format(record))
 
 
-def open_file(path: Path) -> None:
-    """Write to this file from now on; raise SettingsError where that is not possible."""
+def open_file(path: Path) -> list[str]:
+    """Write to this file from now on; return as a warning why that is not possible."""
     logging.raiseExceptions = False  # a full disk must not stop a backup in the middle
+    warnings, handlers = [], list[logging.Handler]([_Recent()])
     try:
-        file = _PrivateFile(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES)
+        handlers.append(_PrivateFile(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES))
     except OSError as error:
-        raise SettingsError(f"the log {path} cannot be written: {error.strerror}.", "correct BACKUP_LOG in .env") from error
-    for handler in (file, _Recent()):
+        closed = path if os.path.exists(path) else path.parent
+        remedy = owners.remedy(closed, CORRECT) if isinstance(error, PermissionError) else CORRECT
+        why = "nobody reads that pipe" if error.errno == errno.ENXIO else error.strerror
+        warnings.append(f"the log {path} cannot be written ({why}): {remedy}")
+    for handler in handlers:
         handler.setFormatter(_Clean(*FORMAT))
         _logger.addHandler(handler)
+    return warnings
 
 
 def recent() -> list[str]:

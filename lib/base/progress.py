@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import shutil
 import sys
 import time
@@ -44,6 +45,12 @@ _watchers: list[Watcher] = []
 def show_to(watcher: Watcher) -> None:
     """From now on show progress where this console is watched."""
     _watchers[:] = [watcher]
+
+
+def say_waiting(what: str) -> None:
+    """Say what holds up the work, also where nobody watches; on stderr, where it is in no answer's way."""
+    if not any(watcher.is_quiet for watcher in _watchers):
+        print(clean(what), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -110,12 +117,12 @@ class _Progress:
         self._is_drawn = False
 
     def erase(self) -> None:
-        if self._is_drawn:
+        if self._is_drawn and _is_taken():
             print(ERASE, end="", flush=True)
 
     def show(self, rows: int) -> None:
         self._rows, now = rows, time.monotonic()
-        if now < self._next:
+        if now < self._next or not _is_taken():
             return
         if self._is_terminal:
             print(ERASE + self._fitting(shutil.get_terminal_size().columns - 1, now), end="", flush=True)
@@ -145,6 +152,11 @@ class _Progress:
         if "NO_COLOR" in os.environ:
             return "━" * done + "─" * (BAR_CELLS - done)
         return f"\x1b[32m{'━' * done}\x1b[90m{'━' * (BAR_CELLS - done)}\x1b[0m"
+
+
+def _is_taken() -> bool:
+    """Whether a line is taken at once: whoever stops the terminal with Ctrl-S, or reads in a pager, holds up no transaction."""
+    return os.name != "posix" or bool(select.select([], [sys.stdout], [], 0)[1])
 
 
 def _duration(seconds: float) -> str:

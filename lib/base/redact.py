@@ -1,14 +1,15 @@
-"""The one place that keeps secrets out of everything that is printed, logged or sent."""
+"""The one place that knows the secrets, and keeps them out of text that is kept, or leaves (lib/base/leaving.py)."""
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import quote, quote_plus
 
 from lib.base.printable import printable
 
-SHORTEST = 4  # shorter ones would blank out innocent text
+# A shorter one is part of many a word and number: it is hidden where an address has its secrets, behind a = or before an @.
+SHORTEST = 4
 MASK = "••••"
 
 _secrets: set[str] = set()
@@ -16,7 +17,10 @@ _secrets: set[str] = set()
 
 def remember(secret: str) -> None:
     """Hide this secret from now on, also as URLs, JSON, Python and base64 would write it."""
-    _secrets.update(form for form in _forms(secret) if len(form) >= SHORTEST <= len(secret))
+    if len(secret) >= SHORTEST:
+        _secrets.update(form for form in _forms(secret) if len(form) >= SHORTEST)
+    elif secret:
+        _secrets.update((secret, quote(secret, safe="")))
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -37,19 +41,14 @@ def _inside(encode: Callable[[bytes], bytes], secret: str, place: int) -> str:
 def hide(text: str) -> str:
     """Return text with every secret masked; it may be several lines."""
     for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
+        text = text.replace(secret, MASK) if len(secret) >= SHORTEST else _in_an_address(secret).sub(MASK, text)
     return text
 
 
-def hide_all(shown: Any) -> Any:
-    """Return what `--json` prints without secrets."""
-    if isinstance(shown, dict):
-        return {hide(str(name)): hide_all(value) for name, value in shown.items()}
-    if isinstance(shown, (list, tuple)):
-        return [hide_all(value) for value in shown]
-    return hide(shown) if isinstance(shown, str) else shown
+def _in_an_address(secret: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<==){re.escape(secret)}(?!\w)|(?<=:){re.escape(secret)}(?=@)")
 
 
 def clean(text: str) -> str:
-    """Return text without secrets, that a terminal may print."""
+    """Return text without secrets and control characters, to be kept."""
     return printable(hide(text))

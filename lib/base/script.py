@@ -1,38 +1,51 @@
 """What the four scripts share: their flags, their exit statuses, and how success and failure are printed."""
 
 import argparse
-import io
-import json
-import os
+import ast
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from lib import __version__
-from lib.base import log, progress, stopping
+from lib.base import causes, leaving, log, progress, stopping, streams, together
 from lib.base.errors import Interrupted, Problem, SettingsError
+from lib.base.leaving import shown, told, told_all
 from lib.base.printable import record
-from lib.base.redact import clean, hide, hide_all
 
 SAVED, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose help is the script's docstring and whose errors are of the `Error:` / `Try:` form."""
+    """A parser whose help is the docstring and what goes together, and whose errors are of the `Error:` / `Try:` form."""
 
-    def __init__(self, doc: str):
+    def __init__(self, doc: str | None, tasks: together.Tasks):
         super().__init__(add_help=False, allow_abbrev=False)
-        self.doc = doc.strip()
-        self.add_argument("--help", "-h", action="store_true")
-        self.add_argument("--version", action="version", version=f"Hybrid backup {__version__}")
+        self.tasks, told = tasks, f"{(doc or _docstring()).strip()}\n\n{together.as_help(tasks)}"
+        self.answers = {"--help": told, "-h": told, "--version": f"Hybrid backup {__version__}"}
         self.add_argument("--env-file", metavar="PATH")
-        self.add_argument("--json", action="store_true")
-        self.add_argument("--quiet", action="store_true")
-        self.add_argument("--verbose", action="store_true")
+        for flag in (*self.answers, "--json", "--quiet", "--verbose"):
+            self.add_argument(flag, action="store_true")
+
+    def understood(self, typed: Sequence[str]) -> argparse.Namespace:
+        """Return what was typed; raise SettingsError where it cannot be done as it was typed."""
+        if unclear := together.unclear(typed):
+            self.error(unclear)
+        written = self.parse_args(typed)
+        given = [name for name, value in vars(written).items() if value not in (self.get_default(name), [])]
+        flags = ["SOURCE" if name == "source" else f"--{name.replace('_', '-')}" for name in given]
+        if refusal := together.refusal(self.tasks, flags):
+            self.error(refusal)
+        return written
 
     def error(self, message: str) -> NoReturn:
-        raise SettingsError(f"{message}.", f"python3 {self.prog} --help")
+        raise SettingsError(message + "." * (message[-1] not in ".?"), f"python3 {self.prog} --help")
+
+
+def _docstring() -> str:
+    """Return the script's docstring, which python3 -OO leaves out."""
+    return ast.get_docstring(ast.parse(Path(sys.argv[0]).read_text(encoding="utf-8"))) or ""
 
 
 class Console:
@@ -45,11 +58,12 @@ class Console:
         self.is_json, self.is_verbose = json, verbose
         self.is_quiet = json or quiet
         self.is_watched = verbose or sys.stdout.isatty()
+        self.besides: dict[str, Any] = {}  # what `--json` tells of what came before
 
     def say(self, text: str = "") -> None:
         """Print an answer."""
         if not self.is_quiet:
-            print(clean(text), flush=True)
+            print(shown(text), flush=True)
 
     def note(self, text: str) -> None:
         """Print what only somebody who watches wants to read."""
@@ -60,37 +74,35 @@ class Console:
         """Print and log what a person should look at, though it has worked."""
         log.warning(text)
         if not self.is_quiet:
-            print(record(hide(f"Warning: {text}")), file=sys.stderr, flush=True)
+            print(record(told(f"Warning: {text}")), file=sys.stderr, flush=True)
 
     def fault(self, text: str) -> None:
         """Print a failure among the answers, or on stderr where only failures are wanted."""
-        print(clean(text), file=sys.stderr if self.is_quiet else sys.stdout, flush=True)
+        print(shown(text), file=sys.stderr if self.is_quiet else sys.stdout, flush=True)
 
     def complain(self, text: str) -> None:
         """Print the reason of a failure that is the answer, not an accident."""
         log.error(text)
-        print(clean(text), file=sys.stderr, flush=True)
+        print(shown(text), file=sys.stderr, flush=True)
 
     def fail(self, problem: Problem) -> None:
         """Print and log why something failed, and what to do."""
         stopping.check()
         log.error(problem.what)
-        print(clean(problem.text), file=sys.stderr)
+        print(shown(problem.text), file=sys.stderr)
 
     def result(self, outcome: dict[str, Any]) -> None:
         """Print the one object of `--json`."""
         if self.is_json:
-            print(json.dumps(hide_all(outcome)), flush=True)
+            streams.answer(told_all(outcome | self.besides))
 
 
 def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> NoReturn:
     """Run a script's main function and end with its exit status; no traceback reaches the operator."""
-    _replace_closed_streams()
+    streams.prepare()
     try:
         stopping.on_signals()
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a restore
-        status = _status(main, parser)
+        status = _status(main, parser, sys.argv[1:])
         stopping.check()
     except Interrupted as interruption:
         stopping.leave(interruption.number)
@@ -98,20 +110,16 @@ def run(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> N
     stopping.end(status)
 
 
-def _replace_closed_streams() -> None:
-    """Where a script is started with `>&-`, Python has no stream at all, and everything that prints would fail."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-
-
-def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser) -> int:
-    if {"--help", "-h"} & set(sys.argv[1:]):
-        print(parser.doc)
-        return SAVED
-    console = Console(json="--json" in sys.argv[1:])  # before the flags are understood
+def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser, typed: list[str]) -> int:
+    console = Console(json="--json" in typed)  # before the flags are understood
+    for flag, answer in parser.answers.items():
+        if flag in typed:
+            console.say(answer)
+            console.result({"outcome": "saved", "text": answer})
+            return SAVED
     try:
-        options = parser.parse_args()
+        options = parser.understood(typed)
+        leaving.with_settings(options.env_file)
         console = Console(json=options.json, quiet=options.quiet, verbose=options.verbose)
         progress.show_to(console)
         return main(options, console)
@@ -119,8 +127,7 @@ def _status(main: Callable[[argparse.Namespace, Console], int], parser: Parser) 
         return _failed(console, problem)
     except Exception as error:
         log.error(traceback.format_exc())
-        what = f"an unexpected {type(error).__name__}: {error}"
-        return _failed(console, Problem(what, "report it, with the traceback in the log"))
+        return _failed(console, causes.of(error))
 
 
 def _failed(console: Console, problem: Problem) -> int:
@@ -140,5 +147,5 @@ def ask(question: str) -> bool:
     """Ask on the terminal; anything but `yes` is no."""
     try:
         return input(f"{question} [yes/no] ").strip().lower() in ("yes", "y")
-    except EOFError:
+    except (EOFError, OSError, UnicodeDecodeError):  # whoever was there is gone, or types what is no text
         return False

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NoReturn, Protocol
 
+from lib.base import streams
 from lib.base.errors import Interrupted
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -35,6 +36,7 @@ _asked: list[int] = []
 _held: list[None] = []
 _said: list[int] = []
 _last_word = threading.Lock()
+last_words: list[Callable[[int], None]] = []  # what is done, given the signal, before a script that was stopped ends
 _sockets: list[socket.socket] = []  # the wakeup descriptor must stay open
 
 
@@ -137,9 +139,14 @@ def _end(number: int) -> NoReturn:
 
 
 def say_goodbye(number: int) -> None:
-    """Print the one line, once."""
+    """Print the one line, once, and what machines read."""
     with _last_word:
         if not _said:
             name = signal.Signals(number).name
             print(f"Stopped by {name}; what was not finished was rolled back.", file=sys.stderr, flush=True)
             _said.append(number)
+            with contextlib.suppress(OSError):
+                streams.answer_failed(f"stopped by {name}.", "run it again")
+            for say in last_words:
+                with contextlib.suppress(Exception):
+                    say(number)

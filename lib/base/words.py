@@ -4,10 +4,13 @@ import contextlib
 import datetime
 import re
 import time
+from collections.abc import Container
+from typing import Any
 
 from lib.base.errors import SettingsError
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST = 366 * 86400
 LAST_RUN = 2**63 - 1
 # Not datetime.fromisoformat, which reads more on newer versions of Python than on older ones.
 TIME = re.compile(
@@ -26,9 +29,26 @@ def age(seconds: float) -> str:
     return plural(max(seconds, 0), "second")
 
 
+def ago(seconds: float) -> str:
+    """Return `7 hours ago`; what has not been yet says that a clock is wrong."""
+    return f"{age(seconds)} ago" if seconds > -1 else f"unknown how long ago: {age(-seconds)} in the future"
+
+
 def clock(at: float) -> str:
     """Return Unix seconds as `2026-11-22 12:00:03 UTC`."""
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
+
+
+def iso(at: float | str) -> str:
+    """Return Unix seconds, or UTC as `2026-11-22 12:00:03`, as machines read it everywhere: `2026-11-22T12:00:03Z`."""
+    return (at if isinstance(at, str) else clock(at)).removesuffix(" UTC").replace(" ", "T") + "Z"
+
+
+def with_iso(told: Any, names: Container[str]) -> Any:
+    """Return what `--json` shows with the times that have these names, at whatever depth, in that form."""
+    if isinstance(told, dict):
+        return {name: iso(value) if name in names and value else with_iso(value, names) for name, value in told.items()}
+    return [with_iso(value, names) for value in told] if isinstance(told, list) else told
 
 
 def plural(count: int, name: str) -> str:
@@ -49,16 +69,32 @@ def moment(text: str, today: datetime.date | None = None) -> tuple[int | None, d
 
     Return the run, or the moment that follows the end: what is meant has ended before it.
     """
-    text, today = " ".join(text.split()), today or datetime.datetime.now(datetime.timezone.utc).date()
-    if text.isascii() and text.isdigit() and int(text) <= LAST_RUN:
+    text = " ".join(text.split())
+    if text.isascii() and text.isdigit() and 0 < int(text) <= LAST_RUN:
         return int(text), None
-    days = {"today": today, "yesterday": today - datetime.timedelta(days=1)}
     with contextlib.suppress(ValueError):
-        if named := TIME.fullmatch(str(days.get(text.lower(), text))):
+        if named := _named(text, today):
             return None, _end_of(*named.groups())
     raise SettingsError(
         f"{text!r} is neither a run nor a time.", 'write --at 117, --at "2026-11-20 12:00", --at 2026-11-20 or --at yesterday'
     )
+
+
+def beginning(text: str) -> datetime.datetime | None:
+    """Return when the day, hour, minute or second begins whose end `moment` has read; nothing for a run."""
+    _, end = moment(text)
+    named = _named(" ".join(text.split()))
+    if not named or not end:
+        return None
+    _, hour, minute, second, *_ = named.groups()
+    parts = {"seconds": second, "minutes": minute, "hours": hour, "days": "all of it"}
+    return end - datetime.timedelta(**{next(unit for unit, part in parts.items() if part): 1})
+
+
+def _named(text: str, today: datetime.date | None = None) -> re.Match[str] | None:
+    today = today or datetime.datetime.now(datetime.timezone.utc).date()
+    days = {"today": today, "yesterday": today - datetime.timedelta(days=1)}
+    return TIME.fullmatch(str(days.get(text.lower(), text)))
 
 
 def _end_of(
@@ -95,7 +131,7 @@ def _zone(text: str) -> datetime.timezone:
 
 def seconds(text: str) -> int:
     """Read `90s`, `45m`, `7h` or `2d`."""
-    match = re.fullmatch(r"(\d+)([smhd])", text.strip())
-    if not match or not int(match[1]):
-        raise SettingsError(f"{text!r} is no length of time.", "write 90s, 45m, 7h or 2d")
-    return int(match[1]) * SECONDS[match[2]]
+    match = re.fullmatch(r"0*(\d{1,9})([smhd])", text.strip())
+    if not match or not 0 < (length := int(match[1]) * SECONDS[match[2]]) <= LONGEST:
+        raise SettingsError(f"{text!r} is no length of time from 1s to 366d.", "write 90s, 45m, 7h or 2d")
+    return length

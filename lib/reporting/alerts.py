@@ -1,5 +1,5 @@
 """Tell people who are not there: a heartbeat for every backup; e-mail, webhook and Telegram when one fails and when all is well
-again.
+again. So do a drill, a comparison and the watch over the last success, of which the heartbeat hears failures alone.
 
 An alert never fails a backup and never holds it up for long: each goes its own way in a thread, and what could not be delivered
 is a warning, and is told again by the next run. The same failure is told at once and then once a day.
@@ -7,25 +7,50 @@ is a warning, and is told again by the next run. The same failure is told at onc
 
 import contextlib
 import functools
-import json
-import platform
-import re
+import signal
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 
-from lib.backing_up.attempts import Attempt
-from lib.base import log, private_file, script
-from lib.base.redact import clean
+from lib.backing_up import local_runs
+from lib.backing_up.attempts import Report, Verdicts, exit_status
+from lib.base import causes, log, script, stopping
+from lib.base.errors import Problem
+from lib.base.leaving import shown
+from lib.base.script import Console
+from lib.reporting.told import Memory
+from lib.settings import config
 from lib.settings.channels import DELIVERY_SECONDS, Channels
 from lib.settings.config import Settings
 
-REPEAT_SECONDS = 24 * 3600
 MARKS = {"saved": "✅", "incomplete": "⚠️", "failed": "❌"}
 SAID = {"saved": "works again", "incomplete": "incomplete", "failed": "failed"}
-EVERYTHING = "the whole backup"
+SETTINGS, CHANNELS = "the settings", "the settings of the alerts"
+# Whoever stops a script gives it some seconds before he kills it: docker 10, systemd 90.
+LAST_WORD_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Job:
+    """What people hear of when it fails and when it works again: its name as a whole, and for one source on one target."""
+
+    whole: str
+    part: str
+
+    def named(self, found: Verdicts, settings: Settings) -> Verdicts:
+        """Return what was found under the names of this job; the whole works where all of its parts were looked at."""
+        parts = {target.with_source(name) for target in settings.targets for name in settings.sources}
+        whole = {self.whole: ""} if parts <= found.keys() else {}
+        return whole | {self.part.format(label): failure for label, failure in found.items()}
+
+
+BACKUP = Job("the whole backup", "{}")
+DRILL = Job("the drill", "the drill of {}")
+COMPARISON = Job("the comparison", "the comparison of {}")
+AGE = Job("the watch over the schedule", "the schedule of {}")
 
 
 class Delivery(threading.Thread):
@@ -34,7 +59,7 @@ class Delivery(threading.Thread):
     def __init__(self, channel: str, send: Callable[[], None]):
         super().__init__(daemon=True)
         self.channel, self._send = channel, send
-        self._error, self._deadline = "", time.monotonic() + DELIVERY_SECONDS
+        self._error, self._began = "", time.monotonic()
         self.start()
 
     def run(self) -> None:
@@ -43,10 +68,10 @@ class Delivery(threading.Thread):
         except Exception as error:  # of whatever kind: an alert must not fail a backup
             self._error = _delivery().reason(error)
 
-    def error(self) -> str:
-        """Wait for the end, and return why the message was not delivered."""
-        self.join(max(0, self._deadline - time.monotonic()))
-        return f"no answer within {DELIVERY_SECONDS} seconds" if self.is_alive() else self._error
+    def error(self, patience: float = DELIVERY_SECONDS) -> str:
+        """Wait for the end, so many seconds from the start, and return why the message was not delivered."""
+        self.join(max(0, self._began + patience - time.monotonic()))
+        return f"no answer within {patience} seconds" if self.is_alive() else self._error
 
 
 def _delivery() -> ModuleType:
@@ -61,36 +86,82 @@ def start(channels: Channels) -> list[Delivery]:
     return [_ping(channels.heartbeat, "/start", "")] if channels.heartbeat else []
 
 
-def tell(settings: Settings, attempts: list[Attempt], status: int, started: list[Delivery]) -> list[str]:
-    """Tell what became of a backup to every channel that wants to know, and return what could not be delivered as warnings."""
-    failures = {attempt.label: attempt.text for attempt in attempts if attempt.text}
-    tried = {EVERYTHING, *(attempt.label for attempt in attempts)}
-    return _undelivered(started) + _tell_all(settings, failures, tried, status)
+def tell(settings: Settings, report: Report, started: list[Delivery]) -> list[str]:
+    """Tell what became of a backup to every channel that wants to know, and return what could not be delivered as warnings.
+
+    The heartbeat hears of a success only where no source fails, also none that this backup was not asked for. /log leaves a job
+    that it was told has started as it is: the one for which this one has given way will end it.
+    """
+    _, status = report.judged()
+    if failing := local_runs.failing(settings):
+        report.note(f"failing: {', '.join(failing)}")
+    beat = "/fail" if status or failing else "" if report.has_saved_all else "/log"
+    late = _undelivered(started, DELIVERY_SECONDS).values()
+    return [*late, *_tell_all(settings, BACKUP.named(report.verdicts, settings), status, beat)]
+
+
+def told(settings: Settings, job: Job, console: Console, look: Callable[[], Verdicts]) -> int:
+    """Do another job than a backup, tell what it found, and return the exit status; its success is none of the heartbeat's."""
+    with end_told(settings, job):
+        found = look()
+    status = exit_status(found)
+    for warning in _tell_all(settings, job.named(found, settings), status, "/fail" if status else None):
+        console.warn(warning)
+    return status
 
 
 @contextlib.contextmanager
-def crashes_told(settings: Settings, started: list[Delivery]) -> Iterator[None]:
-    """An error that nobody expected is told like any other failure, and then takes its way."""
+def end_told(settings: Settings, job: Job, started: Sequence[Delivery] = ()) -> Iterator[None]:
+    """A signal that ends the script, and an error that nothing has caught, are told like any failure, and then take their way."""
+
+    def stopped(number: int) -> None:
+        if number != signal.SIGINT:  # as a rule that is a person at the terminal
+            by = signal.Signals(number).name
+            said = Problem(f"{job.whole} was stopped by {by}.", "see who stopped it; the next one does it all")
+            _undelivered(started, LAST_WORD_SECONDS)
+            _tell_all(settings, {job.whole: said.text}, script.FAILED, "/fail", LAST_WORD_SECONDS)
+
+    stopping.last_words.append(stopped)
     try:
         yield
     except Exception as error:
-        _undelivered(started)
-        what = f"Error: an unexpected {type(error).__name__}: {error}\nTry: report it, with the traceback in the log"
-        for warning in _tell_all(settings, {EVERYTHING: what}, set(), script.FAILED):
+        told = error if isinstance(error, Problem) else causes.of(error)
+        _undelivered(started, DELIVERY_SECONDS)
+        for warning in _tell_all(settings, {job.whole: told.text}, script.FAILED, "/fail"):
             log.warning(warning)
+        raise
+    stopping.last_words.remove(stopped)
+
+
+def loaded(env_file: str | None, console: Console) -> Settings:
+    """Read the settings; those that stop everything are told through the channels that can be read."""
+    try:
+        return config.load(env_file)
+    except config.WrongSettings as problem:
+        for warning in _tell_all(problem.settings, {SETTINGS: problem.text}, script.USAGE, "/fail"):
+            console.warn(warning)
         raise
 
 
-def _tell_all(settings: Settings, failures: dict[str, str], tried: set[str], status: int) -> list[str]:
-    memory, sent = _Memory(settings.record("alerts", ".json")), []
-    for channel, send in senders(settings.channels).items():
-        well_again = memory.recovered(channel, tried - set(failures))
-        if well_again or memory.is_news(channel, failures):
-            sent.append(Delivery(channel, functools.partial(send, *_message(failures, well_again, status))))
-    beat = [_heartbeat(settings.channels.heartbeat, status)] if settings.channels.heartbeat else []
-    late = _undelivered(sent + beat)
-    memory.remember([delivery.channel for delivery in sent if not delivery.error()], failures, tried)
-    return late + memory.problems
+def _tell_all(
+    settings: Settings, verdicts: Verdicts, status: int, beat: str | None, patience: float = DELIVERY_SECONDS
+) -> list[str]:
+    """Tell the heartbeat, and every channel for which there is news."""
+    channels = settings.channels
+    if SETTINGS not in verdicts:  # then they were read
+        verdicts = {SETTINGS: "", CHANNELS: "\n".join(f"Error: {wrong}" for wrong in channels.wrong), **verdicts}
+    sent = [_ping(channels.heartbeat, beat, _log(status, verdicts))] if channels.heartbeat and beat is not None else []
+    ways = senders(channels)
+    if not ways:
+        return [*_undelivered(sent, patience).values()]
+    memory, news = Memory(settings.record("alerts", ".json")), []
+    for channel, send in ways.items():
+        well_again = memory.recovered(channel, verdicts)
+        if well_again or memory.is_news(channel, verdicts):
+            news.append(Delivery(channel, functools.partial(send, *_message(verdicts, well_again, status))))
+    late = _undelivered(sent + news, patience)
+    memory.remember([delivery.channel for delivery in news if delivery.channel not in late], [*late], verdicts)
+    return [*late.values(), *memory.problems]
 
 
 def senders(channels: Channels) -> dict[str, Callable[[str, str], None]]:
@@ -108,7 +179,7 @@ def senders(channels: Channels) -> dict[str, Callable[[str, str], None]]:
 def trials(channels: Channels) -> dict[str, Callable[[], Delivery]]:
     """Return, by name, what tries each channel that is set; the heartbeat's state stays as it is."""
     text = "This is a test: alerts of Hybrid backup will arrive here."
-    subject = f"🔔 Hybrid backup on {platform.node()}: a test"
+    subject = f"🔔 Hybrid backup on {socket.gethostname()}: a test"
     tried: dict[str, Callable[[], Delivery]] = {}
     for name, send in senders(channels).items():
         tried[name] = functools.partial(Delivery, name, functools.partial(send, subject, text))
@@ -117,64 +188,27 @@ def trials(channels: Channels) -> dict[str, Callable[[], Delivery]]:
     return tried
 
 
-def _message(failures: dict[str, str], well_again: list[str], status: int) -> tuple[str, str]:
-    outcome = {script.SAVED: "saved", script.INCOMPLETE: "incomplete"}.get(status, "failed")
-    parts = [f"{label}:\n{text}" for label, text in failures.items()]
+def _message(verdicts: Verdicts, well_again: list[str], status: int) -> tuple[str, str]:
+    parts = [f"{label}:\n{failure}" for label, failure in verdicts.items() if failure]
+    outcome = "failed" if status not in (script.SAVED, script.INCOMPLETE) else "incomplete" if parts else "saved"
     if well_again:
         parts.append(f"Works again: {', '.join(well_again)}.")
-    parts.append(f"{platform.node()}, {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
-    return f"{MARKS[outcome]} Hybrid backup on {platform.node()}: {SAID[outcome]}", clean("\n\n".join(parts))
+    parts.append(f"{socket.gethostname()}, {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
+    return f"{MARKS[outcome]} Hybrid backup on {socket.gethostname()}: {SAID[outcome]}", shown("\n\n".join(parts))
 
 
-def _undelivered(deliveries: list[Delivery]) -> list[str]:
-    errors = {delivery.channel: error for delivery in deliveries if (error := delivery.error())}
-    return [f"the alert by {channel} was not delivered: {clean(error)}." for channel, error in errors.items()]
+def _log(status: int, verdicts: Verdicts) -> str:
+    """Return what the heartbeat keeps: the last lines of the log, with the failures where they came to no log."""
+    said = "\n".join(log.recent())
+    failures = [shown(failure) for failure in verdicts.values() if failure]
+    unsaid = [failure for failure in failures if failure.splitlines()[0].removeprefix("Error: ") not in said]
+    return "\n".join([f"exit status {status}", *unsaid, shown(said)])
 
 
-class _Memory:
-    """Which failures each channel was told and when, beside the snapshots: {channel: {label: [failure, time]}}."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        self.problems: list[str] = []
-        self._told: dict[str, dict[str, tuple[str, float]]] = {}
-        with contextlib.suppress(OSError, ValueError):
-            self._told = json.loads(path.read_text())
-
-    def is_news(self, channel: str, failures: dict[str, str]) -> bool:
-        told = self._told.get(channel, {})
-        return any(label not in told or _is_news(text, *told[label]) for label, text in failures.items())
-
-    def recovered(self, channel: str, well: set[str]) -> list[str]:
-        return sorted(well & set(self._told.get(channel, {})))
-
-    def remember(self, channels: list[str], failures: dict[str, str], tried: set[str]) -> None:
-        """Note what was delivered just now."""
-        if not channels:
-            return
-        for channel in channels:
-            known = {label: told for label, told in self._told.get(channel, {}).items() if label not in tried}
-            self._told[channel] = known | {label: (_gist(text), time.time()) for label, text in failures.items()}
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            private_file.write(self._path, json.dumps(self._told))
-        except OSError as error:
-            self.problems.append(f"{self._path} cannot be written ({error.strerror}): the same alert will come again.")
-
-
-def _is_news(text: str, told: str, at: float) -> bool:
-    # A clock that was set back must not silence an alert for long.
-    return _gist(text) != told or not 0 <= time.time() - at < REPEAT_SECONDS - 600
-
-
-def _gist(text: str) -> str:
-    """Leave out what is different every time: numbers of runs, times, ages."""
-    return re.sub(r"\d+", "#", text)
-
-
-def _heartbeat(url: str, status: int) -> Delivery:
-    body = clean("\n".join([f"exit status {status}", *log.recent()]))
-    return _ping(url, "/fail" if status else "", body)
+def _undelivered(deliveries: Sequence[Delivery], patience: float) -> dict[str, str]:
+    """Return, by channel, a warning of what did not arrive."""
+    errors = {delivery.channel: error for delivery in deliveries if (error := delivery.error(patience))}
+    return {channel: f"the alert by {channel} was not delivered: {shown(error)}." for channel, error in errors.items()}
 
 
 def _ping(url: str, what: str, body: str) -> Delivery:

@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from lib.backing_up import health as healths
 from lib.backing_up.health import Health, Unanswered
-from lib.postgres.books import growth
+from lib.postgres.books import growth, twins
 from lib.postgres.books.growth import Point
 from lib.postgres.link.connection import Target
 from lib.settings.config import Settings
@@ -15,7 +15,7 @@ from lib.settings.targets import TargetSettings
 
 
 class Run(TypedDict):
-    """One run; `at` is when it ended, or when it began where it has not; `error` says why it failed."""
+    """One run; `at` is when it ended, or when it began where it has not; `error` says why it failed; the first one sent all."""
 
     run: int
     outcome: str
@@ -24,6 +24,7 @@ class Run(TypedDict):
     error: str | None
     seconds: float
     bytes_sent: int | None
+    is_first: bool
 
 
 class TableThen(TypedDict):
@@ -81,9 +82,16 @@ class Account:
         return self.health.target
 
 
-def accounts(settings: Settings, target_settings: TargetSettings, sources: dict[str, Path]) -> Iterator[Account]:
-    """Yield the account of every source on a target."""
-    known = healths.of_target(settings, target_settings, sources)
+def accounts(settings: Settings, sources: dict[str, Path]) -> list[Account]:
+    """Return the account of every source on every target."""
+    seen = twins.Seen()
+    return [account for target in settings.targets for account in _accounts(settings, target, sources, seen)]
+
+
+def _accounts(
+    settings: Settings, target_settings: TargetSettings, sources: dict[str, Path], seen: twins.Seen
+) -> Iterator[Account]:
+    known = healths.of_target(settings, target_settings, sources, seen)
     if any(isinstance(health, Unanswered) for health in known):
         yield from (Account(health, Chronicle(runs=[], tables={}, drills=[], edits=[]), []) for health in known)
         return

@@ -4,9 +4,10 @@ from lib.backing_up.health import Answered
 from lib.base.words import plural, size
 from lib.postgres.books import growth
 from lib.postgres.books.growth import DAY, Point
-from lib.reporting import charts, sections
+from lib.reporting import charts
 from lib.reporting.charts import Span
 from lib.reporting.chronicle import Account
+from lib.reporting.figures import figure
 from lib.reporting.markup import Html, element, joined
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
@@ -16,7 +17,7 @@ def card(settings: Settings, target: TargetSettings, accounts: list[Account]) ->
     """Return the card of one target; each account of it knows the size."""
     account = next(account for account in accounts if account.target is target)
     if not isinstance(account.health, Answered):
-        return element("div", element("p", f"{target.label} cannot be asked.", class_="soft"), class_="card wide")
+        return element("div", element("p", f"{target.label}: unknown until it answers.", class_="soft"), class_="card wide")
     limit, now = settings.max_database_bytes, account.health.known["database_bytes"]
     return element(
         "article",
@@ -43,7 +44,7 @@ def _curve_of_size(points: list[Point], limit: int) -> Html:
         extra.append(charts.slope(span, points[-1], (span.last, now + pace * (span.last - last) / DAY), most))
     said = _outlook(pace, growth.days_left(now, limit, pace) if limit else None)
     curve = charts.line(f"Database size over time: {size(now)} now. {said}", span, points, most, *extra)
-    return sections.figure("Over time", said, span, curve)
+    return figure("Over time", said, span, size(round(most)), curve)
 
 
 def _outlook(pace: float | None, left: float | None) -> str:

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 from lib import __version__
+from lib.base.redact import clean
 from lib.settings.channels import DELIVERY_SECONDS, Channels, Mail
 from lib.settings.targets import is_local
 
@@ -18,6 +19,8 @@ from lib.settings.targets import is_local
 TLS_PORTS = (465, 2465)
 # Discord takes 2,000 characters, Telegram 4,096.
 MOST_CHARACTERS = 1_800
+# So much of a refusal is read, and a little of it shown.
+MOST_BYTES = 20_000
 
 
 def ping(url: str, what: str, body: str) -> None:
@@ -103,7 +106,8 @@ def _http_reason(error: urllib.error.HTTPError) -> str:
     if 300 <= error.code < 400:
         return f"the address has moved (HTTP {error.code}): put the new one into the settings"
     with contextlib.suppress(Exception):  # what it says besides is welcome, no more
-        said = " ".join(error.read(500).decode("utf-8", "replace").split())[:200].rstrip(".")
+        answer = clean(error.read(MOST_BYTES).decode("utf-8", "replace"))  # before it is cut: half a secret is one, too
+        said = " ".join(answer.split())[:200].rstrip(".")
         return f"HTTP {error.code} {error.reason}" + (f": {said}" if said else "")
     return f"HTTP {error.code}"
 

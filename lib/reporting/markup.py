@@ -2,7 +2,7 @@
 
 import html
 
-from lib.base.redact import clean
+from lib.base.leaving import shown
 
 VOID = ("meta", "link", "rect", "path", "line", "circle", "br")
 
@@ -29,4 +29,4 @@ def _name(key: str) -> str:
 
 
 def _escaped(value: object) -> str:
-    return html.escape(clean(str(value)))
+    return html.escape(shown(str(value)))

@@ -2,73 +2,60 @@
 
 import base64
 import hashlib
-import platform
+import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from lib import __version__
-from lib.backing_up.health import Answered, Unanswered
+from lib.backing_up import scheduled
 from lib.base import private_file, script
-from lib.base.errors import Problem
-from lib.base.words import age, clock
-from lib.postgres.books.plan_limit import is_nearly_full
-from lib.reporting import chronicle, database_size, sections, status
+from lib.base.errors import Problem, SettingsError, typed
+from lib.base.words import clock
+from lib.reporting import chronicle, database_size, runs_section, sections, tables_section, troubles
 from lib.reporting.chronicle import Account
 from lib.reporting.markup import Html, element
+from lib.reporting.troubles import Trouble
+from lib.settings import paths
 from lib.settings.config import Settings
+from lib.sqlite.replacing import real_files
 
 STYLE = Path(__file__).with_name("report.css")
-# What a person must know: how bad it is (`bad` at once, `mind` some day), and the sentence.
-Trouble = tuple[str, str]
+DOCTYPE = "<!DOCTYPE html>"
 
 
-def write(settings: Settings, sources: dict[str, Path], file: str, console: script.Console) -> int:
-    """Write the report; exit 1 where a database has no backup or its last run failed."""
-    accounts = [account for target in settings.targets for account in chronicle.accounts(settings, target, sources)]
-    troubles = [trouble for account in accounts for trouble in _troubles(account, settings)]
-    path = Path(file).expanduser()
+def write(settings: Settings, sources: dict[str, Path], file: str, max_age: str | None, console: script.Console) -> int:
+    """Write the report, and say what is wrong; exit 1 only where `max_age` is given, as --status would."""
+    accounts = chronicle.accounts(settings, sources)
+    known, schedule = [account.health for account in accounts], scheduled.look(settings)
+    scheduled.expect(schedule, known)
+    found = troubles.of(known, settings, schedule, max_age)
+    path = real_files.behind(paths.typed("--report", file))
     try:
-        private_file.write(path, _page(settings, accounts, troubles))
+        _refuse_other_file(path, settings)
+        private_file.write(path, _page(settings, accounts, found))
     except OSError as error:
-        raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {path.parent}") from error
-    errors = [text for kind, text in troubles if kind == "bad"]
+        raise Problem(f"the report {path} cannot be written: {error.strerror}.", f"see  ls -ld {typed(path.parent)}") from error
     console.say(f"✅ the report is {path.absolute()}")
-    for text in errors:
-        console.complain(text)
-    result = {"outcome": "failed" if errors else "saved", "report": str(path.absolute())}
-    console.result(result | ({"error": "\n".join(errors), "try": status.REMEDY} if errors else {}))
-    return script.FAILED if errors else script.SAVED
+    answer: dict[str, object] = {"report": str(path.absolute())}
+    if not max_age:
+        return troubles.mention(found, answer, console)
+    exit_status = troubles.tell(found, answer, console)
+    troubles.tell_others(settings, known, max_age, console)
+    return exit_status
 
 
-def _troubles(account: Account, settings: Settings) -> Iterator[Trouble]:
-    health = account.health
-    name, now = f"{account.source} → {account.target.label}", health.known["now"]
-    if not health.success:
-        yield "bad", f"{name} has never been backed up."
-    elif health.is_failing and health.failure:
-        yield "bad", f"{name}: the last run failed: {health.failure['error']}"
-    if isinstance(health, Unanswered):
-        yield "mind", f"{name}: {health.problem.what} What is shown is this machine's own record."
-    elif isinstance(health, Answered):
-        pace = health.known["pace"] or 0
-        if health.next_expected and now - health.next_expected > pace / 2:
-            yield "bad", f"{name}: a run was expected {age(now - health.next_expected)} ago, and did not come."
-        yield from _told_troubles(name, account.target.label, health, settings)
+def _refuse_other_file(path: Path, settings: Settings) -> None:
+    """Raise SettingsError where the report would replace something else: a database, say, whose name the shell has completed."""
+    another = SettingsError(f"{path} is no report, and is not replaced.", "python3 backup.py --report status.html")
+    if str(path) in paths.taken(settings.sources.values()) or path.is_relative_to(settings.snapshots.resolve()):
+        raise another
+    if path.is_file():
+        with open(path, "rb") as file:
+            if file.read(len(DOCTYPE)) not in (b"", DOCTYPE.encode()):
+                raise another
 
 
-def _told_troubles(name: str, target: str, health: Answered, settings: Settings) -> Iterator[Trouble]:
-    """Yield what only the target knows."""
-    if failed := health.known["failed_drill"]:
-        yield "bad", f"{name}: the last drill failed: {failed['error']}"
-    elif not health.known["proven"]:
-        yield "mind", f"{name} has never been proven restorable: python3 restore.py --drill"
-    limit, used = settings.max_database_bytes, health.known["database_bytes"]
-    if is_nearly_full(used, limit):
-        yield "mind", f"{target}: the database uses {used / limit:.0%} of its plan."
-
-
-def _page(settings: Settings, accounts: list[Account], troubles: list[Trouble]) -> str:
+def _page(settings: Settings, accounts: list[Account], found: list[Trouble]) -> str:
     style = STYLE.read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -79,22 +66,22 @@ def _page(settings: Settings, accounts: list[Account], troubles: list[Trouble]) 
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="referrer", content="no-referrer"),
         element("link", rel="icon", href="data:,"),
-        element("title", f"Hybrid backup on {platform.node()}"),
+        element("title", f"Hybrid backup on {socket.gethostname()}"),
         Html(f"<style>{style}</style>"),
     )
-    return "<!DOCTYPE html>\n" + element("html", head, element("body", _main(settings, accounts, troubles)), lang="en") + "\n"
+    return DOCTYPE + "\n" + element("html", head, element("body", _main(settings, accounts, found)), lang="en") + "\n"
 
 
-def _main(settings: Settings, accounts: list[Account], troubles: list[Trouble]) -> Html:
+def _main(settings: Settings, accounts: list[Account], found: list[Trouble]) -> Html:
     now = time.time()
     return element(
         "main",
         element("h1", "Hybrid backup"),
-        element("p", f"{platform.node()}, as of {clock(now)}. Every age is counted from then.", class_="soft"),
-        sections.banner(accounts, troubles),
+        element("p", f"{socket.gethostname()}, as of {clock(now)}. Every age is counted from then.", class_="soft"),
+        sections.banner(accounts, found),
         _section("health", "Health", _cards([sections.health_card(account) for account in accounts])),
-        _section("runs", "Runs of the last 30 days", *map(sections.runs_card, accounts)),
-        _section("tables", "Tables", *map(sections.table_cards, accounts)),
+        _section("runs", "Runs of the last 30 days", *map(runs_section.card, accounts)),
+        _section("tables", "Tables", *map(tables_section.cards, accounts)),
         _section("size", "Database size", *(database_size.card(settings, target, accounts) for target in settings.targets)),
         _section("restore", "Restore points", _cards([sections.points_card(account) for account in accounts])),
         _section("drills", "Drills", sections.drills(accounts)),

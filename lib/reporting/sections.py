@@ -4,56 +4,54 @@ import time
 from collections.abc import Mapping, Sequence
 
 from lib.backing_up.health import Answered, Health, Unanswered
-from lib.base.words import age, clock, plural, size
-from lib.reporting import charts
-from lib.reporting.charts import Bar, Span
-from lib.reporting.chronicle import Account, Drill, Edit, Run, TableThen
+from lib.base.words import age, ago, clock, plural, size
+from lib.reporting import troubles
+from lib.reporting.chronicle import Account, Drill, Edit
 from lib.reporting.markup import Html, element, joined
+from lib.reporting.troubles import Trouble
 from lib.settings.config import Settings
 
-SHOWN_RUNS = 25
+UNKNOWN = "Unknown until the target answers."
 
 
-def banner(accounts: list[Account], troubles: list[tuple[str, str]]) -> Html:
-    """Say whether all is well; troubles are pairs of how bad (`bad`, `mind`) and what."""
-    texts = list(dict.fromkeys(text for _, text in sorted(troubles)))
-    if not troubles:
-        oldest = max(account.health.age or 0 for account in accounts)
-        rows = sum(account.health.success["rows"] for account in accounts if account.health.success)
-        said = f"{plural(rows, 'row')} are safe in Supabase; the oldest backup is {age(oldest)} old."
-        return element("div", element("strong", "All is well"), said, class_="banner good", role="status")
-    kind = "bad" if any(kind == "bad" for kind, _ in troubles) else "mind"
-    title = "Something needs you" if kind == "bad" else "Backed up, with something to mind"
-    return element(
-        "div",
-        element("strong", title),
-        element("ul", *(element("li", text) for text in texts)),
-        class_=f"banner {kind}",
-        role="status",
-    )
+def banner(accounts: list[Account], found: list[Trouble]) -> Html:
+    """Say whether all is well, or what is wrong and what to type."""
+    known = [account.health for account in accounts]
+    said = element("strong", troubles.verdict(found, known))
+    if not found:
+        return element("div", said, troubles.all_is_well(known), class_="banner good", role="status")
+    items = [element("li", trouble.sentence, *_typed(trouble)) for trouble in found]
+    kind = "bad" if found[0].is_bad else "mind"
+    return element("div", said, element("ul", *items), class_=f"banner {kind}", role="status")
 
 
-def _when(at: float, now: float) -> Html:
+def _typed(trouble: Trouble) -> list[Html]:
+    return [element("code", trouble.remedy)] if trouble.remedy else []
+
+
+def when(at: float, now: float) -> Html:
+    """Return a time, and how long ago that was."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
-    ago = f"{age(now - at)} ago" if at <= now else f"in {age(at - now)}"
-    return joined(element("time", clock(at), datetime=stamp), f", {ago}")
+    return joined(element("time", clock(at), datetime=stamp), f", {ago(now - at) if at <= now else f'in {age(at - now)}'}")
 
 
-def _name(account: Account) -> Html:
+def name(account: Account) -> Html:
+    """Return a source and its target."""
     return joined(element("bdi", account.source), " → ", element("bdi", account.target.label))
 
 
-def _card(account: Account, *children: Html, wide: str = "") -> Html:
+def card(account: Account, *children: Html, wide: str = "") -> Html:
+    """Return a card with the name of a source on a target, and how it is doing."""
     kind, word = _verdict(account.health)
     badge = element("span", word, class_=f"badge {kind}")
-    return element("article", element("header", element("h3", _name(account)), badge), *children, class_=f"card{wide}")
+    return element("article", element("header", element("h3", name(account)), badge), *children, class_=f"card{wide}")
 
 
 def _verdict(health: Health) -> tuple[str, str]:
     if not health.success:
-        return "bad", "no backup"
-    if health.is_failing:
-        return "bad", "failing"
+        return "bad", "no backup" if isinstance(health, Answered) else "unknown"
+    if health.is_failing or health.is_overdue:
+        return "bad", "failing" if health.is_failing else "overdue"
     return ("mind", "out of reach") if isinstance(health, Unanswered) else ("good", "saved")
 
 
@@ -65,126 +63,49 @@ def health_card(account: Account) -> Html:
     """Return the card of one source: its last success and failure, its next run, its last drill."""
     health = account.health
     now, last, failure = health.known["now"], health.success, health.failure
-    facts: dict[str, object] = {"last success": _when(last["at"], now) if last else "none"}
+    facts: dict[str, object] = {"last success": when(last["at"], now) if last else troubles.no_success(health)}
     if last:
         facts["it saved"] = f"run {last['run']}: {plural(last['rows'], 'row')}, {plural(last['changes'], 'change')}"
-        facts["it took"] = f"{last['seconds']:.1f} s, {size(last['bytes_sent'])} of rows sent"
+        facts["it took"] = f"{last['seconds']:.1f} s, {size(last['bytes_sent'])} sent"
     if failure:
-        facts["last failure"] = joined(_when(failure["at"], now), ": ", failure["error"] or "")
+        facts["last failure"] = joined(when(failure["at"], now), ": ", failure["error"] or "")
     if health.next_expected:
-        facts["next run"] = joined("expected ", _when(health.next_expected, now))
+        facts["next run"] = joined("overdue, expected " if health.is_overdue else "expected ", when(health.next_expected, now))
     if isinstance(health, Answered):
         facts["proven"] = _proven(health)
-    return _card(account, _facts(facts))
+    return card(account, _facts(facts))
 
 
 def _proven(health: Answered) -> str:
     proven = health.known["proven"]
     if not proven:
         return "never restored in a drill"
-    return joined(f"run {proven['run']}, by the drill of ", _when(proven["at"], health.known["now"]))
+    return joined(f"run {proven['run']}, by the drill of ", when(proven["at"], health.known["now"]))
 
 
-def runs_card(account: Account) -> Html:
-    """Return how long the runs took and what they sent, as charts and as a table."""
-    runs = account.chronicle["runs"]
-    if not runs:
-        return _card(account, element("p", "No run is known.", class_="soft"), wide=" wide")
-    span = Span(runs[0]["at"], max(run["at"] for run in runs))
-    said = f"{plural(len(runs), 'run')}, {sum(run['outcome'] == 'failed' for run in runs)} failed"
-    slowest, largest = max(run["seconds"] for run in runs), size(max(run["bytes_sent"] or 0 for run in runs))
-    times = [Bar(run["at"], run["seconds"], _run_label(run), run["outcome"]) for run in runs]
-    bytes_sent = [Bar(run["at"], run["bytes_sent"] or 0, _run_label(run), run["outcome"]) for run in runs]
-    duration = charts.bars(f"Duration of the runs of {account.source}: {said}", span, times)
-    sent = charts.bars(f"Rows sent by the runs of {account.source}; the most was {largest}", span, bytes_sent)
-    return _card(
-        account,
-        figure("Duration", f"{said}; the longest took {slowest:.1f} s", span, duration),
-        figure("Rows sent", f"the most was {largest}", span, sent),
-        element("details", element("summary", f"the last {min(len(runs), SHOWN_RUNS)} as a table"), _run_table(account)),
-        wide=" wide",
-    )
-
-
-def _run_label(run: Run) -> str:
-    return f"run {run['run']}, {clock(run['at'])}: {run['outcome']}, {run['seconds']:.1f} s, {size(run['bytes_sent'] or 0)}"
-
-
-def figure(title: str, said: str, span: Span, chart: Html, kind: str | None = None) -> Html:
-    """Return a chart with its title, what it says, and the days at which it begins and ends."""
-    ends = [element("span", time.strftime("%Y-%m-%d", time.gmtime(at))) for at in (span.first, span.last)]
-    return element(
-        "figure",
-        element("figcaption", element("b", title), element("span", said)),
-        chart,
-        element("div", *ends, class_="axis"),
-        class_=kind,
-    )
-
-
-def _run_table(account: Account) -> Html:
-    numeric = ("seconds", "sent", "rows")
-    names = ("run", "outcome", "ended", *numeric, "why")
-    head = element("tr", *(element("th", name, scope="col", class_="n" if name in numeric else None) for name in names))
-    newest_first = reversed(account.chronicle["runs"][-SHOWN_RUNS:])
-    rows = [_run_row(run, account.health.known["now"]) for run in newest_first]
-    table = element("table", element("thead", head), element("tbody", *rows))
-    return element("div", table, class_="scroll", tabindex=0, role="group", aria_label=f"Runs of {account.source}")
-
-
-def _run_row(run: Run, now: float) -> Html:
-    numbers = (f"{run['seconds']:.1f} s", size(run["bytes_sent"] or 0), f"{run['rows'] or 0:,}")
-    cells = [element("td", run["run"]), element("td", run["outcome"]), element("td", _when(run["at"], now))]
-    cells += [element("td", number, class_="n") for number in numbers]
-    return element("tr", *cells, element("td", run["error"] or "", class_="why"))
-
-
-def table_cards(account: Account) -> Html:
-    """Return a card for each table: its rows over time, and what changed by run."""
-    tables = [_table(name, points) for name, points in sorted(account.chronicle["tables"].items())]
-    cards = element("div", *tables, class_="cards") if tables else element("p", "No table is known.", class_="soft")
-    return joined(element("h3", _name(account), class_="group"), cards)
-
-
-def _table(name: str, points: list[TableThen]) -> Html:
-    span, last = Span(points[0]["at"], points[-1]["at"]), points[-1]
-    rows, changes = f"{last['rows']:,}", f"{sum(point['changes'] for point in points):,}"
-    misfits = f", {last['misfits']:,} kept whole" if last["misfits"] else ""
-    numbers = [(point["at"], point["rows"]) for point in points]
-    curve = charts.line(f"Rows of {name} over time, now {rows}", span, numbers, max(number for _, number in numbers))
-    changed = [Bar(point["at"], point["changes"], _change_label(point)) for point in points]
-    bars = charts.bars(f"Changes in {name} by run, {changes} in all", span, changed)
-    return element(
-        "article",
-        element("h3", element("bdi", name)),
-        element("p", f"{rows} ", element("small", f"rows{misfits}, {_grown(points)}"), class_="number"),
-        curve,
-        figure("Changes", f"{changes} in {plural(len(points), 'run')}", span, bars, "changes"),
-        class_="card",
-    )
-
-
-def _grown(points: list[TableThen]) -> str:
-    grown = points[-1]["rows"] - points[0]["rows"]
-    return f"{grown:+,} in {age(points[-1]['at'] - points[0]['at'])}".replace("-", "−") if grown else "as many as at first"
-
-
-def _change_label(point: TableThen) -> str:
-    return f"{clock(point['at'])}: {plural(point['changes'], 'change')}"
+def table(name: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Html:
+    """Return a table that scrolls by itself where it is too wide; a column with a # at its end holds numbers, `why` sentences."""
+    kinds = ["n" if column.endswith("#") else "why" if column == "why" else None for column in columns]
+    titles = [column.removesuffix(" #") for column in columns]
+    head = element("tr", *(element("th", title, scope="col", class_=kind) for title, kind in zip(titles, kinds, strict=True)))
+    body = [element("tr", *(element("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True))) for row in rows]
+    drawn = element("table", element("thead", head), element("tbody", *body))
+    return element("div", drawn, class_="scroll", tabindex=0, role="group", aria_label=name)
 
 
 def points_card(account: Account) -> Html:
     """Return the card that says how far back a restore can go."""
     health = account.health
     if not isinstance(health, Answered):
-        return _card(account, element("p", "The target cannot be asked.", class_="soft"))
+        return card(account, element("p", UNKNOWN, class_="soft"))
     points, now, last = health.known["restore_points"], health.known["now"], health.success
     if points["at"] is None:
-        return _card(account, element("p", "None.", class_="soft"))
-    newest = joined(f"run {last['run']}, ", _when(last["at"], now)) if last else "none"
-    facts = {"oldest": joined(f"run {points['oldest']}, ", _when(points["at"], now)), "newest": newest}
-    number = element("p", f"{points['count']:,} ", element("small", "runs can be restored with restore.py --at"), class_="number")
-    return _card(account, number, _facts(facts))
+        return card(account, element("p", "None.", class_="soft"))
+    newest = joined(f"run {last['run']}, ", when(last["at"], now)) if last else "none"
+    facts = {"oldest": joined(f"run {points['oldest']}, ", when(points["at"], now)), "newest": newest}
+    how = element("span", "restore.py --at", class_="whole")
+    number = element("p", f"{points['count']:,} ", element("small", "runs can be restored with ", how), class_="number")
+    return card(account, number, _facts(facts))
 
 
 def listed(items: Sequence[str], nothing: str) -> Html:
@@ -196,26 +117,32 @@ def listed(items: Sequence[str], nothing: str) -> Html:
 
 def drills(accounts: list[Account]) -> Html:
     """Return the last drills of all sources, newest first."""
-    items = [_drill(account, drill) for account in accounts for drill in reversed(account.chronicle["drills"])]
-    return listed(items, "No drill yet: python3 restore.py --drill")
+    items: list[str] = [_drill(account, drill) for account in accounts for drill in reversed(account.chronicle["drills"])]
+    return listed(items + _unknown(accounts), "No drill yet: python3 restore.py --drill")
+
+
+def _unknown(accounts: list[Account]) -> list[str]:
+    """Return a line for each target that has not answered: that nothing is known is not that there is nothing."""
+    labels = dict.fromkeys(account.target.label for account in accounts if isinstance(account.health, Unanswered))
+    return [f"{label}: unknown until it answers." for label in labels]
 
 
 def _drill(account: Account, drill: Drill) -> Html:
-    mark, when = "❌ " if drill["error"] else "✅ ", _when(drill["at"], account.health.known["now"])
+    mark, ended = "❌ " if drill["error"] else "✅ ", when(drill["at"], account.health.known["now"])
     said = drill["error"] or f"{plural(drill['rows'], 'row')} rebuilt and compared in {drill['seconds']:.2f} s"
-    return joined(mark, _name(account), f", run {drill['run']}: {said}. ", when)
+    return joined(mark, name(account), f", run {drill['run']}: {said}. ", ended)
 
 
 def edits(accounts: list[Account]) -> Html:
     """Return what was changed in mirrors by hand, newest first."""
-    items = [_edit(account, edit) for account in accounts for edit in reversed(account.chronicle["edits"])]
-    return listed(items, "Nobody has changed a mirror.")
+    items: list[str] = [_edit(account, edit) for account in accounts for edit in reversed(account.chronicle["edits"])]
+    return listed(items + _unknown(accounts), "Nobody has changed a mirror.")
 
 
 def _edit(account: Account, edit: Edit) -> Html:
     table = element("bdi", f"{account.source}.{edit['table']}")
     did = f": {edit['operation']} of {plural(edit['rows'], 'row')} by "
-    return joined(table, did, element("bdi", edit["by"]), ". ", _when(edit["at"], account.health.known["now"]))
+    return joined(table, did, element("bdi", edit["by"]), ". ", when(edit["at"], account.health.known["now"]))
 
 
 def warnings(settings: Settings, accounts: list[Account]) -> Html:

@@ -1,44 +1,49 @@
 """Answer `backup.py --status`: in one screen, how each source is doing on each target."""
 
-import platform
+import socket
 from pathlib import Path
 
 from lib.backing_up import health as healths
-from lib.backing_up.health import Answered, Health, Unanswered
+from lib.backing_up import scheduled
+from lib.backing_up.health import Answered, Health, ShownRun, Unanswered
 from lib.base import script
-from lib.base.words import age, clock, plural, seconds, size
+from lib.base.words import age, ago, clock, plural, seconds, size, with_iso
+from lib.reporting import troubles
+from lib.reporting.troubles import Trouble
 from lib.settings.config import Settings
 
-MARKS = {"saved": "✅", "incomplete": "⚠️ ", "failed": "❌", "running": "…"}
-REMEDY = "python3 backup.py, and see why no run has got through:  python3 backup.py --status"
+MARKS = {"saved": "✅", "incomplete": "⚠️", "failed": "❌", "running": "⏳"}
+MEANINGS = {"saved": "saved", "incomplete": "incomplete", "failed": "failed", "running": "at work, or killed"}
+# What `--json` shows as times, not as numbers.
+TIMES = ("now", "at", "last_start", "next_expected")
 NEVER = "never (python3 restore.py --drill)"
+UNKNOWN = "unknown until the target answers"
 
 
 def show(settings: Settings, sources: dict[str, Path], max_age: str | None, console: script.Console) -> int:
-    """Print one block per target and source; exit 1 where the last success is missing or older than `max_age`."""
+    """Print a verdict, then one block per target and source; exit 1 where something is wrong."""
     limit = seconds(max_age) if max_age else None
-    known = healths.of_all(settings, sources)
+    known, schedule = healths.of_all(settings, sources), scheduled.look(settings)
+    scheduled.expect(schedule, known)
+    found = troubles.of(known, settings, schedule, max_age)
+    for line in _verdict(known, found):
+        console.say(line)
     for health in known:
-        console.say(_as_text(health, settings))
-    complaints = [f"{_name(health, settings)}{said}" for health in known if (said := _complaint(health, limit, max_age))]
-    outcome = {"outcome": "failed" if complaints else "saved", "sources": [_as_json(health, limit) for health in known]}
-    console.result(outcome | ({"error": "\n".join(complaints), "try": REMEDY} if complaints else {}))
-    for text in complaints:
-        console.complain(text)
-    return script.FAILED if complaints else script.SAVED
+        console.say(f"\n{_as_text(health, settings)}")
+    console.say(f"\nschedule: {schedule.said}")
+    sources_told = with_iso([_as_json(health, limit) for health in known], TIMES)
+    exit_status = troubles.tell(found, {"schedule": schedule.kind, "sources": sources_told}, console)
+    if max_age:
+        troubles.tell_others(settings, known, max_age, console)
+    return exit_status
 
 
-def _name(health: Health, settings: Settings) -> str:
-    return health.source if len(settings.targets) == 1 else f"{health.source} → {health.target.label}"
-
-
-def _complaint(health: Health, limit: int | None, max_age: str | None) -> str:
-    is_late = health.is_late(limit)
-    if is_late and health.age is not None:
-        return f": the last success is {age(health.age)} old, more than {max_age}."
-    if isinstance(health, Unanswered) and not health.is_out_of_reach:
-        return f": {health.problem.what}"
-    return ": has never been backed up." if is_late else ""
+def _verdict(known: list[Health], found: list[Trouble]) -> list[str]:
+    """Return all that matters in one line, and what else is wrong in further ones."""
+    if not found:
+        return [f"✅ {troubles.verdict(found, known)}: {troubles.all_is_well(known)}"]
+    lines = [f"{trouble.mark} {trouble.line}" for trouble in found]
+    return [f"{found[0].mark} {troubles.verdict(found, known)}: {found[0].line}", *lines[1:]]
 
 
 def _as_json(health: Health, limit: int | None) -> dict[str, object]:
@@ -59,25 +64,39 @@ def _as_text(health: Health, settings: Settings) -> str:
     lines = [f"{health.source} → {health.target.label}"]
     if isinstance(health, Unanswered):
         lines.append(f"  the target cannot be asked: {health.problem.what}\n  what follows is this machine's own record")
-    lines += [f"  last success: {_success(health)}", *_failure(health), *_expected(health)]
-    if isinstance(health, Answered):
-        lines += [f"  restore points: {_points(health)}", f"  last proven restorable: {_proven(health)}"]
-        lines.append(f"  every row last compared: {_compared(health)}")
-        lines.append(f"  database size: {fill(health.known['database_bytes'], settings.max_database_bytes)}")
+    lines += [f"  last success: {_success(health)}", *_failure(health), *_expected(health), *_told(health, settings)]
     lines += [f"  warning: {text}" for text in health.warnings]
-    marks = " ".join(MARKS[run["outcome"]] for run in health.known["runs"])
-    return "\n".join([*lines, f"  last runs, newest first: {marks or 'none'}"])
+    return "\n".join([*lines, f"  last runs, newest first: {_marks(health.known['runs'])}"])
+
+
+def _told(health: Health, settings: Settings) -> list[str]:
+    """Return what only the target knows."""
+    if not isinstance(health, Answered):
+        return [f"  restore points, last drill, size: {UNKNOWN}"]
+    return [
+        f"  restore points: {_points(health)}",
+        f"  last proven restorable: {_proven(health)}",
+        f"  every row last compared: {_compared(health)}",
+        f"  database size: {fill(health.known['database_bytes'], settings.max_database_bytes)}",
+    ]
+
+
+def _marks(runs: list[ShownRun]) -> str:
+    """Return a mark for each run, and what the marks mean."""
+    outcomes = [run["outcome"] for run in runs]
+    meant = ", ".join(f"{MARKS[outcome]} {MEANINGS[outcome]}" for outcome in MARKS if outcome in outcomes)
+    return f"{' '.join(MARKS[outcome] for outcome in outcomes)} ({meant})" if runs else "none"
 
 
 def _ago(health: Health, at: float) -> str:
-    return f"{age(health.known['now'] - at)} ago"
+    return ago(health.known["now"] - at)
 
 
 def _success(health: Health) -> str:
     last = health.success
     if not last:
-        return "none"
-    did = f"{plural(last['rows'], 'row')}, {plural(last['changes'], 'change')}, {size(last['bytes_sent'])} of rows sent"
+        return troubles.no_success(health)
+    did = f"{plural(last['rows'], 'row')}, {plural(last['changes'], 'change')}, {size(last['bytes_sent'])} sent"
     return f"run {last['run']}, {clock(last['at'])}, {_ago(health, last['at'])}: {did}, {last['seconds']:.1f} s"
 
 
@@ -92,11 +111,12 @@ def _failure(health: Health) -> list[str]:
 
 def _expected(health: Health) -> list[str]:
     at = health.next_expected
-    if not at or not isinstance(health, Answered):
+    if not at:
         return []
     left = at - health.known["now"]
-    when = f"in {age(left)}" if left >= 0 else f"{age(-left)} ago"
-    return [f"  next run expected: {clock(at)}, {when} (they come every {age(health.known['pace'] or 0)})"]
+    when = f"in {age(left)}" if left >= 0 else ago(-left)
+    overdue = "❌ overdue, " if health.is_overdue else ""
+    return [f"  next run expected: {overdue}{clock(at)}, {when} (they come every {age(health.known['pace'] or 0)})"]
 
 
 def _points(health: Answered) -> str:
@@ -107,8 +127,10 @@ def _points(health: Answered) -> str:
 
 
 def _compared(health: Answered) -> str:
-    last = health.known["compared"]
-    return f"by run {last['run']}, {clock(last['at'])}, {_ago(health, last['at'])}" if last else "unknown"
+    """Every first run compares all; only those of an older release have not noted it."""
+    if last := health.known["compared"]:
+        return f"by run {last['run']}, {clock(last['at'])}, {_ago(health, last['at'])}"
+    return "unknown" if health.success else "never"
 
 
 def _proven(health: Answered) -> str:
@@ -116,7 +138,7 @@ def _proven(health: Answered) -> str:
     proven, failed, text = health.known["proven"], health.known["failed_drill"], NEVER
     if proven:
         text = f"run {proven['run']}, by the drill of {clock(proven['at'])}, {_ago(health, proven['at'])}"
-        if proven["machine"] != platform.node():
+        if proven["machine"] != socket.gethostname():
             text += f", as {proven['by']} on {proven['machine'] or 'an unknown machine'} says"
     return f"{text}; ❌ the drill of {clock(failed['at'])} failed: {failed['error']}" if failed else text
 

@@ -9,6 +9,7 @@ from lib.backing_up import health
 from lib.backing_up.health import Answered, Unanswered
 from lib.base.errors import UNTOUCHED, Problem, SettingsError
 from lib.base.words import clock
+from lib.postgres.books import twins
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 
@@ -28,7 +29,8 @@ class Candidate:
 
 def ask(settings: Settings, targets: list[TargetSettings], sources: dict[str, Path]) -> list[Candidate]:
     """Ask the targets, in their order, how their backups are; one that does not answer does not stop the others."""
-    return [_candidate(target, health.of_target(settings, target, sources)) for target in targets]
+    seen = twins.Seen()
+    return [_candidate(target, health.of_target(settings, target, sources, seen)) for target in targets]
 
 
 def newest(candidates: list[Candidate]) -> Candidate:
@@ -37,7 +39,9 @@ def newest(candidates: list[Candidate]) -> Candidate:
     if best.age < math.inf:
         return best
     problems = [problem for candidate in candidates for problem in candidate.problems]
-    raise problems[0] if problems else Problem("no target holds a backup of every database.", "python3 backup.py --status")
+    problem = problems[0] if problems else Problem("", "python3 backup.py --status")
+    problem.what = "\n".join(candidate.target.named(candidate.described) for candidate in candidates)
+    raise problem
 
 
 def refuse_future(best: Candidate) -> None:
@@ -48,6 +52,13 @@ def refuse_future(best: Candidate) -> None:
             "see what the targets hold and choose:  python3 restore.py --list --target N",
             UNTOUCHED,
         )
+
+
+def refuse_run_of_any(run: int | None, targets: list[TargetSettings]) -> None:
+    """Raise SettingsError where a run's number could mean several runs: each target counts its own."""
+    if run is not None and len(targets) > 1:
+        what = f"each of the {len(targets)} targets counts its own runs: of which is run {run}?"
+        raise SettingsError(what, "see and choose:  python3 restore.py --list --target N", UNTOUCHED)
 
 
 def _candidate(target: TargetSettings, known: Sequence[Answered | Unanswered]) -> Candidate:

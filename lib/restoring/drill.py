@@ -1,15 +1,17 @@
 """The drill: rebuild every source in a temporary folder, from the target alone, and say whether it would have saved the day."""
 
-import platform
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lib.backing_up.attempts import Verdicts
 from lib.base import disk, leftovers
 from lib.base.errors import Problem
-from lib.base.script import FAILED, SAVED, Console
+from lib.base.script import Console
 from lib.base.words import plural
+from lib.postgres.books import twins
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
 from lib.postgres.mirrors.saved_state import SavedState
@@ -39,6 +41,7 @@ class Rehearsal:
         return {
             "source": self.source,
             "target": self.target.host,
+            "number": self.target.number,
             "run": self.state and self.state.run,
             "rows": self.state and self.state.rows,
             "seconds": self.seconds,
@@ -47,27 +50,33 @@ class Rehearsal:
         }
 
 
-def rehearse_all(settings: Settings, targets: list[TargetSettings], sources: dict[str, Path], console: Console) -> int:
-    """Rehearse the restore of every source from every target, record the results there, and return the exit status."""
-    rehearsals = [rehearsal for target in targets for rehearsal in _of_target(settings, target, sources, console)]
+def rehearse_all(settings: Settings, targets: list[TargetSettings], sources: dict[str, Path], console: Console) -> Verdicts:
+    """Rehearse the restore of every source from every target, record the results there, and return them."""
+    seen = twins.Seen()
+    rehearsals = [rehearsal for target in targets for rehearsal in _of_target(settings, target, sources, seen, console)]
     problems = [rehearsal.problem for rehearsal in rehearsals if rehearsal.problem]
     told: dict[str, Any] = {"outcome": "failed" if problems else "saved"}
     told["drills"] = [rehearsal.as_json for rehearsal in rehearsals]
     if problems:
         told |= {"error": "\n".join(problem.what for problem in problems), "try": problems[0].remedy}
     console.result(told)
-    return FAILED if problems else SAVED
+    return {
+        rehearsal.target.with_source(rehearsal.source): rehearsal.problem.text if rehearsal.problem else ""
+        for rehearsal in rehearsals
+    }
 
 
 def _of_target(
-    settings: Settings, target_settings: TargetSettings, sources: dict[str, Path], console: Console
+    settings: Settings, target_settings: TargetSettings, sources: dict[str, Path], seen: twins.Seen, console: Console
 ) -> list[Rehearsal]:
     """One target that does not answer does not stop the others."""
     try:
         with Target(target_settings, settings.schema) as target:
+            twins.refuse(target, seen)
             installation.require(target)
             return [_of_source(target, settings, name, console) for name in sources]
     except Problem as problem:
+        problem.what = target_settings.named(problem.what)
         console.fail(problem)
         return [Rehearsal(name, target_settings, None, None, problem) for name in sources]
 
@@ -83,11 +92,12 @@ def _of_source(target: Target, settings: Settings, name: str, console: Console) 
             compared = _rebuilt_and_compared(target, settings, state)
     except Problem as raised:
         problem = raised
+        problem.what = target.settings.named(problem.what)
         console.fail(problem)
     rehearsal = Rehearsal(name, target.settings, state, round(time.monotonic() - started, 3), problem)
     if state:
         noted = {field: rehearsal.as_json[field] for field in ("source", "run", "seconds", "rows", "error")}
-        target.statement("note_drill", noted | {"machine": platform.node()})
+        target.statement("note_drill", noted | {"machine": socket.gethostname()})
         if not problem:
             where = "" if len(settings.targets) == 1 else f" → {target.settings.label}"
             rows = plural(state.rows, "row")

@@ -1,18 +1,21 @@
 """One table comes back: the present database with its rows of then, in the place of a rebuilt file."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.base.errors import UNTOUCHED, SourceError
+from lib.base.errors import UNTOUCHED, SourceError, typed
 from lib.base.words import plural
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.restoring import beside
 from lib.restoring.rebuild import Rebuilt
 from lib.sqlite.building import new_file, replace_table
 from lib.sqlite.building.replace_table import ReplacedTable
-from lib.sqlite.files import integrity
+from lib.sqlite.files import integrity, remedy
 from lib.sqlite.snapshots import snapshot
+from lib.tables.plan import folded
 
 
 @dataclass(frozen=True)
@@ -23,14 +26,37 @@ class Patched(Rebuilt):
     present: Path
     present_hash: str
 
+    @property
+    def compared(self) -> str:
+        return "every row compared; the other tables as they were"
 
-def of_one_source(states: dict[str, SavedState], table: str) -> dict[str, SavedState]:
-    """Return, of the one source that has the table, the state of that table; raise SourceError where it is not one."""
-    having = {name: state for name, state in states.items() if table in [planned.name for planned in state.tables]}
+
+def of_one_source(found: dict[str, SavedState | SourceError], table: str) -> dict[str, SavedState]:
+    """Return, of the one source that has the table, the state of that table; raise SourceError where it is not one.
+
+    SQLite knows no case in a table's name, but two databases may write theirs otherwise. A source that could not be read counts
+    where no other one has the table.
+    """
+    states = {name: state for name, state in found.items() if isinstance(state, SavedState)}
+    alike = {name: [plan.name for plan in state.tables if folded(plan.name) == folded(table)] for name, state in states.items()}
+    having = {name: names[0] for name, names in alike.items() if table in names} or {
+        name: names[0] for name, names in alike.items() if names
+    }
+    for problem in found.values() if not having else ():
+        if isinstance(problem, SourceError):
+            raise problem
     if len(having) != 1:
         where = f"{plural(len(having), 'database')} with a table {table}"
-        raise SourceError(f"there are {where}.", "write it as in the database, and name the --database", UNTOUCHED)
-    return {name: state.only(table) for name, state in having.items()}
+        raise SourceError(f"there are {where}.", _meant(states, table) if not having else "name the --database", UNTOUCHED)
+    return {name: states[name].only(as_written) for name, as_written in having.items()}
+
+
+def _meant(states: dict[str, SavedState], table: str) -> str:
+    known = {plan.name for state in states.values() for plan in state.tables if not plan.is_internal}
+    import difflib  # only who is mistaken needs it
+
+    alike = difflib.get_close_matches(table, sorted(known), 1)
+    return f"write it as in the database{': ' if alike else ''}{''.join(alike)}"
 
 
 def put_back(built: Rebuilt, present: Path, table: str) -> Patched:
@@ -40,7 +66,7 @@ def put_back(built: Rebuilt, present: Path, table: str) -> Patched:
     """
     missing = [*built.missing]
     with beside.private_path(built.path) as path:
-        with snapshot.taken(present, built.path.parent, "full") as now:
+        with _known(built), snapshot.taken(present, built.path.parent, "full") as now:
             now.connection.close()
             os.replace(now.copy.path, path)
         replaced = replace_table.put_back(path, built.path, table, missing)
@@ -51,6 +77,16 @@ def put_back(built: Rebuilt, present: Path, table: str) -> Patched:
     new_file.set_journal_mode(built.path, now.copy.journal_mode)
     whose = (built.source, built.run, replaced.rows, built.place)
     return Patched(*whose, built.path, missing, replaced, present, now.copy.hash)
+
+
+@contextlib.contextmanager
+def _known(built: Rebuilt) -> Iterator[None]:
+    """Of a present database that is damaged or gone there is a backup: its table was rebuilt from it."""
+    try:
+        yield
+    except remedy.Lost as lost:
+        lost.remedy = f"it has nowhere to go: restore all of it:  python3 restore.py --database {typed(built.source)}"
+        raise
 
 
 def refuse_written(patched: Patched) -> None:

@@ -3,6 +3,9 @@
 from argparse import Namespace
 from dataclasses import dataclass
 
+from lib.base.leaving import absolute
+from lib.base.words import moment
+
 
 @dataclass(frozen=True)
 class RestoreOptions:
@@ -25,6 +28,8 @@ class RestoreOptions:
     undo_file: str = ""
     target: int | None = None
     env_file: str | None = None
+    json: bool = False
+    quiet: bool = False
 
     @classmethod
     def of(cls, flags: Namespace) -> "RestoreOptions":
@@ -38,6 +43,20 @@ class RestoreOptions:
         return not (self.to or self.dry_run)
 
     @property
-    def replaces_whole_files(self) -> bool:
-        """Whether databases are put in place as they were, not one table, and not none."""
-        return not (self.table or self.dry_run)
+    def run(self) -> int | None:
+        """Return the run that `at` names; None where it is a time, or nothing. Raise SettingsError where it is neither."""
+        return moment(self.at)[0] if self.at else None
+
+    @property
+    def locally(self) -> str:
+        """Return the command that does the same without the network; nothing where the snapshots are not enough for it."""
+        return "" if self.at or self.table else "python3 restore.py --local"
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """Return what every command that follows must ask for as well: flag → value, which is empty where it has none."""
+        flags = {"--local": self.local, "--undo": self.undo, "--accept-moved": self.accept_moved}
+        values = {"--undo": self.undo_file, "--database": self.database, "--at": self.at, "--table": self.table}
+        values |= {"--target": str(self.target or ""), "--to": str(absolute(self.to)) if self.to else ""}
+        asked = {flag: "" for flag, is_given in flags.items() if is_given}
+        return asked | {flag: value for flag, value in values.items() if value}

@@ -42,6 +42,11 @@ class Rebuilt:
     path: Path
     missing: list[str]
 
+    @property
+    def compared(self) -> str:
+        """Say what was compared with what, before the file is put in place."""
+        return "every row compared with what it saved"
+
 
 @contextlib.contextmanager
 def all_rebuilt(
@@ -76,7 +81,9 @@ def rebuilt(target: Target, state: SavedState, destination: Path, previous: Path
 
 def refuse_difference(built: Path, original: Path, state: SavedState) -> None:
     """Compare a rebuilt file with the one it comes from: rows, schema and foreign keys; raise Problem."""
-    if different := identical.first_difference(built, original, state.tables, state.misfits):
+    with beside.explained(built):
+        different = identical.first_difference(built, original, state.tables, state.misfits)
+    if different:
         raise Problem(f"{state.source.name} came back changed: {different} differs.", "please report it")
 
 

@@ -2,19 +2,19 @@
 
 import contextlib
 import os
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lib.base import log, printable
-from lib.base.errors import UNTOUCHED, Problem
+from lib.base import log, owners, printable
+from lib.base.errors import UNTOUCHED, Problem, typed
 from lib.base.script import SAVED, Console, judged
-from lib.base.words import plural, size
+from lib.base.words import plural, size, with_iso
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.restoring.best_target import Candidate
 from lib.restoring.local_state import LocalState
 from lib.restoring.one_table import Patched
+from lib.restoring.options import RestoreOptions
 from lib.restoring.rebuild import Rebuilt
 from lib.settings.targets import TargetSettings
 from lib.sqlite.compare.count_differences import Difference
@@ -24,11 +24,12 @@ from lib.sqlite.replacing import in_place, safety_copies
 class Report:
     """The outcome of one call of restore.py; `restored` and `tables` are as `--json` shows them."""
 
-    def __init__(self, console: Console):
-        self._say, self._warn, self._console = console.say, console.warn, console
+    def __init__(self, console: Console, options: RestoreOptions):
+        self._say, self._console, self._options = console.say, console, options
         self.restored: list[dict[str, Any]] = []
         self.tables: list[dict[str, Any]] = []
         self.failures: list[Problem] = []
+        self.warned: list[str] = []
 
     @contextlib.contextmanager
     def attempted(self, kind: type[Problem] = Problem) -> Iterator[None]:
@@ -39,6 +40,10 @@ class Report:
             problem.untouched = problem.untouched or UNTOUCHED
             self.failures.append(problem)
             self._console.fail(problem)
+
+    def _warn(self, text: str) -> None:
+        self.warned.append(text)
+        self._console.warn(text)
 
     def link(self, path: Path, real: Path) -> None:
         """Say where a database really is, if that is elsewhere."""
@@ -62,10 +67,11 @@ class Report:
             self._point(point)
         for copy in copies:
             files = safety_copies.files_of(copy)
-            count, names = sum(file.lstat().st_size for file in files), " ".join(shlex.quote(str(file)) for file in files)
+            count, names = sum(file.lstat().st_size for file in files), " ".join(map(typed, files))
             self._say(f"   replaced by a restore and kept: {copy}, {size(count)}\n   to remove it for ever:  rm {names}")
-        told = {"runs": points, "kept_files": list(map(str, copies)), "target": target.host, "number": target.number}
-        self._console.result(told)
+        runs = with_iso(points, ("finished_at", "proven_at"))
+        told = {"runs": runs, "kept_files": list(map(str, copies)), "target": target.host, "number": target.number}
+        self._console.result({"outcome": "saved"} | told)
         return SAVED
 
     def _point(self, point: dict[str, Any]) -> None:
@@ -103,6 +109,11 @@ class Report:
         """Say, to whoever watches, which source it is the turn of."""
         self._console.note(f"rebuilding {name} …")
 
+    def unreadable(self, source: str, reason: str) -> None:
+        """Say why the file that is there cannot be compared, if so: in an emergency that is what one expects."""
+        if reason:
+            self._warn(f"the present file of {source} cannot be compared, and counts as if it were not there: {reason}")
+
     def differences(self, source: str, differences: list[Difference]) -> None:
         """Say, for every table, its rows now and then, and what would be added, changed and removed."""
         for table in differences:
@@ -122,34 +133,38 @@ class Report:
         """Say what was restored, where what it has replaced is, and what is left for the bot to do."""
         name, place, rows = built.source, built.place, plural(built.rows, "row")
         told: dict[str, Any] = {"source": name, "run": built.run, "rows": built.rows, **_where(place, safety_copy)}
-        said = f"{rows} of run {built.run}, every row compared"
+        said = f"{rows} of run {built.run}, {built.compared}"
         if isinstance(built, Patched):
             told |= {"table": built.table.name, "warnings": built.table.warnings}
-            said = f"{rows} of {built.table.name} from run {built.run}, every row compared; the other tables as they were"
+            said = f"{rows} of {built.table.name} from run {built.run}, {built.compared}"
         self.restored.append(told)
         log.info(f"restored {place}: {said}" + (f"; the old file is {safety_copy}" if safety_copy else ""))
         self._say(f"✅ {place}: {said}")
-        if safety_copy:
-            self._say(f"   the old file is {safety_copy}\n   to undo:  python3 restore.py --undo --database {name}")
+        if safety_copy and safety_copy.is_dir():
+            self._say(f"   a folder was in its place, and is {safety_copy} now")
+        elif safety_copy:
+            self._say(f"   the old file is {safety_copy}\n   to undo:  python3 restore.py --undo --database {typed(name)}")
+        elif self._options.replaces_the_bots_files and (ours := owners.roots_alone(place)):
+            self._say(f"   root alone can use it: if the bot is another user,  chown USER {' '.join(map(typed, ours))}")
         if built.missing:
             self._warn(
                 f"{name} uses what only the bot knows ({', '.join(sorted(set(built.missing)))}): "
                 "let the bot run REINDEX before it goes to work."
             )
 
-    def put_back(self, name: str, place: Path, safety_copy: Path | None) -> None:
+    def put_back(self, name: str, place: Path, copy: Path, safety_copy: Path | None) -> None:
         """Say what was put back, and where what it has replaced is."""
         self.restored.append({"source": name, **_where(place, safety_copy)})
-        self._say(f"✅ {place} is again as it was before the last restore")
+        self._say(f"✅ {place} is again what was kept as {copy.name}")
         if safety_copy:
-            self._say(f"   what that restore had put there is {safety_copy}")
+            self._say(f"   what was there until now is {safety_copy}")
 
     def close(self) -> int:
         """Say the outcome, and return the exit status."""
         if not self.restored:
             self._say(f"Nothing was done. {UNTOUCHED}")
         outcome, status = judged(bool(self.restored), bool(self.failures))
-        told: dict[str, Any] = {"outcome": outcome, "restored": self.restored, "tables": self.tables}
+        told: dict[str, Any] = {"outcome": outcome, "restored": self.restored, "tables": self.tables, "warnings": self.warned}
         if self.failures:
             told |= {"error": "\n".join(problem.what for problem in self.failures), "try": self.failures[0].remedy}
         self._console.result(told)

@@ -1,12 +1,15 @@
 """The steps of a restore: each gives back what it found or did. restore.py has their order, report.py says what they gave."""
 
-from collections.abc import Iterable
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from lib.backing_up import local_runs
-from lib.base.errors import SourceError
+from lib.base.errors import UNTOUCHED, ConnectionRefused, MayPass, SettingsError, SourceError, Unreachable
 from lib.postgres.books import origin, runs
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
@@ -14,7 +17,9 @@ from lib.postgres.mirrors.saved_state import SavedState
 from lib.restoring import beside, local_state, one_table
 from lib.restoring.local_state import LocalState
 from lib.restoring.one_table import Patched
+from lib.restoring.options import RestoreOptions
 from lib.restoring.rebuild import Rebuilt
+from lib.settings import paths
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.sqlite.compare import count_differences
@@ -30,6 +35,17 @@ def restore_points(target: Target, names: Iterable[str]) -> list[dict[str, Any]]
     return [{"source": name, **point} for name in names for point in saved_state.restore_points(target, name)[:LISTED_RUNS]]
 
 
+def refuse_no_folder(settings: Settings, folder: str) -> None:
+    """Refuse a file; and among the snapshots a database of that name is the previous snapshot, which the next run relies on."""
+    path = paths.typed("--to", folder) if folder else Path()
+    there = next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise SettingsError(f"{there} is no folder; --to is for one.", "make a folder, and name it", UNTOUCHED)
+    if folder and path.resolve().is_relative_to(settings.snapshots.resolve()):
+        what = f"{folder} has the snapshots of Hybrid backup; --to is for another folder."
+        raise SettingsError(what, "make a folder, and name it", UNTOUCHED)
+
+
 def all_safety_copies(places: dict[str, Path]) -> list[Path]:
     """Return every file that earlier restores replaced."""
     return [copy for place in places.values() for copy in safety_copies.of(place)]
@@ -41,10 +57,33 @@ def saved(target: Target, name: str, at: tuple[int | None, datetime | None] | No
     return saved_state.read_state(target, name, chosen)
 
 
+def saved_or_not(target: Target, name: str, at: tuple[int | None, datetime | None] | None) -> SavedState | SourceError:
+    """Return the same, or why there is none."""
+    try:
+        return saved(target, name, at)
+    except SourceError as problem:
+        return problem
+
+
 def snapshot_here(settings: Settings, name: str, targets: list[TargetSettings]) -> LocalState:
     """Return the newest snapshot that this machine has of a source; raise SourceError where it has none."""
     paths = {target.number: settings.snapshot_of(name, target.number) for target in targets}
     return local_state.newest(paths, name, local_runs.saved(settings, name))
+
+
+@contextlib.contextmanager
+def or_locally(
+    settings: Settings, sources: dict[str, Path], targets: list[TargetSettings], options: RestoreOptions
+) -> Iterator[None]:
+    """Where it is the way to the target that fails, say how to do without, if this machine has a snapshot of each source."""
+    try:
+        yield
+    except (ConnectionRefused, MayPass, Unreachable) as problem:
+        with contextlib.suppress(SourceError):
+            for name in sources:
+                snapshot_here(settings, name, targets)
+            problem.remedy += f"\n     or, without the network:  {options.locally}" if options.locally else ""
+        raise
 
 
 def safety_copy(place: Path, wanted: str) -> Path | None:
@@ -67,12 +106,18 @@ def refuse_other_bots(target: Target, settings: Settings, states: dict[str, Save
             origin.refuse_other(name, _origin(target, settings, name), last, "python3 restore.py --accept-moved")
 
 
-def differences(built: Rebuilt, present: Path) -> list[Difference]:
-    """Compare a rebuilt file with the present database, through a snapshot that the bot does not notice."""
+def differences(built: Rebuilt, present: Path) -> tuple[list[Difference], str]:
+    """Compare a rebuilt file with the present one, through a snapshot that the bot does not notice.
+
+    Where the present one cannot be read, or compared, all rows are added, and the text says why.
+    """
     if not present.exists():
-        return count_differences.between(None, built.path)
-    with snapshot.taken(present, built.path.parent, "quick") as now:
-        return count_differences.between(now.copy.path, built.path)
+        return count_differences.between(None, built.path), ""
+    try:
+        with snapshot.taken(present, built.path.parent, "quick") as now:
+            return count_differences.between(now.copy.path, built.path), ""
+    except (SourceError, sqlite3.Error) as unreadable:
+        return count_differences.between(None, built.path), f"{unreadable}"
 
 
 def put_in_place(built: Rebuilt) -> Path | None:
@@ -86,15 +131,15 @@ def put_in_place(built: Rebuilt) -> Path | None:
 
 def put_back(copy: Path, place: Path) -> Path | None:
     """Exchange a database for a safety copy, which keeps its own mode; return the safety copy of what was there."""
-    with beside.explained(place):
+    with beside.explained(place, "cannot be exchanged", ""):
         return swap.into_place(copy, place)
 
 
 def note(target: Target, settings: Settings, restored: Rebuilt) -> None:
     """Tell the target what was restored and where: then the next backup knows why the size has changed, and whose it is."""
-    about = _origin(target, settings, restored.source).as_told
+    about = _origin(target, settings, restored.source).as_restored
     target.statement("note_restore", {"source": restored.source, "run": restored.run, **about})
 
 
 def _origin(target: Target, settings: Settings, name: str) -> origin.Origin:
-    return origin.of(settings.sources[name], previous.read(settings.snapshot_of(name, target.settings.number)))
+    return origin.of(settings, name, previous.read(settings.snapshot_of(name, target.settings.number)))

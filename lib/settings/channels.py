@@ -1,11 +1,13 @@
 """The alert channels among the settings: heartbeat, webhook, e-mail, Telegram; each is off until its settings are there."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from lib.base import redact
 from lib.settings.targets import is_local, is_port
+from lib.start import REPOSITORY
 
 NAMES = (
     "HEARTBEAT_URL",
@@ -22,6 +24,20 @@ NAMES = (
 )
 DELIVERY_SECONDS = 20
 ADDRESS = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
+# A comma, or as some write a semicolon, that is not in quotes.
+SEPARATOR = re.compile(r"""[,;](?=(?:[^"]*"[^"]*")*[^"]*$)""")
+# A part of an address that is as long as this may be its key; what our own paths have as well is none.
+LONG = 8
+PUBLIC = ("true", "false")
+# What switches a channel on, and with it the names that may else be the bot's own.
+SWITCHES = {
+    "HEARTBEAT_URL": "HEARTBEAT_",
+    "ALERT_WEBHOOK_URL": "ALERT_",
+    "ALERT_EMAIL_TO": "SMTP_",
+    "TELEGRAM_CHAT_ID": "TELEGRAM_",
+}
+# Beyond are names that bots have: TELEGRAM_CHANNEL_ID.
+ALIKE, LIKE_OURS = 0.86, re.compile("(?i)AL|HEA|SMT|TEL")
 
 
 @dataclass(frozen=True)
@@ -38,39 +54,72 @@ class Mail:
 
 @dataclass(frozen=True)
 class Channels:
-    """Where alerts go; an empty one is off. The addresses hold secrets, and `repr` does not show them."""
+    """Where alerts go; an empty one is off. The addresses hold secrets, and `repr` does not show them.
+
+    `wrong` says by name what cannot be used: that channel is off, and no backup is stopped by it.
+    """
 
     heartbeat: str = field(default="", repr=False)
     webhook: str = field(default="", repr=False)
     mail: Mail | None = None
     telegram: str = field(default="", repr=False)
     telegram_chat: str = ""
+    wrong: tuple[str, ...] = ()
 
 
-def read(values: dict[str, str], problems: list[str]) -> Channels:
-    """Return the channels that are set; problems are collected."""
+def read(values: dict[str, str]) -> Channels:
+    """Return the channels that are set."""
+    wrong = _misspelt(values)
+    public = " ".join([str(REPOSITORY), *(values.get(name, "") for name in ("SQLITE_DATABASES", "BACKUP_SCHEMA", "BACKUP_LOG"))])
+    for name in ("HEARTBEAT_URL", "ALERT_WEBHOOK_URL", "TELEGRAM_API_URL"):
+        for secret in _secrets(values.get(name, "")):
+            if len(secret) < redact.SHORTEST or secret not in public:
+                redact.remember(secret)
     return Channels(
-        heartbeat=_url(values, "HEARTBEAT_URL", problems),
-        webhook=_url(values, "ALERT_WEBHOOK_URL", problems),
-        mail=_mail(values, problems),
-        telegram=_telegram(values, problems),
+        heartbeat=_url(values, "HEARTBEAT_URL", wrong),
+        webhook=_url(values, "ALERT_WEBHOOK_URL", wrong),
+        mail=_mail(values, wrong),
+        telegram=_telegram(values, wrong),
         telegram_chat=values.get("TELEGRAM_CHAT_ID", ""),
+        wrong=tuple(wrong),
     )
 
 
-def _url(values: dict[str, str], name: str, problems: list[str], default: str = "") -> str:
-    """Return an address without a trailing slash; whoever knows it can use it, so it is a secret like a password."""
+def _misspelt(values: dict[str, str]) -> list[str]:
+    """Return what is said of names that are nearly ours, where the one that is meant is not set."""
+    on = (*SWITCHES, *(prefix for name, prefix in SWITCHES.items() if name in values))
+    meant = [name for name in NAMES if name not in values and name.startswith(on)]
+    names = sorted(name for name in values if LIKE_OURS.match(name) and name not in NAMES)
+    if not names:
+        return []
+    import difflib  # only who may be mistaken needs it
+
+    near = {name: difflib.get_close_matches(name.upper(), meant, 1, ALIKE) for name in names}
+    return [f"{name} is not a setting of Hybrid backup; is {known[0]} meant?" for name, known in near.items() if known]
+
+
+def _secrets(url: str) -> Iterator[str]:
+    """Whoever knows an address can use it: yield what of it a server may repeat, as it is written and as it is meant."""
+    place, _, query = re.sub(r"^\w+://", "", url).partition("?")
+    host, _, path = place.partition("/")
+    values = [pair.partition("=")[2] for pair in re.split("[&;]", query)]
+    parts = [part for part in re.split(r"[/?&;#=:@]", f"{path}?{query}") if len(part) >= LONG]
+    whole = [url, f"/{path}"] if path or query else []
+    for secret in (*whole, *values, *parts, *host.rpartition("@")[0].split(":")):
+        if secret not in PUBLIC:
+            yield from (secret, unquote(secret))
+
+
+def _url(values: dict[str, str], name: str, wrong: list[str], default: str = "") -> str:
+    """Return an address without a trailing slash, or nothing where it cannot be used."""
     url = values.get(name, default).rstrip("/")
-    if not url:
-        return ""
     parts = _split(url)
-    if not parts or not parts.hostname or not re.fullmatch(r"[!-~]+", url):
-        problems.append(f"{name} is not of the form https://HOST/PATH.")
-    elif parts.scheme != "https" and not is_local(parts.hostname):
-        problems.append(f"{name}: others could read along; use https.")
-    if parts and len(parts.path) > 1:
-        redact.remember(url)
-        redact.remember(parts.path)
+    if url and (not parts or not parts.hostname or "@" in parts.netloc or not re.fullmatch(r"[!-~]+", url)):
+        wrong.append(f"{name} is not of the form https://HOST/PATH.")
+        return ""
+    if parts and parts.scheme != "https" and not is_local(parts.hostname or ""):
+        wrong.append(f"{name}: others could read along; use https.")
+        return ""
     return url
 
 
@@ -83,23 +132,37 @@ def _split(url: str) -> SplitResult | None:
     return parts if parts.scheme in ("http", "https") else None
 
 
-def _mail(values: dict[str, str], problems: list[str]) -> Mail | None:
+def _mail(values: dict[str, str], wrong: list[str]) -> Mail | None:
     """The SMTP_ settings alone may be the bot's own; ALERT_EMAIL_TO makes them ours."""
     if "ALERT_EMAIL_TO" not in values:
         return None
-    recipients = tuple(part.strip() for part in values["ALERT_EMAIL_TO"].split(",") if part.strip())
+    problems: list[str] = []
     user, password = values.get("SMTP_USER", ""), values.get("SMTP_PASSWORD", "")
     redact.remember(password)
-    sender = values.get("SMTP_FROM", user)
+    recipients, senders = _addresses(values["ALERT_EMAIL_TO"]), _addresses(values.get("SMTP_FROM", user))
     if "SMTP_HOST" not in values:
         problems.append("ALERT_EMAIL_TO needs SMTP_HOST: the server that takes the mail.")
     if bool(user) != bool(password):
         problems.append("SMTP_USER and SMTP_PASSWORD belong together; one of them is not set.")
-    wrong = [address for address in recipients if not ADDRESS.fullmatch(address)]
-    problems += [f"ALERT_EMAIL_TO {address!r} is no e-mail address." for address in wrong]
-    if not ADDRESS.fullmatch(sender):
+    if not recipients:
+        problems.append(
+            f"ALERT_EMAIL_TO {values['ALERT_EMAIL_TO']!r} is no e-mail address, nor several with commas between them."
+        )
+    if len(senders) != 1:
         problems.append("SMTP_FROM is not set to an e-mail address.")
-    return Mail(values.get("SMTP_HOST", ""), _port(values, problems), user, password, sender, recipients)
+    port = _port(values, problems)
+    wrong += problems
+    return None if problems else Mail(values["SMTP_HOST"], port, user, password, senders[0], recipients)
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    """Return addresses, as `a@b` or `Name <a@b>`, that commas separate; nothing where one of them is none, or two."""
+    from email.utils import formataddr, parseaddr  # what a run without mail does not need is not loaded
+
+    parts = [part for part in SEPARATOR.split(text) if part.strip()]
+    found = [parseaddr(part) for part in parts if part.count("@") == 1]
+    is_each = len(found) == len(parts) and all(ADDRESS.fullmatch(address) for _, address in found)
+    return tuple(map(formataddr, found)) if is_each else ()
 
 
 def _port(values: dict[str, str], problems: list[str]) -> int:
@@ -110,13 +173,15 @@ def _port(values: dict[str, str], problems: list[str]) -> int:
     return 587
 
 
-def _telegram(values: dict[str, str], problems: list[str]) -> str:
+def _telegram(values: dict[str, str], wrong: list[str]) -> str:
     """Return the address that sends a message; the token alone may be the bot's own, TELEGRAM_CHAT_ID makes it ours."""
     if "TELEGRAM_CHAT_ID" not in values:
         return ""
     token = values.get("TELEGRAM_BOT_TOKEN", "")
-    redact.remember(token)
+    for secret in (token, token.partition(":")[2]):
+        redact.remember(secret)
     if not re.fullmatch(r"\d+:[A-Za-z0-9_-]+", token):
-        problems.append("TELEGRAM_CHAT_ID needs TELEGRAM_BOT_TOKEN, as @BotFather gave it: 123456:ABC-…")
-    server = _url(values, "TELEGRAM_API_URL", problems, "https://api.telegram.org")
-    return f"{server}/bot{token}/sendMessage"
+        wrong.append("TELEGRAM_CHAT_ID needs TELEGRAM_BOT_TOKEN, as @BotFather gave it: 123456:ABC-…")
+        return ""
+    server = _url(values, "TELEGRAM_API_URL", wrong, "https://api.telegram.org")
+    return f"{server}/bot{token}/sendMessage" if server else ""

@@ -1,13 +1,15 @@
 """The settings: from the environment, then from .env beside the scripts; every problem is reported at once."""
 
+import glob
 import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.base.errors import SettingsError
-from lib.settings import channels, dotenv, targets
+from lib.base import causes, owners
+from lib.base.errors import SettingsError, typed
+from lib.settings import channels, dotenv, limits, paths, targets
 from lib.settings.channels import Channels
 from lib.settings.targets import TargetSettings
 from lib.start import REPOSITORY
@@ -21,6 +23,7 @@ DEFAULTS = {
     "BACKUP_MAX_DATABASE_MB": "500",
     "BACKUP_LOG": "supabase_backup.log",
 }
+SHOWN_LINES = 3
 MEGABYTE = 1_000_000
 OURS = re.compile(r"BACKUP_|SUPABASE_DB_")
 KNOWN = re.compile(rf"SUPABASE_DB_URL(_\d+)?|SUPABASE_DB_({'|'.join(targets.PARTS)})|{'|'.join(DEFAULTS)}")
@@ -52,15 +55,28 @@ class Settings:
     @property
     def snapshots(self) -> Path:
         """Return the folder of what is noted for the next run."""
-        return self.folder / "snapshots"
+        return self.folder / owners.SNAPSHOTS
 
     def snapshot_of(self, source: str, target: int = 1) -> Path:
         """Return where the previous snapshot of a source for a target is kept; several settings files may share the folder."""
         return self.record(source, f"{'' if target == 1 else f'.target-{target}'}.db")
 
+    def snapshots_of(self, source: str) -> list[Path]:
+        """Return where those may be that are kept of a source for any target, also for one that had another number."""
+        others = self.record(glob.escape(source), ".target-*.db.json").name
+        return [self.snapshot_of(source), *(path.with_suffix("") for path in self.snapshots.glob(others))]
+
     def record(self, name: str, suffix: str) -> Path:
         """Return where something is noted for the next run."""
         return self.snapshots / f"{name}{'' if self.file == '.env' else f'.{self.file}'}{suffix}"
+
+
+class WrongSettings(SettingsError):
+    """Some settings are wrong; `settings` are what could be read: whom to tell is among them, as a rule."""
+
+    def __init__(self, settings: Settings, what: str, remedy: str):
+        super().__init__(what, remedy, "Nothing was read or written.")
+        self.settings = settings
 
 
 def is_anything_set() -> bool:
@@ -68,82 +84,119 @@ def is_anything_set() -> bool:
     return (REPOSITORY / ".env").exists() or any(name.startswith("SUPABASE_DB_") for name in os.environ)
 
 
+def in_environment() -> list[str]:
+    """Return the names of the settings that the environment holds: what starts by itself does not get them."""
+    return sorted(name for name in os.environ if KNOWN.fullmatch(name) or name in channels.NAMES)
+
+
 def chosen(settings: Settings, names: list[str]) -> dict[str, Path]:
     """Return the sources that the command line names, or all."""
-    for name in names:
-        if name not in settings.sources:
+    meant = {name: paths.called(name, settings.sources) for name in names}
+    for name in meant:
+        if not meant[name]:
             known = ", ".join(settings.sources)
-            raise SettingsError(
-                f"there is no source {name}; SQLITE_DATABASES has {known}.", f"name one of {known}, or none for all"
-            )
-    return {name: settings.sources[name] for name in names or settings.sources}
+            path = paths.expanded(name, Path())
+            if why := "is a folder, not a database" if path.is_dir() else paths.why_none(name):
+                raise SettingsError(f"{name!r} {why}.", f"name one of {known}, or none for all")
+            gone = f"{name} does not exist, and " if os.sep in name and not os.path.exists(path) else ""
+            add = f"add its path to SQLITE_DATABASES in {settings.file}, then run  python3 setup_supabase.py"
+            remedy = add if path.is_file() else f"name one of {known}, or none for all"
+            raise SettingsError(f"{gone}there is no source {name}; SQLITE_DATABASES has {known}.", remedy)
+    return {name: settings.sources[name] for name in meant.values() or settings.sources}
 
 
 def chosen_targets(settings: Settings, number: int | None) -> list[TargetSettings]:
     """Return the target that the command line names, or all."""
     if named := [target for target in settings.targets if number in (None, target.number)]:
         return named
-    raise SettingsError(f"there is no target {number}.", f"set SUPABASE_DB_URL_{number}, or leave --target out")
+    known = ", ".join(str(target.number) for target in settings.targets)
+    raise SettingsError(f"there is no target {number}.", f"name one of {known}, or leave --target out")
+
+
+def file_of(env_file: str | None) -> Path:
+    """Return where the settings are, or should be."""
+    return Path.cwd() / paths.typed("--env-file", env_file) if env_file else REPOSITORY / ".env"
 
 
 def load(env_file: str | None = None) -> Settings:
-    """Read and check every setting; raise one SettingsError that names all that is wrong."""
-    path = Path(env_file).expanduser().absolute() if env_file else REPOSITORY / ".env"
-    problems: list[str] = []
-    notes: list[str] = []
-    values = DEFAULTS | _file_values(path, problems, bool(env_file)) | dict(os.environ)
+    """Read and check every setting; raise one WrongSettings that names all that is wrong.
+
+    An alert channel that cannot be used is a warning: it must not stop a backup.
+    """
+    path, problems = file_of(env_file), [*limits.problems]
+    in_file = _file_values(path, problems, bool(env_file))
+    unread = problems[:] if in_file is None else []
+    settings = _read(in_file or {}, path, problems)
+    if unread:  # what else is wrong is only a consequence
+        raise WrongSettings(settings, _as_list(unread, path), _remedy_unread(path))
+    if problems:
+        raise WrongSettings(settings, _as_list([*problems, *settings.channels.wrong], path), _remedy(path, problems))
+    return settings
+
+
+def _read(in_file: dict[str, str], path: Path, problems: list[str]) -> Settings:
+    values = DEFAULTS | in_file | dict(os.environ)
     values = {name: value.strip() for name, value in values.items() if value.strip() or name in DEFAULTS}
     problems += _unknown_names(values)
-    postgres = targets.read(values, path.parent, problems, notes)
-    settings = Settings(
+    # A note, which is not in each of cron's mails.
+    notes = owners.changeable_by_others(dict.fromkeys((REPOSITORY, REPOSITORY / "lib", REPOSITORY / ".venv", path.parent, path)))
+    postgres, told = targets.read(values, path.parent, problems, notes), channels.read(values)
+    sources = paths.databases(values["SQLITE_DATABASES"], path.parent, problems)
+    return Settings(
         targets=postgres,
-        sources=_sources(values, path.parent, problems),
+        sources=sources,
         schema=_schema(values, problems),
         keep_days=_number(values, "BACKUP_KEEP_DAYS", range(1, 36501), problems),
         max_shrink=_number(values, "BACKUP_MAX_SHRINK", range(101), problems),
         check=_choice(values, "BACKUP_CHECK", ("full", "quick"), problems),
-        log=path.parent / values["BACKUP_LOG"],
+        log=paths.log(values["BACKUP_LOG"], path, list(sources.values()), problems),
         folder=path.parent,
-        warnings=_readable_by_others(path) + targets.unverified(postgres),
+        warnings=[*_open_to_others(path), *targets.unverified(postgres), *told.wrong],
         max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
-        channels=channels.read(values, problems),
+        channels=told,
         file=path.name,
         notes=notes,
     )
-    if problems:
-        raise SettingsError(_as_list(problems, path), _remedy(path), "Nothing was read or written.")
-    return settings
 
 
-def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str, str]:
+def _file_values(path: Path, problems: list[str], is_required: bool) -> dict[str, str] | None:
+    """Return what the file says; None where it is there and cannot be read."""
+    if closed := owners.closed((path.parent, path)):
+        problems.append(f"this user cannot read {closed}.")
+        return None
     if not path.exists():
         if is_required:
             problems.append(f"{path} does not exist.")
         return {}
+    if not path.is_file() and not path.is_dir():  # whoever reads a pipe waits for ever
+        problems.append(f"{path} is not a file.")
+        return None
     try:
         values, malformed = dotenv.read(path)
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{path} cannot be read: {error}.")
-        return {}
-    problems += [f"{path.name} line {number} is not NAME=value." for number in malformed]
+    except dotenv.NoText:
+        problems.append(f"{path} is no text: is it the file with the settings?")
+        return None
+    except UnicodeDecodeError as error:
+        problems.append(f"{path} cannot be read: {causes.said_by(error)}.")
+        values, malformed = dotenv.parse(path.read_text(encoding="utf-8", errors="replace"))  # whom to tell may be among them
+    except OSError as error:
+        problems.append(f"{path} cannot be read: {causes.said_by(error)}.")
+        return None
+    problems += _no_settings(path.name, malformed)
+    too_late = sorted(name for name in values if re.fullmatch(limits.NAME.format(".*"), name))
+    problems += [f"{name} belongs into the environment, not into {path.name}: it is read before any file." for name in too_late]
     return values
+
+
+def _no_settings(file: str, lines: list[int]) -> list[str]:
+    said = [f"{file} line {number} is not NAME=value." for number in lines[:SHOWN_LINES]]
+    more = len(lines) - len(said)
+    return [*said, f"{file} has {more} more such lines: is it the file with the settings?"] if more else said
 
 
 def _unknown_names(values: Iterable[str]) -> list[str]:
     unknown = sorted(name for name in values if OURS.match(name) and not KNOWN.fullmatch(name))
     return [f"{name} is not a setting of Hybrid backup; is it misspelt?" for name in unknown]
-
-
-def _sources(values: dict[str, str], folder: Path, problems: list[str]) -> dict[str, Path]:
-    paths = [folder / Path(part.strip()).expanduser() for part in values["SQLITE_DATABASES"].split(",") if part.strip()]
-    if not paths:
-        problems.append("SQLITE_DATABASES names no file.")
-    sources: dict[str, Path] = {}
-    for path in paths:
-        if path.stem.lower() in map(str.lower, sources):
-            problems.append(f"SQLITE_DATABASES names two sources called {path.stem}; rename one of the files.")
-        sources[path.stem] = path
-    return sources
 
 
 def _schema(values: dict[str, str], problems: list[str]) -> str:
@@ -167,9 +220,9 @@ def _choice(values: dict[str, str], name: str, allowed: tuple[str, ...], problem
     return values[name]
 
 
-def _readable_by_others(path: Path) -> list[str]:
-    if os.name == "posix" and path.exists() and path.stat().st_mode & 0o077:
-        return [f"{path} can be read by other users of this machine: chmod 600 {path}"]
+def _open_to_others(path: Path) -> list[str]:
+    if os.name == "posix" and os.path.exists(path) and path.stat().st_mode & 0o077:
+        return [f"{path} can be read by other users of this machine: chmod 600 {typed(path)}"]
     return []
 
 
@@ -179,7 +232,21 @@ def _as_list(problems: list[str], path: Path) -> str:
     return f"{len(problems)} settings need attention ({path}):" + "".join(f"\n- {problem}" for problem in problems)
 
 
-def _remedy(path: Path) -> str:
+def _remedy_unread(path: Path) -> str:
+    closed = owners.closed((path.parent, path))
+    if not closed:
+        return f"see what it is, or name another one with --env-file:  ls -ld {typed(path)}"
+    return owners.remedy(closed, causes.RIGHTS.format(place=typed(closed)))
+
+
+def _remedy(path: Path, problems: list[str]) -> str:
+    """Return where to mend it: what the environment says goes before the file, and is not mended there."""
+    outside = {name for name in os.environ for problem in problems if re.match(rf"{re.escape(name)}\b", problem)}
+    said = f"correct in the environment, which goes before {path.name}: {', '.join(sorted(outside))}" if outside else ""
+    if outside and all(re.split(r"\W", problem)[0] in outside for problem in problems):
+        return said
     if path.exists():
-        return f"edit {path}; every setting is explained in {REPOSITORY / '.env.example'}"
-    return f"cp {REPOSITORY / '.env.example'} {path} && chmod 600 {path}, then fill in its first lines"
+        mend = f"edit {path}; every setting is explained in {REPOSITORY / '.env.example'}"
+    else:
+        mend = f"cp {typed(REPOSITORY / '.env.example')} {typed(path)} && chmod 600 {typed(path)}, then fill in its first lines"
+    return f"{mend}\n     {said}" if said else mend

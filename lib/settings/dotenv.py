@@ -4,6 +4,7 @@ Source: https://github.com/theskumar/python-dotenv (its documented file format);
 password may hold a `$`.
 """
 
+import io
 import re
 from pathlib import Path
 
@@ -22,6 +23,10 @@ LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|$)")
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
+class NoText(Exception):
+    """The file holds what no text does: a database, say."""
+
+
 def parse(text: str) -> tuple[dict[str, str], list[int]]:
     """Return the settings of a .env text, and the numbers of the lines that are none."""
     values: dict[str, str] = {}
@@ -38,8 +43,11 @@ def parse(text: str) -> tuple[dict[str, str], list[int]]:
 
 
 def read(path: Path) -> tuple[dict[str, str], list[int]]:
-    """Do the same for a file; raise OSError or UnicodeDecodeError."""
-    return parse(path.read_text(encoding="utf-8"))
+    """Do the same for a file; raise OSError, NoText or UnicodeDecodeError."""
+    raw = path.read_bytes()  # once: it may be a pipe
+    if b"\0" in raw:
+        raise NoText
+    return parse(io.StringIO(raw.decode("utf-8"), newline=None).read())
 
 
 def _value(match: re.Match[str]) -> str:

@@ -1,10 +1,23 @@
 """How long we wait, in seconds; HYBRID_BACKUP_CONNECT_SECONDS and the like in the environment change it."""
 
 import os
+import re
+
+LONGEST = 1_000_000
+NAME = "HYBRID_BACKUP_{}_SECONDS"
+# What is wrong with them; lib/settings/config.py tells it with what is wrong with the settings.
+problems: list[str] = []
+_known: set[str] = set()
 
 
-def _seconds(name: str, default: float) -> float:
-    return float(os.environ.get(f"HYBRID_BACKUP_{name}_SECONDS", default))
+def _seconds(limit: str, default: float, least: int = 1) -> float:
+    name = NAME.format(limit)
+    _known.add(name)
+    text = os.environ.get(name, "").strip() or str(default)
+    if re.fullmatch(r"\d{1,9}(\.\d*)?", text, re.ASCII) and least <= float(text) <= LONGEST:
+        return float(text)
+    problems.append(f"{name} {text!r} is not a number of seconds from {least} to {LONGEST}.")
+    return default
 
 
 # For the handshake with one address; libpq takes less than two seconds for two.
@@ -15,6 +28,12 @@ STATEMENT_SECONDS = _seconds("STATEMENT", 1200)
 # has fallen silent. TCP's keepalive does not notice that where something in between still answers it.
 SILENCE_SECONDS = STATEMENT_SECONDS * 1.1
 # So long a first load may be lost when it is cut.
-FIRST_LOAD_SECONDS = _seconds("FIRST_LOAD", 60)
+FIRST_LOAD_SECONDS = _seconds("FIRST_LOAD", 60, least=0)
 # For all pauses together, while what stands in the way may pass.
-RETRY_SECONDS = _seconds("RETRY", 300)
+RETRY_SECONDS = _seconds("RETRY", 300, least=0)
+
+problems += [
+    f"{name} is no limit of Hybrid backup; is it misspelt?"
+    for name in sorted(os.environ)
+    if re.fullmatch(NAME.format(".*"), name) and name not in _known
+]

@@ -1,13 +1,14 @@
 """The targets among the settings: from a connection string or its parts, each with TLS that verifies the server if it can."""
 
 import ipaddress
+import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote
 
 from lib.base import redact
-from lib.settings import url_options
+from lib.settings import paths, url_options
 
 PARTS = ("HOST", "PORT", "NAME", "USER", "PASSWORD", "SSLMODE", "SSLROOTCERT")
 SAMPLE = re.compile(r"YOUR[_-]|\[YOUR|<[a-z-]+>", re.IGNORECASE)
@@ -25,9 +26,13 @@ URL = re.compile(
 )
 
 
+# Session and transaction mode, and the way past the pooler, lead to one database.
+SUPABASE, POOLER = re.compile(r"db\.([a-z0-9]+)\.supabase\.(?:co|com)"), ".pooler.supabase.com"
+
+
 @dataclass(frozen=True)
 class TargetSettings:
-    """How to reach one Postgres database; `repr` never shows the password."""
+    """How to reach one Postgres database, one of `count`; `repr` never shows the password."""
 
     host: str
     port: int
@@ -38,6 +43,27 @@ class TargetSettings:
     sslrootcert: str
     number: int = 1
     channel_binding: str = ""
+    count: int = 1
+
+    @property
+    def place(self) -> str:
+        """Return where something was, or was not, changed; which target that is, `named` says."""
+        return "in Supabase" if self.count == 1 else "there"
+
+    def named(self, text: str) -> str:
+        """Return what is told of this target, with its number where there are several."""
+        return text if self.count == 1 else f"target {self.number}: {text}"
+
+    @property
+    def database(self) -> tuple[str, ...]:
+        """Return which database this is, as far as that can be read from the way there."""
+        host = "this machine" if self.is_local else self.host.lower().rstrip(".")
+        project = self.user.partition(".")[2]
+        if direct := SUPABASE.fullmatch(host):
+            return direct[1], self.name
+        if host.endswith(POOLER) and project:
+            return project, self.name
+        return host, str(self.port), self.name, project
 
     @property
     def label(self) -> str:
@@ -47,6 +73,10 @@ class TargetSettings:
     @property
     def is_local(self) -> bool:
         return is_local(self.host)
+
+    def with_source(self, source: str) -> str:
+        """Return what a source on this target is called where both matter."""
+        return f"{source} → {self.label}"
 
 
 def read(values: dict[str, str], folder: Path, problems: list[str], notes: list[str]) -> list[TargetSettings]:
@@ -62,7 +92,23 @@ def read(values: dict[str, str], folder: Path, problems: list[str], notes: list[
     targets = [_from_url(values, name, number, folder, problems, notes) for number, name in urls]
     if not any(number == 1 for number, _ in urls):
         targets.insert(0, _from_parts(values, folder, problems))
-    return [target for target in targets if target]
+    found = [target for target in targets if target]
+    problems += _twins(urls, found)
+    return [replace(target, count=len(found)) for target in found]
+
+
+def _twins(urls: list[tuple[int, str]], targets: list[TargetSettings]) -> list[str]:
+    """Return what is wrong where two settings are the same target, or the same database."""
+    names = {number: name for number, name in reversed(urls)}
+    pairs = [(names[number], name, number) for number, name in urls if names[number] != name]
+    twice = [f"{one} and {other} are both target {number}; give each its own number." for one, other, number in pairs]
+    first = {target.database: target for target in reversed(targets)}
+    same = [
+        f"SUPABASE_DB_URL_{target.number} is the database of target {first[target.database].number}: two backups there are one."
+        for target in targets
+        if first[target.database].number != target.number
+    ]
+    return twice + same
 
 
 def _from_parts(values: dict[str, str], folder: Path, problems: list[str]) -> TargetSettings | None:
@@ -138,10 +184,10 @@ def _tls(name: str, parts: dict[str, str], values: dict[str, str], folder: Path,
     mode = parts["SSLMODE"] or values.get("SUPABASE_DB_SSLMODE", "")
     certificate = parts["SSLROOTCERT"] or values.get("SUPABASE_DB_SSLROOTCERT", "")
     local = is_local(parts["HOST"])
-    if not certificate and not local and (folder / CERTIFICATE).exists():
+    if not certificate and not local and os.path.exists(folder / CERTIFICATE):
         certificate = CERTIFICATE
     if certificate and certificate != "system":
-        certificate = str(folder / certificate)
+        certificate = str(paths.expanded(certificate, folder))
         if not Path(certificate).is_file():
             problems.append(f"SUPABASE_DB_SSLROOTCERT: there is no file {certificate}.")
     if mode and mode not in SSLMODES:

@@ -1,7 +1,7 @@
 """What a run leaves of each table."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 
 @dataclass
@@ -25,8 +25,7 @@ class TableResult:
         return self.table.lower().startswith("sqlite_")
 
 
-@dataclass(frozen=True)
-class LastRun:
+class LastRun(NamedTuple):
     """The snapshot that the last saved run read, and what that run left in each table, by label."""
 
     snapshot_hash: str

@@ -3,15 +3,16 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg2
 
 from lib.base import disk, log
-from lib.base.errors import Problem
+from lib.base.errors import Problem, SourceError
 from lib.base.script import FAILED, SAVED, Console
 from lib.base.words import plural, size
-from lib.postgres.books import privacy, setup_version
+from lib.postgres.books import plan_limit, privacy, runs, setup_version, twins
 from lib.postgres.link import explain
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
@@ -19,11 +20,17 @@ from lib.reporting import alerts
 from lib.settings.channels import Channels
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
-from lib.sqlite.snapshots import copying
+from lib.sqlite.files import not_there
+from lib.sqlite.snapshots import copying, previous
 from lib.sqlite.snapshots import snapshot as snapshots
+from lib.tables.mirror_names import writer_name
 
 OLDEST_SERVER = 130000
 PINGS = 3
+AS_OWNER = (
+    "the same command with  SUPABASE_DB_URL='the connection string of postgres'  before it; this user is tried with  "
+    "python3 backup.py"
+)
 
 
 class Checks:
@@ -33,10 +40,23 @@ class Checks:
         self.console = console
         self.passed: list[str] = []
         self.failures: list[tuple[str, Problem]] = []
+        self._failed_before = 0
+        self.seen = twins.Seen()
+        self.target: TargetSettings | None = None  # that of the steps to come
+
+    def begin(self) -> None:
+        """Begin with another target: what has failed on one says nothing of the next."""
+        self._failed_before = len(self.failures)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing has failed on this target."""
+        return len(self.failures) == self._failed_before
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[Callable[[str], None]]:
         """Run one check; a Problem inside is printed with its remedy and counted, and the next check goes on."""
+        title = self.target.named(title) if self.target else title
         number = len(self.passed) + len(self.failures) + 1
         details: list[str] = []
         try:
@@ -52,12 +72,17 @@ class Checks:
 
     def finish(self) -> int:
         """Tell machines what was found, and return the exit status."""
-        failed = [{"check": title, "error": problem.what, "try": problem.remedy} for title, problem in self.failures]
-        result: dict[str, object] = {"outcome": "failed" if failed else "saved", "passed": self.passed, "failed": failed}
-        if failed:
-            result |= {"error": "\n".join(failure["error"] for failure in failed), "try": failed[0]["try"]}
+        result: dict[str, object] = {"outcome": "failed" if self.failures else "saved", **self.told}
+        if self.failures:
+            result |= {"error": "\n".join(problem.what for _, problem in self.failures), "try": self.failures[0][1].remedy}
         self.console.result(result)
-        return FAILED if failed else SAVED
+        return FAILED if self.failures else SAVED
+
+    @property
+    def told(self) -> dict[str, object]:
+        """Return what `--json` shows of the checks."""
+        failed = [{"check": title, "error": problem.what, "try": problem.remedy} for title, problem in self.failures]
+        return {"passed": self.passed, "failed": failed}
 
 
 def driver(checks: Checks) -> None:
@@ -68,9 +93,10 @@ def driver(checks: Checks) -> None:
 
 def connect(checks: Checks, target_settings: TargetSettings, schema: str) -> Target | None:
     """Connect, and tell version, TLS and round-trip time."""
-    target = None
+    target, checks.target = None, target_settings
     with checks.step(f"Connection to {target_settings.host}") as tell:
         target = Target(target_settings, schema)
+        twins.refuse(target, checks.seen)
         server = privacy.describe(target)
         if server.version_number < OLDEST_SERVER:
             raise Problem(f"PostgreSQL {server.version} is too old.", "use PostgreSQL 13 or newer")
@@ -97,9 +123,26 @@ def rights(checks: Checks, target: Target) -> None:
         server = privacy.describe(target)
         if server.is_read_only:
             raise Problem(*explain.STATEMENTS[explain.READ_ONLY])
+        if server.user == writer_name(target.schema):
+            raise Problem(f"{server.user} may back up and restore, and set up nothing, which this looks at.", AS_OWNER)
         if not server.may_create or not server.may_make_temporary:
             raise Problem(f"{server.user} may not create schemas and temporary tables.", "use the user postgres of your project")
         tell(f"{server.user} may create schemas and temporary tables")
+
+
+def files(checks: Checks, settings: Settings) -> Settings:
+    """Look whether every database is there, before anything else; nothing is said of those that are, which are returned."""
+    there = dict(settings.sources)
+    for name, path in settings.sources.items():
+        told = next(filter(None, map(previous.read, settings.snapshots_of(name))), {})
+        try:
+            with copying.explained(path, told):
+                not_there.refuse(path, bool(told))
+        except SourceError:
+            del there[name]
+            with checks.step(f"Database {name}"):
+                raise
+    return replace(settings, sources=there)
 
 
 def sources(checks: Checks, settings: Settings, folder: Path) -> None:
@@ -129,6 +172,18 @@ def installed(checks: Checks, target: Target) -> None:
         tell(f"the schema {target.schema} is there, version {setup_version.VERSION}")
 
 
+def fits(checks: Checks, target: Target, settings: Settings) -> None:
+    """Look whether the next run would be refused for what the plan allows; nothing is said where it would not."""
+    for name, path in settings.sources.items():
+        try:
+            with snapshots.taken(path, settings.snapshots, "quick") as snapshot:
+                run = runs.Run(0, name, target.host, privacy.describe(target).bytes)
+                plan_limit.refuse_or_warn(target, run, snapshot, settings.max_database_bytes)
+        except Problem:
+            with checks.step(f"Room for {name}"):
+                raise
+
+
 def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:
     """Look whether anybody else can get at what is kept."""
     with checks.step("Privacy") as tell:
@@ -140,12 +195,15 @@ def exposure(checks: Checks, target: Target, schemas: list[str]) -> None:
 def channels(checks: Checks, channels: Channels) -> None:
     """Send a test through each alert channel that is set."""
     trials = alerts.trials(channels)
+    for wrong in channels.wrong:
+        with checks.step("Settings of the alerts"):
+            raise Problem(wrong, "correct it in .env; .env.example explains it")
     for name, send in trials.items():
         with checks.step(f"Alert by {name}") as tell:
             if error := send().error():
                 raise Problem(f"{error}.", "correct its settings in .env; .env.example explains them")
             tell("sent: see whether it has arrived")
-    if not trials:
+    if not trials and not channels.wrong:
         with checks.step("Alerts"):
             raise Problem(
                 "no channel is set.", "set HEARTBEAT_URL, ALERT_EMAIL_TO, ALERT_WEBHOOK_URL or TELEGRAM_CHAT_ID in .env"

@@ -106,7 +106,7 @@ class Outcome:
     def __init__(self, report: Report):
         if report.failures:
             raise report.failures[0]
-        self.tables = [table for run in report.runs for table in run.tables]
+        self.tables = [table for run in report.runs for table in run.bots_tables]
 
     @property
     def rows(self) -> int:
@@ -120,7 +120,7 @@ class Outcome:
 
     def expect_deleted(self, expected: int) -> None:
         """Raise Problem unless so many rows of the bot's own tables were deleted."""
-        deleted = sum(table.deleted for table in self.tables if not table.is_internal)
+        deleted = sum(table.deleted for table in self.tables)
         if deleted != expected:
             raise Problem(f"{deleted} rows were deleted from the mirror, {expected} expected.", "please report it")
 

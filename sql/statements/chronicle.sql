@@ -1,17 +1,21 @@
 -- What the HTML report draws of a source: its runs of the last 30 days with every table, its drills, and what was changed by hand.
--- Times are Unix seconds; the lists are oldest first. By hand is what no run wrote (see sql/setup/020_undo_log.sql); hand_edits.sql, which
--- looks no further back than to the last saved run, also knows who took the source and saved nothing.
+-- Times are Unix seconds; the lists are oldest first; the first run that was saved has sent every row. A run that failed without an error
+-- has given way to another one. By hand is what no run wrote (see sql/setup/020_undo_log.sql); hand_edits.sql, which looks no further back
+-- than to the last saved run, also knows who took the source and saved nothing.
 WITH shown AS (
     SELECT * FROM {schema}.runs
-    WHERE source = %(source)s AND started_at > clock_timestamp() - interval '30 days'
+    WHERE source = %(source)s AND started_at > clock_timestamp() - interval '30 days' AND (outcome <> 'failed' OR error IS NOT NULL)
     ORDER BY run DESC LIMIT 400
 )
 SELECT jsonb_build_object(
     'runs', (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'run', run, 'outcome', outcome, 'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'rows', rows, 'error', error,
-            'seconds', extract(epoch FROM coalesce(finished_at, started_at) - started_at)::float8,
-            'bytes_sent', bytes_sent) ORDER BY run), '[]')
+            'run', run, 'outcome', outcome, 'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'rows', coalesce((
+                SELECT sum(run_tables.rows)::bigint FROM {schema}.run_tables
+                WHERE run_tables.run = shown.run AND table_name NOT LIKE E'sqlite\\_%%'), rows),
+            'error', error, 'seconds', extract(epoch FROM coalesce(finished_at, started_at) - started_at)::float8,
+            'bytes_sent', bytes_sent, 'is_first', run IS NOT DISTINCT FROM (
+                SELECT min(run) FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved')) ORDER BY run), '[]')
         FROM shown),
     'tables', (
         SELECT coalesce(jsonb_object_agg(table_name, points), '{{}}') FROM (

@@ -1,4 +1,4 @@
--- How large the source's file was at its last backup, and how large the database was when each run of the last 30 days was saved, and is
+-- How much of the source's file was in use at its last backup, and how large the database was when each run of the last 30 days was saved, and is
 -- now: [Unix seconds, bytes], by the order of the runs. Of more than 800 runs, 800 that are spread evenly.
 SELECT
     coalesce((

@@ -1,17 +1,20 @@
 -- All that --status tells of a source, in one round trip: times are Unix seconds, and `now` is the database's clock.
--- `pace` is the usual time between two runs: the median of the last twenty pauses between saved ones.
+-- Rows and changes are those of the bot's tables, not of SQLite's own. What failed without an error has given way to another run, and is
+-- no failure. `pace` is the usual time between two runs: the median of the last twenty pauses between saved ones.
 SELECT jsonb_build_object(
     'now', extract(epoch FROM clock_timestamp())::float8,
     'database_bytes', pg_database_size(current_database()),
     'last_success', (
         SELECT jsonb_build_object(
-            'run', run, 'at', extract(epoch FROM finished_at)::float8, 'rows', rows, 'bytes_sent', bytes_sent,
-            'seconds', round(extract(epoch FROM finished_at - started_at)::numeric, 1)::float8, 'changes', (
-                SELECT coalesce(sum(inserted + updated + deleted), 0) FROM {schema}.run_tables WHERE run_tables.run = runs.run))
-        FROM {schema}.runs WHERE run = (SELECT last_run FROM {schema}.sources WHERE source = %(source)s)),
+            'run', run, 'at', extract(epoch FROM finished_at)::float8, 'rows', own.rows, 'changes', own.changes, 'bytes_sent', bytes_sent,
+            'seconds', round(extract(epoch FROM finished_at - started_at)::numeric, 1)::float8)
+        FROM {schema}.runs, LATERAL (
+            SELECT coalesce(sum(rows), 0)::bigint AS rows, coalesce(sum(inserted + updated + deleted), 0)::bigint AS changes
+            FROM {schema}.run_tables WHERE run_tables.run = runs.run AND table_name NOT LIKE E'sqlite\\_%%') AS own
+        WHERE run = (SELECT last_run FROM {schema}.sources WHERE source = %(source)s)),
     'last_failure', (
         SELECT jsonb_build_object('run', run, 'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'error', error)
-        FROM {schema}.runs WHERE source = %(source)s AND outcome = 'failed' ORDER BY run DESC LIMIT 1),
+        FROM {schema}.runs WHERE source = %(source)s AND outcome = 'failed' AND error IS NOT NULL ORDER BY run DESC LIMIT 1),
     'pace', (
         SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY pause) FROM (
             SELECT extract(epoch FROM started_at - lag(started_at) OVER (ORDER BY run)) AS pause
@@ -38,5 +41,6 @@ SELECT jsonb_build_object(
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'run', run, 'outcome', outcome, 'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'error', error
         ) ORDER BY run DESC), '[]')
-        FROM (SELECT * FROM {schema}.runs WHERE source = %(source)s ORDER BY run DESC LIMIT %(most)s) AS newest)
+        FROM (SELECT * FROM {schema}.runs WHERE source = %(source)s AND (outcome <> 'failed' OR error IS NOT NULL)
+            ORDER BY run DESC LIMIT %(most)s) AS newest)
 )

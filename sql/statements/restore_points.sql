@@ -1,12 +1,16 @@
 -- The saved runs of a source, newest first: what each left, whether the undo log still reaches it with all its tables, when it was last
 -- proven, and of which tables its state may be lost.
-SELECT runs.run, to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), rows, snapshot_bytes,
+SELECT runs.run, to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), coalesce(own.rows, runs.rows), snapshot_bytes,
     undo_mark >= pruned_to AND lost.tables IS NULL,
-    (SELECT sum(inserted + updated + deleted)::bigint FROM {schema}.run_tables WHERE run_tables.run = runs.run),
+    own.changes,
     (SELECT to_char(max(drills.finished_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
      FROM {schema}.drills WHERE drills.source = runs.source AND drills.run = runs.run AND error IS NULL),
     coalesce(lost.tables, '{{}}')
 FROM {schema}.runs JOIN {schema}.sources USING (source)
+LEFT JOIN LATERAL (
+    SELECT sum(rows)::bigint AS rows, sum(inserted + updated + deleted)::bigint AS changes
+    FROM {schema}.run_tables WHERE run_tables.run = runs.run AND table_name NOT LIKE E'sqlite\\_%%'
+) AS own ON true
 LEFT JOIN LATERAL (
     SELECT array_agg(table_name ORDER BY table_name) AS tables FROM {schema}.lost_history
     WHERE lost_history.source = runs.source AND before_run > runs.run

@@ -3,7 +3,6 @@
 SELECT
     runs.run,
     to_char(runs.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
-    runs.rows,
     runs.undo_mark,
     sources.mirror_schema,
     source_schemas.definition,

@@ -211,7 +211,8 @@ def unknown_collation(path: Path) -> None:
         database.create_collation("bots_own", lambda a, b: (a > b) - (a < b))
         database.executescript(
             "CREATE TABLE t (k TEXT PRIMARY KEY COLLATE bots_own, v); INSERT INTO t VALUES ('b', 1), ('a', 2);"
-            "CREATE INDEX i ON t (v COLLATE bots_own); CREATE TABLE u (a TEXT COLLATE bots_own); INSERT INTO u VALUES ('x')"
+            "CREATE INDEX i ON t (v COLLATE bots_own); CREATE TABLE u (a TEXT COLLATE bots_own); INSERT INTO u VALUES ('x');"
+            "CREATE TABLE w (k TEXT PRIMARY KEY COLLATE bots_own, v) WITHOUT ROWID; INSERT INTO w VALUES ('b', 1), ('a', 2);"
         )
 
 

@@ -140,14 +140,15 @@ def test_facts_do_not_lean_on_each_other():
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_help_is_the_docstring_and_names_every_flag(script):
+def test_help_is_the_docstring_with_what_goes_together_and_names_every_flag(script):
     done = subprocess.run([sys.executable, REPOSITORY / script, "--help"], capture_output=True, text=True, env=environment())
     assert done.returncode == 0
     source = (REPOSITORY / script).read_text()
-    assert done.stdout.strip() == ast.get_docstring(ast.parse(source)).strip()
+    assert done.stdout.partition("\nwhat goes together")[0].strip() == ast.get_docstring(ast.parse(source)).strip()
     flags = set(re.findall(r'add_argument\("(--[a-z-]+)"', source + (REPOSITORY / "lib" / "base" / "script.py").read_text()))
     assert {flag for flag in flags if flag not in done.stdout} == set()
     assert "exit status:" in done.stdout
+    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -16,6 +16,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 from lib.trying import embedded_postgres, sample_bot  # noqa: E402
 from tests.stand_ins.bot import Bot  # noqa: E402
+from tests.stand_ins.machine import with_cron  # noqa: E402
 from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database  # noqa: E402
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -82,7 +83,7 @@ def session(bot: Bot) -> str:
     for command in ("backup.py --verbose", "backup.py --status", "restore.py --drill"):
         done = bot.run(*command.split()).expect(0)
         said.append(f"$ python3 {command}\n{done.stdout}")
-    return "\n".join(said).replace("127.0.0.1", HOST)
+    return "\n".join(said).replace("127.0.0.1", HOST).replace("of the user root", "of the user bot")
 
 
 def main() -> None:
@@ -91,7 +92,9 @@ def main() -> None:
         as_admin(server, SUPABASE_LIKE)
         with make_database(server, f"shots_{secrets.token_hex(4)}") as url:
             bot = Bot.make(Path(name) / "bot", url, users=1200)
+            bot.environment = with_cron(Path(name))
             bot.run("setup_supabase.py").expect(0)
+            bot.run("setup_supabase.py", "--schedule", "cron", "--install").expect(0)
             make_history(bot, runs=60, outage=31)
             report = Path(name) / "status.html"
             bot.run("backup.py", "--report", str(report)).expect(0)

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -19,6 +21,7 @@ from tests import compare
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OURS = ("SUPABASE_", "BACKUP_", "SQLITE_", "PG", "HYBRID_BACKUP_VENV", *channels.NAMES)
+COMMAND = r"python3 (?:backup|restore|setup_supabase|test_backup)\.py\b"
 BOT_TABLES = (*sample_bot.PAID, *sample_bot.ASKED)
 
 
@@ -80,6 +83,15 @@ class Bot:
         )
 
     def run(self, script: str, *flags: str) -> Result:
+        """Run a script, and return what it says as if the settings were beside it; every command that it shows names them."""
+        done = self.shown(script, *flags)
+        for said in (done.stdout, done.stderr):
+            assert "usage: " in said or not re.search(rf"{COMMAND}(?! --env-file | --help)", said), said
+        named = re.escape(f" --env-file {shlex.quote(str(self.folder / '.env'))}")
+        stdout, stderr = (re.sub(f"({COMMAND}){named}", r"\1", said) for said in (done.stdout, done.stderr))
+        return Result(done.status, stdout, stderr)
+
+    def shown(self, script: str, *flags: str) -> Result:
         running = self.start(script, *flags)
         stdout, stderr = running.communicate(timeout=120)
         assert self.password not in stdout + stderr + self.log  # whatever any test makes fail

@@ -14,7 +14,7 @@ class Inbox(http.server.ThreadingHTTPServer):
 
     def __init__(self, answer="ok"):
         super().__init__(("127.0.0.1", 0), _Request)
-        self.answer, self.got = answer, []
+        self.answer, self.got, self.said = answer, [], ""
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -49,6 +49,9 @@ class _Request(http.server.BaseHTTPRequestHandler):
 
     def refusing(self):
         self.send_error(403, explain="chat not found")
+
+    def echoing(self):
+        self.send_error(403, explain=self.server.said)
 
     def redirecting(self):
         self.send_response(301)

@@ -14,11 +14,11 @@ from tests.stand_ins.unreachable import free_port
 
 SETTINGS = """
 [databases]
-* = host=127.0.0.1 port={port}
+{database} = host=127.0.0.1 port={port}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {listen_port}
-auth_type = plain
+auth_type = {auth}
 auth_file = {folder}/users
 pool_mode = {mode}
 unix_socket_dir =
@@ -54,14 +54,15 @@ class Pooler:
 
 
 @contextlib.contextmanager
-def running(folder: Path, url: str, mode: str, size: int = 2):
+def running(folder: Path, url: str, mode: str, size: int = 2, database: str = "*", auth: str = "plain"):
     target = URL.fullmatch(url)
     folder.mkdir()
     for path in (folder, *folder.parents[:4]):
         path.chmod(path.stat().st_mode | 0o055)  # PgBouncer refuses root, and its user must reach the settings
     (folder / "users").write_text(f'"postgres" "{target["password"]}"\n')
     port = free_port()
-    settings = SETTINGS.format(port=target["port"], listen_port=port, folder=folder, mode=mode, size=size)
+    places = {"port": target["port"], "listen_port": port, "folder": folder}
+    settings = SETTINGS.format(**places, mode=mode, size=size, database=database, auth=auth)
     (folder / "pgbouncer.ini").write_text(settings)
     pooler = Pooler(folder, port, url.replace(f":{target['port']}/", f":{port}/"))
     pooler.start()

@@ -20,6 +20,7 @@ CHUNK = 65536
 MOST_TRAVELLING = 1000
 FOREVER = float("inf")
 WAYS = ("up", "down")
+GOODBYE = b"X\0\0\0\4"
 
 
 def each_way(value: float) -> dict[str, float]:
@@ -30,7 +31,8 @@ def each_way(value: float) -> dict[str, float]:
 class Relay:
     """All settings may be changed while connections live; a cut happens once, and then nobody gets in if the relay `stays_down`.
 
-    `cut_at_commit` is "before" (COMMIT does not reach the server) or "after" (its answer does not come back).
+    `cut_at_commit` is "before" (COMMIT does not reach the server) or "after" (its answer does not come back). `questions` are the
+    times that the script has spoken and waited for an answer; from number `silent_from` on (1 is the first), nothing passes.
     """
 
     host: str
@@ -42,19 +44,23 @@ class Relay:
     carried: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WAYS, 0))
     connections: int = 0
     cut_at_commit: str = ""
+    questions: int = 0
+    silent_from: float = FOREVER
     is_down: bool = False
     stays_down: bool = False
 
     def __post_init__(self):
         self._lock, self._open, self._ended = threading.Lock(), set(), threading.Event()
+        self._last_way = "down"
 
-    def reset(self, **settings: dict[str, float]) -> None:
+    def reset(self, silent_from: float = FOREVER, **settings: dict[str, float]) -> None:
         """Cut what is open, forget what was counted and every setting, and apply those given: cut_after={"up": 4711}, …"""
         self.cut()
         defaults = {"delay": 0.0, "bytes_per_second": FOREVER, "cut_after": FOREVER, "silent_after": FOREVER}
         for name, value in defaults.items():
             setattr(self, name, each_way(value) | settings.get(name, {}))
         self.carried, self.connections = dict.fromkeys(WAYS, 0), 0
+        self.questions, self.silent_from, self._last_way = 0, silent_from, "down"
         self.cut_at_commit, self.is_down, self.stays_down = "", False, False
 
     def cut(self) -> None:
@@ -131,6 +137,8 @@ class Relay:
             self.cut_at_commit = ""
             self.cut()
             return
+        if self._is_silent(way, chunk):
+            return
         left = min(self.cut_after[way], self.silent_after[way]) - self.carried[way]
         passed = chunk[: int(max(0, min(left, len(chunk))))]
         time.sleep(len(passed) / self.bytes_per_second[way])
@@ -144,6 +152,14 @@ class Relay:
             self.cut()
         elif not chunk and self.carried[way] < self.silent_after[way]:
             sink.shutdown(socket.SHUT_WR)
+
+    def _is_silent(self, way: str, chunk: bytes) -> bool:
+        """Count the questions: whoever speaks after the other one begins; a goodbye is none."""
+        with self._lock:
+            if chunk and chunk != GOODBYE:
+                self.questions += (way, self._last_way) == ("up", "down")
+                self._last_way = way
+            return self.questions >= self.silent_from
 
     def _is_moment(self, way: str, chunk: bytes) -> bool:
         """Whether this is the COMMIT, or its answer, at which the line is to be cut."""

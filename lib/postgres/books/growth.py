@@ -9,7 +9,7 @@ Point = tuple[float, int]
 
 
 def read(target: Target, source: str) -> tuple[int, list[Point]]:
-    """Return the bytes of the source's file at its last backup, and the database's size at every run of 30 days, and now."""
+    """Return the bytes in use of the source's file at its last backup, and the database's size at each run of 30 days and now."""
     ((last_bytes, sizes),) = target.statement("growth", {"source": source})
     return last_bytes, [(at, size) for at, size in sizes]
 

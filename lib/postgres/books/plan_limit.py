@@ -9,23 +9,25 @@ from lib.postgres.link.connection import Target
 from lib.sqlite.snapshots.snapshot import Snapshot
 
 WARN_PERCENT = 80
+MORE_ROOM = "free space or upgrade the plan; then set BACKUP_MAX_DATABASE_MB to what the plan allows (0 is no limit)"
 
 
 def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, limit: int) -> list[str]:
-    """Return a warning where the database is nearly full; raise Problem where this snapshot cannot fit.
+    """Return a warning where the database is nearly full; raise Problem where what this snapshot adds cannot fit.
 
-    `limit` is in bytes; none is 0.
+    `limit` is in bytes; none is 0. What adds nothing does no harm, however full it is. Of older runs the file's size is known,
+    free pages and all: once, less may seem to be added than is.
     """
-    file_bytes = snapshot.copy.path.stat().st_size
-    if not is_nearly_full(run.database_bytes + file_bytes, limit):
+    used_bytes = snapshot.used_bytes
+    if not is_nearly_full(run.database_bytes + used_bytes, limit):
         return []
     last_bytes, sizes = growth.read(target, run.source)
-    added = max(0, file_bytes - last_bytes)
-    if run.database_bytes + added > limit:
+    added = max(0, used_bytes - last_bytes)
+    if added and run.database_bytes + added > limit:
         raise Problem(
             f"{run.source} does not fit: the database has {size(run.database_bytes)} of {size(limit)}, and {size(added)} are to "
-            f"be added (the file has {size(file_bytes)}, at the last backup it had {size(last_bytes)}).",
-            "free space or upgrade the plan; then set BACKUP_MAX_DATABASE_MB to what the plan allows (0 is no limit)",
+            f"be added ({size(used_bytes)} of the file are in use, {size(last_bytes)} were at the last backup).",
+            MORE_ROOM,
         )
     return [_warning(run.database_bytes, limit, sizes)] if is_nearly_full(run.database_bytes, limit) else []
 

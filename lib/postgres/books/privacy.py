@@ -1,8 +1,8 @@
 """Who else can get at what we keep: nobody, and this checks it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from lib.base.errors import Problem
+from lib.base.errors import Problem, typed
 from lib.postgres.link.connection import Target
 
 SHOWN = 10
@@ -12,8 +12,7 @@ CLOSE = (
 VERIFIED = {"verify-full": "server verified", "verify-ca": "certificate verified, host name not"}
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """What a server says of itself and of the user that we are."""
 
     version: str
@@ -36,7 +35,7 @@ def refuse_exposure(openings: list[str], source: str) -> None:
     if openings:
         raise Problem(
             as_sentence(openings),
-            f"{CLOSE}\n     if it is meant to be so, run  python3 backup.py {source} --accept-exposure",
+            f"{CLOSE}\n     if it is meant to be so, run  python3 backup.py {typed(source)} --accept-exposure",
         )
 
 

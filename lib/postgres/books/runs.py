@@ -3,10 +3,10 @@
 import contextlib
 import hashlib
 import json
-import platform
+import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from psycopg2 import sql
@@ -32,6 +32,7 @@ class Run:
     source: str
     target: str
     database_bytes: int
+    number: int = 1  # the target's
     outcome: str = "running"
     seconds: float = 0.0
     bytes_sent: int = 0
@@ -40,19 +41,25 @@ class Run:
     tables: list[TableResult] = field(default_factory=list)
     error: str = ""
     committed: int = 0  # so many tables of a first load
+    is_compared: bool = False  # every row was
+
+    @property
+    def bots_tables(self) -> list[TableResult]:
+        """Return what people ask about, and all numbers of rows count: SQLite's own tables are copied, too."""
+        return [table for table in self.tables if not table.is_internal]
 
     @property
     def rows(self) -> int:
-        return sum(table.rows for table in self.tables)
+        return sum(table.rows for table in self.bots_tables)
 
     @property
-    def misfits(self) -> int:
-        return sum(table.misfits for table in self.tables)
+    def changes(self) -> int:
+        return sum(table.inserted + table.updated + table.deleted for table in self.bots_tables)
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` shows of the run; an error only where there is one."""
-        shown = asdict(self)
-        del shown["database_bytes"], shown["committed"]
+        shown = asdict(replace(self, tables=self.bots_tables))
+        del shown["database_bytes"], shown["committed"], shown["is_compared"]
         for table in shown["tables"]:
             del table["digest"], table["label"]
         if not self.error:
@@ -62,13 +69,13 @@ class Run:
 
 def open_run(target: Target, source: str) -> tuple[Run, Source]:
     """Write the run's first trace; raise Problem where setup has not been run for this source."""
-    values = {"source": source, "machine": platform.node(), "version": __version__, "schema": target.schema}
+    values = {"source": source, "machine": socket.gethostname(), "version": __version__, "schema": target.schema}
     opened = target.statement("open_run", values | {"comment": setup_version.comment(target.schema)})
     if not opened:
         setup_version.refuse_other(target)
         raise _not_set_up(target, source)
     ((number, mirror_schema, may_alter, database_bytes),) = opened
-    return Run(number, source, target.host, database_bytes), Source(source, mirror_schema, may_alter)
+    return Run(number, source, target.host, database_bytes, target.settings.number), Source(source, mirror_schema, may_alter)
 
 
 def find_source(target: Target, name: str) -> tuple[Source, SavedBy]:
@@ -87,15 +94,18 @@ def _not_set_up(target: Target, name: str) -> Problem:
 def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], LastSaved]:
     """Take the source until the transaction ends; return every way in for others, and what is told of the last saved run.
 
-    Raise Locked where another run has the source, MayPass where one has had it since this one was opened.
+    Raise Locked where another run has the source, MayPass where one has had it since this one was opened, or where a change by
+    hand has it.
     """
     values = {"source": run.source, "run": run.run, "schema": target.schema, "mirror_schema": source.mirror_schema}
     (row,) = target.statement("lock_source", values, last=_last_saved(target))
     is_ours, other, since, machine, has_ended, openings, last = row
     if has_ended:
         raise MayPass(OUTRUN.format(source.name), "wait until it has ended")
+    if not is_ours and not other:
+        raise MayPass(f"{run.source}: a change by hand is being committed.", "wait until it has ended")
     if not is_ours:
-        who = f"run {other} on {machine}, since {since} UTC" if other else "a change by hand that is being committed"
+        who = f"run {other} on {machine}, since {since} UTC"
         raise Locked(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
     return openings, last | {"belongs_to": target.identity}
 
@@ -157,14 +167,14 @@ def save(
         "tables": json.dumps([_to_save(table) for table in run.tables]),
     }
     ((clocks,),) = target.statement("save_run", values)
-    run.outcome = "saved"
+    run.outcome, run.is_compared = "saved", bool(about["compared_all"])
     return [f"{run.source}: {clocks} (UTC). History was not pruned; set the clock that is wrong."] if clocks else []
 
 
 def _read_by(run: Run, snapshot: Snapshot) -> dict[str, object]:
     return {
         "snapshot_hash": snapshot.copy.hash,
-        "snapshot_bytes": snapshot.copy.path.stat().st_size,
+        "snapshot_bytes": snapshot.used_bytes,
         "rows": run.rows,
         "bytes_sent": sum(table.bytes_sent for table in run.tables),
         "machine_time": time.time(),
@@ -183,7 +193,7 @@ def closed(target: Target, run: Run) -> Iterator[None]:
     try:
         yield
     except Problem as problem:
-        run.outcome, run.error = "failed", clean(problem.what)
+        run.outcome, run.error = "failed", "" if isinstance(problem, Locked) else clean(problem.what)
         problem.untouched = problem.untouched or _untouched(target, run)
         raise
     except Interrupted as interruption:
@@ -198,12 +208,13 @@ def closed(target: Target, run: Run) -> Iterator[None]:
 
 def _untouched(target: Target, run: Run) -> str:
     """Close the run as failed, and name the last good one; a lost connection leaves that to the next run."""
-    untouched = "Nothing was changed in Supabase"
+    place = target.settings.place
+    untouched = f"Nothing was changed {place}"
     if run.committed:
         are = "table is" if run.committed == 1 else "tables are"
-        untouched = f"Of the first backup {run.committed} {are} in Supabase and need not be sent again"
+        untouched = f"Of the first backup {run.committed} {are} {place} and need not be sent again"
     try:
-        target.statement("fail_run", {"run": run.run, "error": run.error})
+        target.statement("fail_run", {"run": run.run, "error": run.error or None})  # none: it has given way to another run
         good = last_saved(target, run.source)
     except Problem:
         return f"{untouched}."
@@ -211,7 +222,7 @@ def _untouched(target: Target, run: Run) -> str:
     return f"{untouched}; {still_good}"
 
 
-def last_saved(target: Target, source: str) -> tuple[int, str, int, int] | None:
-    """Return the number, the UTC time, the age in seconds and the rows of the newest saved run."""
+def last_saved(target: Target, source: str) -> tuple[int, str] | None:
+    """Return the number and the UTC time of the newest saved run."""
     saved = target.statement("last_success", {"source": source})
-    return (saved[0][0], saved[0][1], saved[0][2], saved[0][3]) if saved else None
+    return (saved[0][0], saved[0][1]) if saved else None

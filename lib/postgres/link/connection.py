@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from psycopg2.extensions import connection as Connection
@@ -78,9 +77,12 @@ class Target:
         try:
             return connected()
         except OUTAGES as problem:
-            self._patience.wait(problem)
-        # The server may yet have to notice that the attempt which was cut off, and holds the lock, is no more.
-        done = self._patience.try_again(connected, (*OUTAGES, Locked))
+            outage = problem
+            self._patience.wait(outage)
+        try:
+            done = self._patience.try_again(connected, (*OUTAGES, Locked))
+        except Locked as problem:  # the server has yet to notice that the attempt which was cut off is no more
+            raise outage from problem
         self._patience.renew()
         return done
 
@@ -154,13 +156,14 @@ class Target:
         try:
             self.rows(COMMIT)
         except MayPass as problem:
-            problem.untouched = "It was cut in the middle of COMMIT: the run is in Supabase as a whole, or not at all."
+            place = self.settings.place
+            problem.untouched = f"It was cut in the middle of COMMIT: the run is {place} as a whole, or not at all."
             raise
 
     def _roll_back(self) -> None:
         if not self.connection.closed:
-            with contextlib.suppress(psycopg2.Error):
-                self.connection.cursor().execute(ROLL_BACK)
+            with contextlib.suppress(Problem):  # what is lost is rolled back, too
+                self._rows(ROLL_BACK)
 
 
 def _limit() -> sql.Composed:

@@ -1,4 +1,4 @@
-"""Turn what Postgres, its poolers and the network say into what an operator can do."""
+"""Turn what Postgres says of a statement into what an operator can do."""
 
 import contextlib
 import re
@@ -6,92 +6,14 @@ from collections.abc import Iterable, Iterator
 
 import psycopg2
 
-from lib.base import redact
-from lib.base.errors import ConnectionRefused, MayPass, Problem, Unreachable
-from lib.settings.targets import CERTIFICATE, TargetSettings
-
-DASHBOARD = "the Supabase dashboard (Connect, Session pooler)"
-PAUSED = "If the project is paused, resume it in the dashboard."
-
-# psycopg2 gives no SQLSTATE when connecting fails; the first fragment that is found in the message decides.
-REFUSED = {
-    "password authentication failed": (
-        "the password was refused.",
-        "reset it in the Supabase dashboard (Database, Settings) and correct it in .env. Do not just try again: "
-        "a few wrong passwords ban this machine's address for half an hour.",
-    ),
-    "Tenant or user not found": (
-        "the pooler does not know this user or region.",
-        f"copy host and user from {DASHBOARD}. {PAUSED}",
-    ),
-    "ENOTFOUND": ("the pooler does not know this project.", f"copy host and user from {DASHBOARD}. {PAUSED}"),
-    "ECIRCUITBREAKER": (
-        "too many wrong passwords: the pooler refuses this user for a while.",
-        "correct the password, wait 30 minutes",
-    ),
-    "ESSLREQUIRED": ("the server wants TLS.", "set SUPABASE_DB_SSLMODE=require, or remove that setting"),
-    "server does not support SSL": (
-        "the server, or somebody in between, offers no TLS. The password was not sent.",
-        "Supabase always has TLS: check SUPABASE_DB_URL, and who is between here and there",
-    ),
-    "certificate verify failed": (
-        "the server's certificate is not signed by the expected authority, or has expired. The password was not sent.",
-        "CERTIFICATE",
-    ),
-    "does not match host name": (
-        "the server's certificate is for another host. The password was not sent.",
-        f"copy the host from {DASHBOARD}",
-    ),
-    "root certificate file": ("the certificate that verifies the server cannot be read.", "CERTIFICATE"),
-    "no pg_hba.conf entry": (
-        "the server does not let this user in from this address, or only with TLS.",
-        "look at its pg_hba.conf",
-    ),
-    "does not exist": (
-        "the database or the user does not exist.",
-        "SUPABASE_DB_NAME is postgres on Supabase; correct it in .env",
-    ),
-}
-UNREACHABLE = {
-    "could not translate host name": ("there is no such host.", f"copy the host from {DASHBOARD}. {PAUSED}"),
-    "Network is unreachable": (
-        "this machine cannot reach that address.",
-        f"the direct host db.….supabase.co needs IPv6: use the host of {DASHBOARD}",
-    ),
-    "Connection refused": ("nothing listens at that address.", "check the host and the port; is the server running?"),
-    "timeout expired": ("the server did not answer in time.", f"check host, port and firewall. {PAUSED}"),
-    "No route to host": ("this machine cannot reach that address.", f"check the host and the network. {PAUSED}"),
-}
-TAKEN = ("all connections are taken.", "wait a minute, or raise the pool size in the dashboard")
-CUT = ("the connection was cut.", "run it again; if it stays, look at the network and at the project's health")
-MAY_PASS = {
-    "max clients": TAKEN,
-    "Max client connections": TAKEN,
-    "EMAXCONN": TAKEN,
-    "ECHECKOUTTIMEOUT": TAKEN,
-    "no more connections allowed": TAKEN,
-    "remaining connection slots": TAKEN,
-    "too many clients": TAKEN,
-    "query_wait_timeout": TAKEN,
-    "starting up": ("the server is starting up.", "wait a minute and run this again"),
-    "shutting down": ("the server is shutting down.", "wait a minute and run this again"),
-    "not yet accepting connections": ("the server is starting up.", "wait a minute and run this again"),
-    "in recovery mode": ("the server is starting up after a crash.", "wait a minute and run this again"),
-    "administrator command": CUT,
-    "server_login_retry": ("the pooler cannot reach the server.", "wait a minute and run this again"),
-    "cannot connect to server": ("the pooler cannot reach the server.", "wait a minute and run this again"),
-    "closed the connection unexpectedly": CUT,
-    "onnection reset by peer": CUT,
-    "SSL connection has been closed": CUT,
-    "EOF detected": CUT,
-    "Broken pipe": CUT,
-}
-CERTIFICATE_REMEDY = (
-    f"download the certificate from the dashboard (Database, Settings, SSL) and put it beside .env as {CERTIFICATE}"
-)
+from lib.base import causes
+from lib.base.errors import MayPass, Problem
+from lib.postgres.link.not_connected import CUT, MAY_PASS
 
 # Supabase's and PgBouncer's poolers report in the middle of a session, too, what may pass.
-MAY_PASS_CODES = {"57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08P01"}
+MAY_PASS_CODES = {"57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "53300"}
+CONNECTION = "08"
+MEETS_OTHERS = {"40001", "40P01", "55006", "55P03"}
 # In a COPY, psycopg2 reports a lost connection as an error of no kind.
 LOST_IN_COPY = ("no message from the libpq", *MAY_PASS)
 READ_ONLY = "25006"
@@ -102,8 +24,10 @@ STATEMENTS = {
         "  ALTER ROLE … RESET default_transaction_read_only",
     ),
     "3F000": ("the target has not been set up.", "python3 setup_supabase.py"),
-    "42P01": ("the target has not been set up, or only in part.", "python3 setup_supabase.py"),
-    "42883": ("the target has not been set up, or only in part.", "python3 setup_supabase.py"),
+    **dict.fromkeys(
+        ("42P01", "42883", "42703", "42704", "42P02"),
+        ("the target has not been set up, or only in part.", "python3 setup_supabase.py"),
+    ),
     "42501": ("the user has no right to do this.", "python3 setup_supabase.py --check"),
     "53200": (
         "the server is out of memory, or of room for locks: every table takes a few of them while its database is backed up.",
@@ -111,8 +35,29 @@ STATEMENTS = {
         " (supabase postgres-config update --config max_locks_per_transaction=256)",
     ),
     "53100": ("the target's disk is full.", "free space or upgrade the plan"),
+    **dict.fromkeys(("40001", "40P01", "55006"), ("somebody else was at work on the same rows.", "run it again")),
     "55P03": ("somebody else holds a lock on the mirror for too long.", "see who: SELECT * FROM pg_stat_activity"),
     "57014": ("the statement took too long and was cancelled.", "run it again; if it stays, look at the target's load"),
+    "57P04": ("somebody has removed the database.", "see the project in the dashboard; then  python3 setup_supabase.py"),
+    "XX001": ("the server says that its files are damaged.", "see the project's health in the dashboard, and ask its support"),
+    "XX002": (
+        "the server says that an index of its is damaged.",
+        "let it be made anew:  REINDEX INDEX …",
+    ),
+}
+# By the first two characters of a code that is not among them.
+CLASSES = {
+    "0A": ("the server cannot do this.", "use PostgreSQL 13 or newer"),
+    "23": ("a constraint that somebody has put on the mirror refuses this.", "remove it: views and constraints go elsewhere"),
+    "28": ("the server does not let this user in any more.", "copy user and password from the dashboard into .env"),
+    "3D": ("the database does not exist.", "correct the name behind the last / of SUPABASE_DB_URL"),
+    "53": ("the server has no room for this.", "see the project's health in the dashboard; free space or upgrade the plan"),
+    "54": ("this is more than a Postgres server can take.", "see what the server's log says"),
+    "55": ("somebody else holds what is needed.", "see who: SELECT * FROM pg_stat_activity"),
+    "57": ("somebody has ended this.", "run it again; if it stays, see the server's log"),
+    "58": ("the server's own disk or system fails.", "see the project's health in the dashboard, and ask its support"),
+    "F0": ("the server's own settings are wrong.", "see the server's log"),
+    "XX": ("the server, or a pooler, has failed inside.", "run it again; if it stays, see the server's log"),
 }
 
 
@@ -122,17 +67,6 @@ OTHERS = (
     "let {} pass this user, or switch off what calls it: a trigger on a mirror, or an event trigger, which sees a run's "
     "temporary tables (SELECT evtname, evtfoid::regproc FROM pg_event_trigger)"
 )
-
-
-def connection_problem(error: psycopg2.OperationalError, settings: TargetSettings) -> Problem:
-    """Return what is told of a connection that was not made: refused, unreachable, or what may pass."""
-    said = " ".join(str(error).split())
-    cannot = f"cannot connect to {settings.host}:{settings.port} as {settings.user}"
-    for kind, table in ((ConnectionRefused, REFUSED), (MayPass, MAY_PASS), (Unreachable, UNREACHABLE)):
-        for fragment, (what, remedy) in table.items():
-            if fragment in said:
-                return kind(f"{cannot}: {what}", CERTIFICATE_REMEDY if remedy == "CERTIFICATE" else remedy)
-    return ConnectionRefused(f"{cannot}: {redact.clean(said)}", "python3 setup_supabase.py --check")
 
 
 @contextlib.contextmanager
@@ -145,18 +79,35 @@ def statement_problem(host: str, schema: str) -> Iterator[None]:
 
 
 def _of_statement(error: psycopg2.Error, host: str, schema: str) -> Problem:
-    if not isinstance(error.pgcode, str):
-        said = " ".join(str(error).split())
-        is_lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)) or _is_about(said, LOST_IN_COPY)
-        return MayPass(f"{host}: the connection was lost ({said}).", CUT[1]) if is_lost else Problem(f"{host}: {said}.")
+    code = error.pgcode
+    if not isinstance(code, str):
+        return _without_code(error, host)
     said = error.diag.message_primary or ""
-    if error.pgcode in MAY_PASS_CODES or _is_about(said, MAY_PASS):
+    if code in MAY_PASS_CODES or code.startswith(CONNECTION) or _is_about(said, MAY_PASS):
         return MayPass(f"{host}: the connection was lost ({said}).", CUT[1])
+    if code in MEETS_OTHERS:
+        return MayPass(*told(code, said, host))
     if others := _others_function(error.diag.context or "", schema):
-        return Problem(f"{host}: {others}, a function of somebody else's, says: {said} ({error.pgcode}).", OTHERS.format(others))
-    what, remedy = STATEMENTS.get(error.pgcode, (f"Postgres says: {said} ({error.pgcode}).", "python3 setup_supabase.py --check"))
-    detail = f" ({said})" if error.pgcode in STATEMENTS else ""
-    return Problem(f"{host}: {what}{detail}", remedy)
+        return Problem(f"{host}: {others}, a function of somebody else's, says: {said} ({code}).", OTHERS.format(others))
+    return Problem(*told(code, said, host))
+
+
+def told(code: str, said: str, host: str) -> tuple[str, str]:
+    """Return what is told of an SQLSTATE with its message: what has happened, and what to do."""
+    if code in STATEMENTS:
+        what, remedy = STATEMENTS[code]
+        return f"{host}: {what} ({said})", remedy
+    what, remedy = CLASSES.get(code[:2], ("", "python3 setup_supabase.py --check"))
+    return " ".join(filter(None, (f"{host}:", what, f"Postgres says: {said} ({code})."))), remedy
+
+
+def _without_code(error: psycopg2.Error, host: str) -> Problem:
+    """Return what is told of an error that the driver alone has seen."""
+    said, ours = " ".join(str(error).split()), causes.remedy(error, "/")
+    is_lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)) or _is_about(said, LOST_IN_COPY)
+    if is_lost and ours != causes.MEMORY:  # libpq has none left: nothing is lost
+        return MayPass(f"{host}: the connection was lost ({said}).", CUT[1])
+    return Problem(f"{host}: {said}.", ours or "run it again; if it stays, see the server's log")
 
 
 def _others_function(context: str, schema: str) -> str:

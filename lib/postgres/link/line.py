@@ -22,7 +22,8 @@ from lib import __version__
 from lib.base import stopping
 from lib.base.errors import MayPass
 from lib.base.words import age
-from lib.postgres.link.explain import connection_problem, statement_problem
+from lib.postgres.link import not_connected
+from lib.postgres.link.explain import statement_problem
 from lib.settings import limits
 from lib.settings.targets import TargetSettings
 
@@ -96,10 +97,12 @@ class Line:
 
     @contextlib.contextmanager
     def own_work(self) -> Iterator[None]:
-        """In the middle of a COPY the server waits for us, not we for it."""
+        """In the middle of a COPY the server waits for us, not we for it; where we fail, we wait for its answer to that."""
         self._heard_at = None
-        yield
-        self._heard_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self._heard_at = time.monotonic()
 
     @contextlib.contextmanager
     def patient(self) -> Iterator[None]:
@@ -127,10 +130,12 @@ def _connect(settings: TargetSettings) -> Connection:
     # PGOPTIONS and the like would change what we ask for; PgBouncer even refuses some of it.
     for name in [name for name in os.environ if name.startswith("PG") and name != "PGSYSCONFDIR"]:
         del os.environ[name]
+    # Where the server has another one, psycopg2 would set it with a statement of its own, for whose answer it waits for ever.
+    os.environ["PGDATESTYLE"] = "ISO"
     try:
         connection = psycopg2.connect(make_dsn(None, **_parameters(settings)))
-    except psycopg2.OperationalError as error:
-        raise connection_problem(error, settings) from None
+    except (psycopg2.Error, UnicodeDecodeError) as error:
+        raise not_connected.problem(error, settings) from None
     connection.autocommit = True
     return connection
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from lib.base import log
 from lib.base.errors import MayPass, Problem
-from lib.base.redact import clean
+from lib.base.leaving import shown
 from lib.settings import limits
 
 Result = TypeVar("Result")
@@ -50,4 +50,4 @@ def _say(text: str) -> None:
     """Waiting is no failure: it goes to the log, and to whoever watches."""
     log.warning(text)
     if sys.stderr.isatty():
-        print(clean(text), file=sys.stderr, flush=True)
+        print(shown(text), file=sys.stderr, flush=True)

@@ -8,7 +8,8 @@ from typing import Any, TypedDict
 
 from psycopg2 import sql
 
-from lib.base.errors import UNTOUCHED, MayPass, Problem, SourceError
+from lib.base.errors import UNTOUCHED, MayPass, Problem, SettingsError, SourceError, typed
+from lib.base.words import clock
 from lib.postgres.link.connection import Target
 from lib.postgres.link.copy_files import Take
 from lib.postgres.link.statements import equal, read_converted, statement
@@ -37,7 +38,6 @@ class SavedState:
     source: Source
     run: int
     finished_at: str
-    rows: int
     mark: int
     definition: Definition
     tables: list[TablePlan]
@@ -48,20 +48,37 @@ class SavedState:
     mirrors: dict[str, Mirror]
     bytes: int
 
+    @property
+    def rows(self) -> int:
+        """Return how many rows the bot's tables had."""
+        return sum(self.digests[table.label].rows for table in self.tables if not table.is_internal)
+
     def only(self, name: str) -> "SavedState":
         """Return the state of one table, with what SQLite keeps beside it: what is lost of another does not matter then."""
         is_needed = (table.is_internal or table.name == name or table.name.startswith(f"{name}_") for table in self.tables)
         return replace(self, tables=[table for table, needed in zip(self.tables, is_needed, strict=True) if needed])
 
 
-def run_at(target: Target, source: str, run: int | None, before: datetime | None) -> int | None:
+def refuse_to_come(target: Target, at: str, run: int | None, begins: datetime | None) -> None:
+    """Raise SettingsError for a run that there has not been yet, or a time that begins in the future: it is a mistake."""
+    ((newest, now),) = target.statement("newest_run")
+    if run and run > (newest or 0):
+        known = f"the newest of all databases is run {newest}" if newest else "there has been none yet"
+        raise SettingsError(f"there is no run {run}: {known}.", "python3 restore.py --list; a day is  --at 2026-11-20", UNTOUCHED)
+    if begins and begins > now:
+        raise SettingsError(f"{at!r} is still to come: it is {clock(now.timestamp())}.", "python3 restore.py --list", UNTOUCHED)
+
+
+def run_at(target: Target, source: str, run: int | None, before: datetime | None) -> int:
     """Return the newest saved run of a source up to a run, or before a moment; raise SourceError outside the retention."""
     chosen: int | None
     ((chosen, oldest, finished_at),) = target.statement("run_at", {"source": source, "run": run, "before": before})
-    if oldest and chosen is None:
+    if oldest is None:
+        raise SourceError(f"{target.host} holds no restore point of {source}.", "python3 restore.py --list", UNTOUCHED)
+    if chosen is None:
         raise SourceError(
             f"{source} cannot go back that far: its oldest restore point is run {oldest}, {finished_at} UTC.",
-            f"python3 restore.py --at {oldest}, or longer BACKUP_KEEP_DAYS from now on",
+            f"python3 restore.py --database {typed(source)} --at {oldest}  or longer BACKUP_KEEP_DAYS from now on",
         )
     return chosen
 
@@ -106,7 +123,7 @@ def read_state(target: Target, source: str, run: int | None = None) -> SavedStat
     states = target.statement("saved_state", {"source": source, "run": run})
     if not states:
         raise SourceError(f"{target.host} holds no backup of {source}.", "python3 backup.py --status")
-    number, finished_at, rows, mark, mirror_schema, text, tables, snapshot_hash, changed, bytes_then = states[0]
+    number, finished_at, mark, mirror_schema, text, tables, snapshot_hash, changed, bytes_then = states[0]
     definition, planned = _read_definition(text, source)
     where, tables = Source(source, mirror_schema), tables or {}
     if {table.label for table in planned} != tables.keys():
@@ -115,7 +132,6 @@ def read_state(target: Target, source: str, run: int | None = None) -> SavedStat
         source=where,
         run=number,
         finished_at=finished_at,
-        rows=rows,
         mark=mark,
         definition=definition,
         tables=planned,
@@ -132,7 +148,7 @@ def last_plan(target: Target, source: str) -> list[TablePlan]:
     """Return the plan of the last saved run, as far as it can be read."""
     states = target.statement("saved_state", {"source": source, "run": None})
     with contextlib.suppress(SourceError):
-        return _read_definition(states[0][5], source)[1] if states else []
+        return _read_definition(states[0][4], source)[1] if states else []
     return []
 
 

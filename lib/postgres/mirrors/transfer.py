@@ -1,6 +1,6 @@
 """What a run works on, as one record: nearly every step needs most of it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lib.postgres.books.hand_edits import HandEdit
 from lib.postgres.books.runs import Run
@@ -10,8 +10,7 @@ from lib.tables.plan import Source
 from lib.tables.results import LastSaved
 
 
-@dataclass(frozen=True)
-class Transfer:
+class Transfer(NamedTuple):
     """A snapshot on its way into a source's mirrors, and the run that brings it.
 
     `last` is what Postgres tells of the last saved run, `edits` what people have changed in the mirrors since.

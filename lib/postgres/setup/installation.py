@@ -6,7 +6,7 @@ from pathlib import Path
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
 
-from lib.base.errors import Problem
+from lib.base.errors import Problem, typed
 from lib.base.words import plural
 from lib.postgres.books import origin, setup_version
 from lib.postgres.books.origin import Origin
@@ -53,7 +53,7 @@ def install(target: Target) -> None:
 def refuse_other_bot(target: Target, name: str, ours: Origin) -> None:
     """Raise Problem where the source's mirrors are another bot's: they must not be altered for this one."""
     for _, _, last in target.statement("find_source", {"source": name}):
-        origin.refuse_other(name, ours, last, f"python3 backup.py {name} --accept-moved")
+        origin.refuse_other(name, ours, last, f"python3 backup.py {typed(name)} --accept-moved")
 
 
 def install_source(target: Target, name: str, snapshot: Snapshot) -> str:

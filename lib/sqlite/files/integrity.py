@@ -19,6 +19,9 @@ CACHE_KB = 16_000
 NICE = 10
 # Not damage: the bot has stored what its own declaration does not allow, and it must come back so.
 CONTRADICTION = re.compile(r"(NULL|NUMERIC|TEXT|non-\w+) value in |CHECK constraint failed in ")
+# Nor is a page that could not be read at all, by the last byte of SQLite's own code (https://sqlite.org/rescode.html).
+UNREAD = re.compile(r"unable to get the page\. error code=(\d+)")
+REASONS = {7: "out of memory", 10: "disk I/O error", 13: "database or disk is full", 14: "unable to open database file"}
 CHECKS = {"full": "integrity_check", "quick": "quick_check"}
 # What else is asked about a sound file; it answers with sentences.
 Ask = Callable[[sqlite3.Connection], list[str]]
@@ -84,6 +87,14 @@ def _check(connection: sqlite3.Connection, check: str) -> list[str]:
         findings = [row[0] for pragma in checks for row in connection.execute(f"PRAGMA {pragma}")]
         doubted = indexes.doubted(connection, findings)
     damage = [row for row in findings if row != "ok" and not CONTRADICTION.match(row) and row not in doubted]
+    refuse_unread(damage)
     if damage:
         raise sqlite3.DatabaseError(f"database disk image is malformed ({CHECKS[check]}: {'; '.join(damage[:3])})")
     return list(dict.fromkeys(doubted.values()))
+
+
+def refuse_unread(damage: list[str]) -> None:
+    """Raise OperationalError where what looks like damage is that pages could not be read."""
+    codes = [int(match[1]) % 256 for finding in damage if (match := UNREAD.search(finding))]
+    for reason in [REASONS[code] for code in codes if code in REASONS][:1]:
+        raise sqlite3.OperationalError(reason)

@@ -2,61 +2,67 @@
 
 import os
 import re
+import sqlite3
 from pathlib import Path
 
-from lib.base.errors import SourceError
+from lib.base import causes, owners
+from lib.base.errors import SourceError, typed
 from lib.sqlite.files import older, written_beside
 from lib.sqlite.files.read_schema import Unsayable
 
-FULL, MEMORY, FAILING = "full|No space|quota", "out of memory|Cannot allocate", "I/O error|Input/output"
-CLOSED = "unable to open|readonly|Permission denied"
+CLOSED, DAMAGED = "unable to open|readonly|Permission denied|not permitted", "malformed|not a database"
+WRITTEN = ("-wal", "-shm", "-journal")
 MAGIC = b"SQLite format 3\0"
 NEWEST_FORMAT = 2
 
 
+class Lost(SourceError):
+    """A source that is damaged or gone: a restore brings it back."""
+
+
 def source_error(source: Path, error: Exception, has_backup: bool, copied_to: Path | None = None) -> SourceError:
     """Return what is told of an error in reading a source; `has_backup` is whether this machine knows of one."""
-    message = str(error).rstrip(".")
-    if "not a database" in message and _has_newer_format(source):
+    if "not a database" in str(error) and _has_newer_format(source):
         error = older.too_old(source.name, "its file format is newer")
-        message = str(error)
-    if re.search(FULL, message):
-        return SourceError(f"{source.name}: {message}.", f"free some space:  df -h {copied_to or source.parent}")
-    return SourceError(f"{source.name}: {message}.", _remedy(source, error, message, has_backup))
+    told = _remedy(source, error, has_backup) or _of_surroundings(source, error, copied_to or source.parent)
+    kind = Lost if told == restore(source, has_backup) else SourceError
+    return kind(f"{source.name}: {causes.said_by(error)}.", told)
 
 
 def restore(source: Path, has_backup: bool) -> str:
     """Return the remedy for a file that is damaged or gone."""
     if has_backup:
-        return f"restore it with  python3 restore.py --database {source.stem}"
+        return f"restore it with  python3 restore.py --database {typed(source.stem)}"
     return "no backup of it is known on this machine; see whether Supabase has one:  python3 restore.py --list"
 
 
-def _remedy(source: Path, error: Exception, message: str, has_backup: bool) -> str:
+def _remedy(source: Path, error: Exception, has_backup: bool) -> str:
+    """Return what to do about the file itself, where something is wrong with it."""
     if isinstance(error, older.TooOld):
         return f"the file is sound; {older.REMEDY}"
     if isinstance(error, Unsayable):
         return "let the program that made it give it another one:  ALTER TABLE … RENAME …"
-    if "not a database" in message and _looks_encrypted(source):
+    if not isinstance(error, sqlite3.Error) or not re.search(DAMAGED, str(error)):
+        return ""
+    if "not a database" in str(error) and _looks_encrypted(source):
         return "Hybrid backup reads no encrypted databases; if the bot does not encrypt this one, see Disasters in the README"
-    if "malformed" in message or "not a database" in message:
-        return restore(source, has_backup)
-    return _of_surroundings(source, message)
+    return restore(source, has_backup)
 
 
-def _of_surroundings(source: Path, message: str) -> str:
-    """Nothing is known to be wrong with the file itself."""
-    if re.search(CLOSED, message) and (lacking := written_beside.lacking(source)):
+def _of_surroundings(source: Path, error: Exception, place: Path) -> str:
+    """Return what to do where nothing is known to be wrong with the file itself."""
+    said = causes.said_by(error)
+    its = [source.parent, source, *(Path(f"{source}{suffix}") for suffix in WRITTEN)]
+    if re.search(CLOSED, said) and (closed := owners.closed(its)) and (given := owners.remedy(closed, "")):
+        return given
+    if re.search(CLOSED, said) and (lacking := written_beside.lacking(source)):
         return lacking
-    if re.search(MEMORY, message):
-        return "let it have more memory:  free -m"
-    if re.search(FAILING, message):
-        return "see whether the disk is failing:  dmesg | tail"
-    if "locked" in message:
-        return "see which program keeps a transaction open"
-    if "Too many open files" in message or os.access(source, os.R_OK):
-        return f"see who may read its folder, and how many files may be open:  ls -la {source.parent}; ulimit -n"
-    return f"let this user read it:  ls -l {source}"
+    if not os.access(source, os.R_OK):
+        return f"let this user read it:  ls -l {typed(source)}"
+    at = source.parent if re.search(CLOSED, said) and not isinstance(error, OSError) else place
+    return (
+        causes.remedy(error, at) or f"see whether the bot itself can read it:  sqlite3 {typed(source)} 'PRAGMA integrity_check'"
+    )
 
 
 def _has_newer_format(source: Path) -> bool:

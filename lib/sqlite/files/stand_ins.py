@@ -37,7 +37,19 @@ def complete(connection: sqlite3.Connection) -> list[str]:
     for (table,) in tables:
         with contextlib.suppress(sqlite3.OperationalError, UnicodeEncodeError):
             tried(connection, functools.partial(connection.execute, COMPILED.format(quoted(table))), missing)
+    if missing:
+        _read_schema_anew(connection)
     return missing
+
+
+def _read_schema_anew(connection: sqlite3.Connection) -> None:
+    """Forget what was read without a collation: a table that is its key's index would have `no query solution`.
+
+    SQLite does so when temporary tables get another place; PRAGMA writable_schema = RESET is not enough for 3.35.
+    """
+    connection.execute("CREATE TEMP TABLE forgotten (a)")
+    for place in ("MEMORY", "DEFAULT"):
+        connection.execute(f"PRAGMA temp_store = {place}")
 
 
 def not_needed_by(connection: sqlite3.Connection) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lib.base import leftovers, private_file
-from lib.base.errors import SourceError
+from lib.base.errors import SourceError, typed
 
 COMPANIONS = ("", "-wal", "-shm", "-journal")
 # What a killed restore leaves behind carries it, and is swept by the next one.
@@ -38,6 +38,7 @@ def of(destination: Path) -> list[Path]:
     """Return the files that restores have replaced here, the newest first, as far as their names tell."""
     marked = destination.parent.glob(f"{glob.escape(destination.name)}{MARK}*")
     copies = [path for path in marked if not path.name.endswith(COMPANIONS[1:]) and not _is_same(path, destination)]
+    copies = [path for path in copies if not path.is_dir()]  # Docker makes one where it finds no file to mount
     return sorted(copies, key=_age_of, reverse=True)
 
 
@@ -53,7 +54,9 @@ def named(destination: Path, wanted: str) -> Path | None:
 
 def replaced_last(destination: Path) -> Path | None:
     """Return the file that the last restore replaced, or None where there is none; raise SourceError where it is not clear."""
-    copies, noted = {copy.name: copy for copy in of(destination)}, _noted(destination)
+    copies, noted = {copy.name: copy for copy in of(destination)}, dict[str, str]()
+    with contextlib.suppress(OSError):
+        noted = _noted(destination)
     said = noted.get(_identity(destination))
     if said in copies:
         return copies[said]
@@ -65,7 +68,7 @@ def replaced_last(destination: Path) -> Path | None:
         raise SourceError(
             f"it is not clear which of these files the last restore of {destination} replaced, as when a clock was set back:"
             + "".join(f"\n  {_described(copy)}" for copy in copies.values()),
-            f"choose the one to put back:  python3 restore.py --undo {newest.name}",
+            f"choose the one to put back:  python3 restore.py --undo {typed(newest.name)}",
         )
     return newest
 
@@ -73,9 +76,10 @@ def replaced_last(destination: Path) -> Path | None:
 def note(destination: Path, new: Path, safety_copy: Path | None) -> None:
     """Note, before `new` takes the destination's place, the safety copy of the file that it replaces, if there is one."""
     known = {copy.name for copy in of(destination)}
-    noted = {identity: name for identity, name in _noted(destination).items() if name in known and identity != _identity(new)}
-    noted[_identity(new)] = safety_copy.name if safety_copy else ""
     with contextlib.suppress(OSError):  # then the names must do
+        before = _noted(destination)
+        noted = {identity: name for identity, name in before.items() if name in known and identity != _identity(new)}
+        noted[_identity(new)] = safety_copy.name if safety_copy and safety_copy.is_file() else ""
         private_file.write(_note_of(destination), json.dumps(noted), SUFFIX)
         _give(_note_of(destination), new)
 
@@ -118,10 +122,10 @@ def move(source: Path, destination: Path, companions: Iterable[str] = COMPANIONS
 
 
 def take_over_owner(new: Path, old: Path) -> None:
-    """Give a file the mode of the one that it replaces, and its owner where this user may."""
-    if old.exists():
+    """Give a file the mode of the file that it replaces, and its owner where this user may; a new one its folder's owner."""
+    if old.is_file():
         shutil.copymode(old, new)
-        _give(new, old)
+    _give(new, old if old.is_file() else old.parent)
 
 
 def _give(path: Path, like: Path) -> None:
@@ -157,9 +161,9 @@ def _note_of(destination: Path) -> Path:
 def _noted(destination: Path) -> dict[str, str]:
     """Return what is noted, the newest last: file → safety copy, nothing for a file that replaced none."""
     try:
-        noted = json.loads(_note_of(destination).read_text())
+        noted = json.loads(private_file.read(_note_of(destination)))
         return {str(identity): str(name) for identity, name in noted.items()}
-    except (OSError, ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return {}
 
 

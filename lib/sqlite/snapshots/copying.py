@@ -3,20 +3,21 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lib.base import disk, leftovers
-from lib.base.errors import SourceError
-from lib.sqlite.files import remedy, virtual_tables
+from lib.base.errors import Problem
+from lib.sqlite.files import not_there, remedy, virtual_tables
 from lib.sqlite.files.integrity import Checking, give_way
 from lib.sqlite.snapshots import live_file, previous
 from lib.sqlite.snapshots.previous import Previous
 
 SUFFIX = "taking"
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,15 @@ class Copy:
 def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Copy:
     """Copy `source` into `folder`, where whoever asked removes it; raise SourceError for a file that cannot be backed up."""
     told = previous.read(kept) if kept else {}
-    with explained(source, told, folder):
+    with explained(source, told, folder), contextlib.ExitStack() as undo:
         _refuse_unusable(source, told)
         disk.require(folder, size_of(source), f"{source.name}: a copy")
-    leftovers.make_private(folder)
-    path = leftovers.make(folder, source.name, SUFFIX) / source.name
-    with contextlib.ExitStack() as undo:
+        leftovers.make_private(folder)
+        path = leftovers.make(folder, source.name, SUFFIX) / source.name
         undo.callback(leftovers.clear, path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         seen = previous.identity(kept)
-        with explained(source, told, folder), futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
+        with futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
             looking = meanwhile.submit(previous.look, kept, seen)
             journal_mode = live_file.copy(source, path)
             _refuse_empty(source, path.stat().st_size, told)
@@ -116,6 +116,10 @@ class Ahead:
         futures.wait([self._begun[name]])  # a signal that breaks in here leaves it to __exit__
         return self._begun.pop(name).result()
 
+    def told_first(self, name: str, step: Callable[[], Result]) -> Result:
+        """Take a step; where it fails, tell instead that there is no file."""
+        return told_first(self._sources[name], self._previous[name], step)
+
     def _begin_with_next(self, name: str) -> None:
         self._begin(name)
         names = list(self._sources)
@@ -147,20 +151,25 @@ def _write_through(copying: futures.Future[Copy]) -> None:
             os.fsync(file.fileno())
 
 
+def told_first(source: Path, kept: Path, step: Callable[[], Result]) -> Result:
+    """Take a step; where it fails, tell instead that there is no file: that is why, as a rule."""
+    try:
+        return step()
+    except Problem:
+        not_there.refuse(source, bool(previous.read(kept)))
+        raise
+
+
 def _refuse_unusable(source: Path, told: dict[str, Any]) -> None:
     """Look before SQLite does: it would create a missing file, and takes an empty one for an empty database."""
-    if not source.exists():
-        correct = "correct SQLITE_DATABASES in .env"
-        raise SourceError(f"{source} does not exist.", f"{correct}, or {remedy.restore(source, True)}" if told else correct)
-    if not source.is_file():
-        raise SourceError(f"{source} is not a file.", "correct SQLITE_DATABASES in .env")
+    not_there.refuse(source, bool(told))
     _refuse_empty(source, source.stat().st_size, told)
 
 
 def _refuse_empty(source: Path, size: int, told: Mapping[str, Any]) -> None:
     if size == 0:
         new = "let the bot make its tables first"
-        raise SourceError(f"{source.name} is empty (0 bytes).", remedy.restore(source, True) if told else new)
+        raise remedy.Lost(f"{source.name} is empty (0 bytes).", remedy.restore(source, True) if told else new)
 
 
 @contextlib.contextmanager
@@ -168,5 +177,5 @@ def explained(source: Path, told: dict[str, Any], folder: Path | None = None) ->
     """Say what to do about a source that cannot be copied to a folder; where there is a note, a run was saved from here."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, MemoryError) as error:
         raise remedy.source_error(source, error, bool(told), folder) from error

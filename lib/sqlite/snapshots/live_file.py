@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from lib.base import stopping
+from lib.base import progress, stopping
 from lib.base.errors import SourceError
 from lib.sqlite.files.opening import uri
 from lib.sqlite.files.written_beside import is_in_wal_mode
@@ -24,6 +24,8 @@ from lib.sqlite.files.written_beside import is_in_wal_mode
 # A transaction of the bot's is waited for.
 TURN_SECONDS = 60
 TURN_PAUSE = 0.005
+# So long a wait is said, once.
+TOLD_SECONDS = 5
 # The lock is given back after so long, and all is tried again: Python's sqlite3 waits for it for five seconds, then it fails.
 HELD_SECONDS = (0.5, 1, 2, 3)
 PIECE_BYTES = 1 << 20
@@ -60,11 +62,14 @@ def copy(source: Path, path: Path) -> str:
 @contextlib.contextmanager
 def _read_locked(source: Path) -> Iterator[sqlite3.Connection]:
     """Keep everybody from writing to the file, in rollback mode; wait for our turn, but not for ever."""
-    deadline = time.monotonic() + TURN_SECONDS
+    began, is_told = time.monotonic(), False
     with _urgent():
         while not (live := _begun(source)):
             stopping.check()
-            if time.monotonic() > deadline:
+            if not is_told and time.monotonic() > began + TOLD_SECONDS:
+                progress.say_waiting(f"{source.name} is locked by another program: waiting, {TURN_SECONDS} seconds at most")
+                is_told = True
+            if time.monotonic() > began + TURN_SECONDS:
                 raise SourceError(
                     f"{source.name} was locked for more than {TURN_SECONDS} seconds.",
                     "see which program keeps a transaction open",

@@ -4,6 +4,7 @@ Others may work in the same folder, and names prove nothing: what is relied on i
 when it has been used.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
+from lib.base import private_file
 from lib.tables.plan import MirrorColumn
 
 # What a run notes beside its snapshot, and of which kind it is.
@@ -23,7 +25,7 @@ NOTED: dict[str, type | tuple[type, ...]] = {
     "compared_at": (int, float),
 }
 LEFT_IN_A_TABLE = [int, int, int, str]
-MIRROR = {"oid", "columns", "key", "unique"}
+MIRROR = {"oid": str, "columns": dict, "key": list, "unique": dict}
 # Where nothing can be: the place of what nobody has kept.
 NOWHERE = Path(os.devnull, "nothing")
 
@@ -86,6 +88,17 @@ class Previous:
         """Whether the file and its note are those that were looked at: neither replaced nor written to."""
         return identity(self.place) == self.identity
 
+    def damage(self, source: str) -> list[str]:
+        """Return a warning where there is a note that cannot be read, or not all of it; a folder is set aside, and told."""
+        note = note_of(self.place)
+        if not self.identity[1] or note.is_dir() or _is_whole(self.told):
+            return []
+        return [f"{note} is damaged, or of another version, and is written anew: every row of {source} is sent."]
+
+    def not_told(self, doubts: list[str]) -> list[str]:
+        """Return which doubts are new: what stays is said once."""
+        return [doubt for doubt in doubts if doubt not in self.note.get("doubts", [])]
+
 
 def look(place: Path | None, seen: Identity | None = None) -> Previous:
     """Look at a kept snapshot, if there is any; `seen` is its identity at an earlier moment: it must not have changed since."""
@@ -111,11 +124,8 @@ def _stat(path: Path) -> tuple[int, ...]:
 
 def _note(told: Any, place: Path) -> Note:
     """Return the note, or nothing where it is not whole or not of this file; one that an older version has written is not."""
-    is_whole = all(isinstance(told.get(name), kind) for name, kind in NOTED.items()) and _can_be_read(
-        told["tables"], told["mirrors"]
-    )
     try:
-        is_of_file = is_whole and told["hash"] == file_hash(place)
+        is_of_file = _is_whole(told) and place.is_file() and told["hash"] == file_hash(place)
     except OSError:
         is_of_file = False
     if not is_of_file:
@@ -125,19 +135,23 @@ def _note(told: Any, place: Path) -> Note:
     return {**note, "tables": tables}
 
 
+def _is_whole(told: dict[str, Any]) -> bool:
+    has_all = all(isinstance(told.get(name), kind) for name, kind in NOTED.items())
+    return has_all and _can_be_read(told["tables"], told["mirrors"])
+
+
 def _can_be_read(tables: dict[str, Any], mirrors: dict[str, Any]) -> bool:
     return all(isinstance(left, list) and [type(value) for value in left] == LEFT_IN_A_TABLE for left in tables.values()) and all(
-        isinstance(mirror, dict) and mirror.keys() == MIRROR for mirror in mirrors.values()
+        isinstance(mirror, dict) and {part: type(said) for part, said in mirror.items()} == MIRROR for mirror in mirrors.values()
     )
 
 
 def read(place: Path) -> dict[str, Any]:
     """Return what is noted beside a snapshot, or nothing; whether it is true of the file, nobody has looked."""
-    try:
-        note = json.loads(note_of(place).read_text())
-    except (OSError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        note = json.loads(private_file.read(note_of(place)))
+        return note if isinstance(note, dict) else {}
+    return {}
 
 
 def note_of(place: Path) -> Path:

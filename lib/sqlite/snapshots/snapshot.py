@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.base import private_file
+from lib.base import owners, private_file
 from lib.base.errors import SourceError
 from lib.sqlite.files import lock
 from lib.sqlite.files import read_schema as schemas
@@ -36,6 +36,12 @@ class Snapshot:
             self.counted[table.label] = read_lines.rows(self.connection, table)
         return self.counted[table.label]
 
+    @property
+    def used_bytes(self) -> int:
+        """Return the bytes of the pages that hold something: what was inserted and deleted again leaves free ones."""
+        used = "(page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+        return int(self.connection.execute(f"SELECT {used}").fetchone()[0])
+
     def keep_as(self, place: Path, about: Note) -> list[str]:
         """Make this copy the previous snapshot, in one step, with what is told `about` it as a note beside it. Return warnings.
 
@@ -43,15 +49,18 @@ class Snapshot:
         """
         self.connection.close()
         note: Note = {"hash": self.copy.hash, "check": self.copy.check, "journal_mode": self.copy.journal_mode, **about}
+        warnings = self.copy.previous.damage(self.copy.source.stem)
         try:
+            warnings += [*private_file.set_folder_aside(previous.note_of(place)), *private_file.set_folder_aside(place)]
             private_file.write(previous.note_of(place), json.dumps(note))
             if self.copy.hash == self.copy.previous.hash:
                 os.utime(place)  # the same bytes need not be written again
             else:
+                owners.give(self.copy.path, place.parent)
                 os.replace(self.copy.path, place)
         except OSError as error:  # the run is saved all the same
-            return [f"the snapshot cannot be kept as {place}: {error.strerror}. restore.py --local will not have it."]
-        return []
+            warnings.append(f"the snapshot cannot be kept as {place}: {error.strerror}. restore.py --local will not have it.")
+        return warnings
 
 
 @contextlib.contextmanager
@@ -84,6 +93,7 @@ def being_checked(copy: Copy) -> Iterator[Snapshot]:
                 connection = stack.enter_context(contextlib.closing(open_read_only(copy.path)))
                 snapshot = Snapshot(copy, connection, schemas.read(connection))
             yield snapshot
-        except (sqlite3.DatabaseError, SourceError):
+        except (sqlite3.Error, MemoryError, SourceError):
             copy.finish_check()  # the check knows better what is wrong
-            raise
+            with explained(copy.source, copy.previous.told, copy.folder):
+                raise

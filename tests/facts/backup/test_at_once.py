@@ -9,6 +9,8 @@ import pytest
 from lib.trying import sample_bot
 from tests import compare
 
+pytestmark = pytest.mark.campaign
+
 SLOW = """CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NULL; END';
 CREATE TRIGGER slow AFTER INSERT ON backup_premium_system.refunds FOR EACH STATEMENT EXECUTE FUNCTION public.slow()"""
 
@@ -30,14 +32,13 @@ def held_in_the_middle(bot, *flags):
         running.communicate()
 
 
-@pytest.mark.campaign
 def test_the_second_backup_of_a_source_says_who_is_first(saved_bot):
     with held_in_the_middle(saved_bot, "premium_system"):
         ((run, since),) = saved_bot.query(
             "SELECT run, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM backup.runs "
             "WHERE outcome = 'running'"
         )
-        said = saved_bot.run("backup.py", "premium_system").expect(1).stderr
+        (said,) = saved_bot.backup("premium_system")["busy"]
         assert f"premium_system is being backed up already (run {run} on " in said
         assert f", since {since} UTC)." in said
         saved_bot.run("backup.py", "user_requests").expect(0)
@@ -67,7 +68,6 @@ def test_a_restore_during_a_backup_gets_the_last_saved_state(saved_bot):
             assert compare.differences(path, out / path.name) == [], name
 
 
-@pytest.mark.campaign
 def test_a_backup_during_a_restore_changes_nothing_for_it(saved_bot, line):
     before = saved_bot.keep_copies()
     line.reset(bytes_per_second={"down": 100_000})

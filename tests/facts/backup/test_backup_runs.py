@@ -17,6 +17,7 @@ from lib.postgres.books import runs
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import sending
 from lib.settings import config
+from lib.sqlite.snapshots import snapshot as snapshots
 from lib.trying import sample_bot, trial
 from tests.stand_ins.bot import BOT_TABLES, environment
 
@@ -139,7 +140,7 @@ def test_json_follows_the_contract(saved_bot):
     assert [run["source"] for run in found["runs"]] == ["premium_system", "user_requests"]
     for run in found["runs"]:
         assert set(run) == {
-            "run", "source", "target", "outcome", "seconds", "bytes_sent", "bytes_received", "round_trips", "tables",
+            "run", "source", "target", "number", "outcome", "seconds", "bytes_sent", "bytes_received", "round_trips", "tables",
         }  # fmt: skip
         assert run["outcome"] == "saved"
         assert run["round_trips"] > 0
@@ -261,7 +262,7 @@ def test_dry_run_holds_nobody_off_while_it_sends(saved_bot, monkeypatch, full):
     monkeypatch.setattr(script.Console, "say", lambda _, text: said.append(text))
     settings = config.load(saved_bot.folder / ".env")
     rehearse = functools.partial(backup.rehearse, BackupOptions(full=full))
-    assert dry_run.show(settings, settings.sources, rehearse, trial.silent()) == script.SAVED
+    assert not any(dry_run.show(settings, settings.sources, rehearse, trial.silent()).values())
     assert len(held) > 3
     assert held == [[]] * len(held)
     assert "premium_system.payment_history: would insert" in "".join(said)
@@ -284,7 +285,7 @@ def test_status_tells_the_last_success_and_its_age(saved_bot):
     saved_bot.run("backup.py", "--status", "--max-age", "7h").expect(0)
     saved_bot.query("UPDATE backup.runs SET finished_at = finished_at - interval '8 hours'")
     late = saved_bot.run("backup.py", "--status", "--max-age", "7h").expect(1)
-    assert "premium_system: the last success is 8 hours old, more than 7h." in late.stderr
+    assert "premium_system, user_requests: the last success is 8 hours old, more than 7h." in late.stderr
 
 
 def test_two_runs_of_one_source_do_not_meet(saved_bot):
@@ -293,8 +294,8 @@ def test_two_runs_of_one_source_do_not_meet(saved_bot):
             "INSERT INTO backup.runs (source, machine, version) VALUES ('premium_system', 'server', '1') RETURNING run"
         )
         other.cursor().execute("SELECT pg_advisory_xact_lock(hashtextextended('backup.premium_system', 0))")
-        done = saved_bot.run("backup.py").expect(3)
-        assert f"premium_system is being backed up already (run {number[0][0]} on server, since " in done.stderr
+        saved_bot.run("backup.py").expect(0)
+        assert f"premium_system is being backed up already (run {number[0][0]} on server, since " in saved_bot.log
     saved_bot.run("backup.py").expect(0)
     closed = saved_bot.query("SELECT outcome, error FROM backup.runs WHERE run = %s", number[0])
     assert closed == [("failed", "killed or cut off before it ended")]
@@ -303,7 +304,7 @@ def test_two_runs_of_one_source_do_not_meet(saved_bot):
 @pytest.mark.campaign
 def test_an_unchanged_file_sends_no_row(saved_bot):
     found = saved_bot.backup()
-    assert [table["bytes_sent"] for run in found["runs"] for table in run["tables"]] == [0] * 10
+    assert [table["bytes_sent"] for run in found["runs"] for table in run["tables"]] == [0] * 9
     assert [run["bytes_sent"] for run in found["runs"] if run["bytes_sent"] > 40_000] == []
     sent = [table for run in saved_bot.backup("--full")["runs"] for table in run["tables"] if table["rows"]]
     assert all(table["bytes_sent"] > 0 for table in sent)
@@ -331,15 +332,15 @@ def test_an_unchanged_file_is_sent_all_the_same_where_the_mirror_may_have_change
 
 def test_a_snapshot_that_cannot_be_kept_is_a_warning(saved_bot):
     shutil.rmtree(saved_bot.folder / "snapshots")
-    (saved_bot.folder / "snapshots" / "premium_system.db").mkdir(parents=True)
-    warnings = saved_bot.backup("--full")["warnings"]
-    assert len(warnings) == 1
-    assert "the snapshot cannot be kept as" in warnings[0]
+    with snapshots.taken(saved_bot.premium, saved_bot.folder / "snapshots", "full") as snapshot:
+        (warning,) = snapshot.keep_as(saved_bot.folder / "nowhere" / "premium_system.db", {})
+    assert "the snapshot cannot be kept as" in warning
 
 
 def test_a_log_that_cannot_be_written_is_named(saved_bot):
     saved_bot.write_env(BACKUP_LOG="nowhere/log")
-    assert "nowhere/log cannot be written: No such file or directory." in saved_bot.run("backup.py").expect(2).stderr
+    said = saved_bot.run("backup.py").expect(0).stderr
+    assert "nowhere/log cannot be written (No such file or directory): correct BACKUP_LOG in .env" in said
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")

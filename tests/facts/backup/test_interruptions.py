@@ -1,6 +1,7 @@
 """Killed at any moment, a backup leaves the state before or the state after; a writing bot is neither stopped nor torn."""
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -20,6 +21,8 @@ from lib.trying import embedded_postgres, sample_bot
 from tests import compare
 from tests.stand_ins.bot import REPOSITORY, environment
 
+pytestmark = pytest.mark.campaign
+
 MOMENTS = 10
 
 
@@ -32,7 +35,6 @@ def held(bot):
     return mirrors
 
 
-@pytest.mark.campaign
 def test_a_killed_backup_leaves_one_state_or_the_other(saved_bot):
     started = time.monotonic()
     saved_bot.backup()
@@ -111,7 +113,6 @@ SLOW = """CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEG
 CREATE TRIGGER slow AFTER {event} ON backup_premium_system.{table} FOR EACH STATEMENT EXECUTE FUNCTION public.slow()"""
 
 
-@pytest.mark.campaign
 def test_a_signal_stops_a_statement_that_runs_on_the_server(saved_bot):
     changed(saved_bot)
     ((table,),) = saved_bot.query("SELECT min(tablename) FROM pg_tables WHERE schemaname = 'backup_premium_system'")
@@ -205,6 +206,16 @@ def test_a_signal_stops_the_waiting_for_a_server_that_fell_silent(saved_bot, lin
     saved_bot.backup()
 
 
+def test_a_signal_that_the_driver_does_not_hear_is_told_to_machines_too(saved_bot, line):
+    line.reset(silent_after={"down": 0})
+    running = saved_bot.start("backup.py", "--json")
+    wait_until(lambda: line.carried["up"] > 0, running)
+    running.send_signal(signal.SIGTERM)
+    stdout, _ = running.communicate(timeout=20)
+    assert running.returncode == 128 + signal.SIGTERM
+    assert json.loads(stdout) == {"outcome": "failed", "error": "stopped by SIGTERM.", "try": "run it again"}
+
+
 @pytest.mark.parametrize("script", ["backup.py", "restore.py", "setup_supabase.py", "test_backup.py"])
 def test_a_signal_stops_the_waiting_for_a_silent_server(saved_bot, line, script):
     line.reset(silent_after={"down": 0})
@@ -213,7 +224,6 @@ def test_a_signal_stops_the_waiting_for_a_silent_server(saved_bot, line, script)
     stopped(running)
 
 
-@pytest.mark.campaign
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 def test_a_bot_that_writes_all_the_time_gets_a_consistent_backup(saved_bot, mode):
     """Every commit moves one star between two tables, so that any consistent state has the same sum."""
@@ -280,7 +290,6 @@ def is_running(number):
         return False
 
 
-@pytest.mark.campaign
 def test_the_check_keeps_its_connection_wherever_a_signal_breaks_in(saved_bot, monkeypatch):
     """A signal may come when the thread is just being started; to close what the thread works on would crash Python."""
     seen, submit = [], futures.ThreadPoolExecutor.submit

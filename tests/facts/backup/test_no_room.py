@@ -15,6 +15,8 @@ from tests import compare
 from tests.stand_ins.bot import Bot
 from tests.stand_ins.supabase import as_admin, make_database
 
+pytestmark = pytest.mark.campaign
+
 MB = 1_000_000
 
 
@@ -52,16 +54,46 @@ def test_a_database_that_is_nearly_full_is_a_warning_with_the_days_that_are_left
 def test_what_cannot_fit_is_refused_with_the_numbers(saved_bot):
     saved_bot.write_env(BACKUP_MAX_DATABASE_MB="1")
     before = saved_bot.query("SELECT last_run FROM backup.sources ORDER BY source")
+    for path in saved_bot.databases:
+        saved_bot.sqlite(path, "CREATE TABLE more (a); INSERT INTO more VALUES (zeroblob(9000))")
     said = saved_bot.run("backup.py").expect(1).stderr
     assert "premium_system does not fit: the database has " in said
-    assert " of 1.0 MB, and 0 B are to be added (the file has " in said
+    assert re.search(r" of 1\.0 MB, and \d+\.\d kB are to be added \(\d+\.\d kB of the file are in use, \d+\.\d kB were ", said)
     assert "the last good backup is run 1, " in said
     assert saved_bot.query("SELECT last_run FROM backup.sources ORDER BY source") == before
     saved_bot.write_env(BACKUP_MAX_DATABASE_MB="0")
-    assert saved_bot.run("backup.py").expect(0).stderr == ""
+    assert "the database has" not in saved_bot.run("backup.py").expect(0).stderr
 
 
-@pytest.mark.campaign
+def test_what_adds_nothing_is_backed_up_however_full_the_plan_is(saved_bot):
+    """Rows that change or go must not wait for more room; one database that grows does not stop another one that does not."""
+    saved_bot.write_env(BACKUP_MAX_DATABASE_MB="1")
+    full = r"Warning: the database has \d+\.\d MB of 1\.0 MB \(\d+ %\)"
+    assert len(re.findall(full, saved_bot.run("backup.py").expect(0).stderr)) == 2
+    saved_bot.sqlite(saved_bot.premium, "DELETE FROM refunds WHERE id < 5; UPDATE refunds SET stars_amount = 9 WHERE id = 6")
+    saved_bot.sqlite(saved_bot.requests, "CREATE TABLE more (a); INSERT INTO more VALUES (zeroblob(9000))")
+    said = saved_bot.run("backup.py").expect(3).stderr
+    assert "user_requests does not fit" in said
+    assert "premium_system does not fit" not in said
+    saved_bot.sqlite(saved_bot.requests, "DROP TABLE more; VACUUM")
+    saved_bot.run("backup.py", "--accept-shrink").expect(0)
+    saved_bot.assert_restorable()
+
+
+def test_free_pages_are_no_rows_and_what_a_run_would_refuse_is_said_before(saved_bot):
+    saved_bot.write_env(BACKUP_MAX_DATABASE_MB="1")
+    saved_bot.sqlite(saved_bot.premium, "CREATE TABLE more (a); INSERT INTO more VALUES (zeroblob(500000)); DROP TABLE more")
+    saved_bot.sqlite(saved_bot.requests, "CREATE TABLE more (a); INSERT INTO more VALUES (zeroblob(9000))")
+    refused = "user_requests does not fit: the database has "
+    rehearsed = saved_bot.run("backup.py", "--dry-run").expect(0).stderr
+    assert f"a backup would refuse this: {refused}" in rehearsed
+    assert "premium_system does not fit" not in rehearsed
+    assert f"Room for user_requests: {refused}" in saved_bot.run("setup_supabase.py", "--check").expect(1).stdout
+    done = saved_bot.run("backup.py").expect(3).stderr
+    assert refused in done
+    assert "premium_system does not fit" not in done
+
+
 def test_the_target_s_disk_is_full(server, tmp_path):
     """The database lies in a tablespace on a small disk of its own."""
     with (
@@ -164,13 +196,11 @@ def test_setup_says_what_the_runs_to_come_will_lack(crowded):
         assert re.search(lacks, crowded.run("setup_supabase.py", *flags).expect(1).stdout)
 
 
-@pytest.mark.campaign
 def test_without_room_for_two_copies_one_is_made_after_the_other(crowded):
     crowded.run("backup.py").expect(0)
     crowded.assert_restorable()
 
 
-@pytest.mark.campaign
 def test_a_run_has_room_for_as_much_as_setup_asks_for(saved_bot):
     with snapshots_on(saved_bot, str(2 * total(saved_bot) + 100_000)):
         saved_bot.run("setup_supabase.py").expect(0)
@@ -210,7 +240,6 @@ def test_one_table_needs_room_for_two_copies_of_the_database(saved_bot):
         assert saved_bot.sqlite_rows(present, "SELECT count(*) FROM user_requests WHERE minute = 0") == [(0,)]
 
 
-@pytest.mark.campaign
 def test_a_full_disk_under_the_log_does_not_stop_a_backup(saved_bot):
     with small_disk(saved_bot.folder / "logs", "16k") as disk:
         saved_bot.write_env(BACKUP_LOG="logs/backup.log")

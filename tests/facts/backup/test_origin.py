@@ -1,11 +1,12 @@
 """One source, one bot: what has the same name is not mirrored over another bot's rows, and no folder is shared by mistake."""
 
 import json
-import platform
 import shutil
+import socket
 
 import pytest
 
+from lib.base.errors import Problem
 from lib.postgres.books import origin
 from lib.settings import config
 from lib.sqlite.snapshots import previous
@@ -28,8 +29,8 @@ def second(saved_bot, tmp_path):
 def assert_refused(done, second, accept):
     said = done.stderr + done.stdout
     assert f"the backup of premium_system {OTHER}" in said
-    assert f"on {platform.node()}, last saved by run " in said
-    assert f"This one is {second.premium} on {platform.node()}." in said
+    assert f"on {socket.gethostname()}, last saved by run " in said
+    assert f"This one is {second.premium} on {socket.gethostname()}." in said
     assert accept in said
 
 
@@ -85,6 +86,28 @@ def test_without_its_snapshots_a_bot_is_known_by_machine_and_path(saved_bot):
     sample_bot.live(saved_bot.data, 2)
     saved_bot.backup()
     saved_bot.assert_restorable()
+
+
+def test_a_restore_that_could_not_read_whose_the_folder_is_makes_no_other_bot_of_it(saved_bot, tmp_path):
+    """To a restore by another user, a folder that it cannot look into is as one that is not there."""
+    snapshots = saved_bot.folder / "snapshots"
+    shutil.move(snapshots, tmp_path / "snapshots")
+    saved_bot.run("restore.py", "--yes").expect(0)
+    shutil.rmtree(snapshots, ignore_errors=True)
+    shutil.move(tmp_path / "snapshots", snapshots)
+    assert saved_bot.backup()["warnings"] == []
+    other = saved_bot.clone(tmp_path / "other")
+    other.write_env()
+    assert_refused(other.run("backup.py", "premium_system").expect(1), other, "--accept-moved")
+
+
+def test_two_of_one_path_and_machine_are_told_what_may_have_happened():
+    ours = origin.Origin("other", "here", "/bot/a.db", False, 7)
+    with pytest.raises(Problem) as told:
+        origin.refuse_other("a", ours, LAST, "python3 backup.py a --accept-moved")
+    assert "another bot" not in told.value.what
+    assert "is from this path and this machine's name, /bot/a.db on here, but not from this folder snapshots/" in told.value.what
+    assert told.value.remedy.startswith("if there is one bot alone, run  python3 backup.py a --accept-moved\n")
 
 
 LAST = {"origin": "id", "machine": "here", "path": "/bot/a.db", "run": 7, "at": ""}
@@ -280,7 +303,7 @@ def test_a_copied_machine_is_said_and_the_original_is_refused(saved_bot, monkeyp
     """The folder, its id and its path are the same: a container that was made anew, or a copy of the whole machine."""
     saved_bot.query(f"UPDATE backup.sources SET origin_machine = '{was}'")
     settings = config.load(str(saved_bot.folder / ".env"))
-    monkeypatch.setattr(platform, "node", lambda: now)
+    monkeypatch.setattr(socket, "gethostname", lambda: now)
     from backup import back_up_all
 
     report = back_up_all(settings, settings.sources, trial.OPTIONS, trial.silent())

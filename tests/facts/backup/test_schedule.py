@@ -118,4 +118,4 @@ def test_a_failed_run_does_not_end_it(saved_bot):
 
 
 def test_what_is_no_length_of_time_is_refused(saved_bot):
-    assert "'often' is no length of time." in saved_bot.run("backup.py", "--every", "often").expect(2).stderr
+    assert "'often' is no length of time from 1s to 366d." in saved_bot.run("backup.py", "--every", "often").expect(2).stderr

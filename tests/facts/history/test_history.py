@@ -195,7 +195,9 @@ def test_retention_prunes_and_never_breaks_a_remaining_point(saved_bot):
             assert compare.differences(path, as_of(saved_bot, run) / path.name) == []
     said = saved_bot.run("restore.py", "--yes", "--at", "2", "--to", "/nowhere").expect(1).stderr
     assert f"premium_system cannot go back that far: its oldest restore point is run {runs[1] - 1}, " in said
-    assert f"Try: python3 restore.py --at {runs[1] - 1}" in said
+    assert (
+        f"Try: python3 restore.py --to /nowhere --database premium_system --at {runs[1] - 1}  or longer BACKUP_KEEP_DAYS" in said
+    )
 
 
 @pytest.mark.campaign

@@ -1,21 +1,25 @@
 """A network that fails: every wait ends, what may pass is tried again, and a COMMIT in doubt is found out by the next run."""
 
-import contextlib
+import itertools
 import os
 import socket
 import sys
-import threading
 import time
+from concurrent import futures
 
 import pytest
 from psycopg2 import sql
 
+from lib.base import stopping
 from lib.base.errors import Problem
 from lib.postgres.link.connection import Target
 from lib.postgres.link.statements import names, statement
 from lib.settings import config, limits
 from lib.trying import sample_bot
 from tests import compare
+from tests.stand_ins.refusing_server import refusing_server
+
+pytestmark = pytest.mark.campaign
 
 QUICK = {"HYBRID_BACKUP_CONNECT_SECONDS": "2", "HYBRID_BACKUP_STATEMENT_SECONDS": "2", "HYBRID_BACKUP_RETRY_SECONDS": "4"}
 NEVER_AGAIN = {"HYBRID_BACKUP_RETRY_SECONDS": "0"}
@@ -38,7 +42,6 @@ def quiet_length(bot, line):
     return dict(line.carried)
 
 
-@pytest.mark.campaign
 def test_a_server_that_accepts_and_never_answers(saved_bot):
     saved_bot.environment = QUICK
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -48,7 +51,6 @@ def test_a_server_that_accepts_and_never_answers(saved_bot):
             assert "the server did not answer in time." in done.stderr + done.stdout
 
 
-@pytest.mark.campaign
 def test_a_server_that_falls_silent_in_the_middle_is_given_up(saved_bot, line):
     length = quiet_length(saved_bot, line)
     saved_bot.environment = QUICK
@@ -63,6 +65,59 @@ def test_a_server_that_falls_silent_in_the_middle_is_given_up(saved_bot, line):
     saved_bot.assert_restorable()
 
 
+WAITING = {"HYBRID_BACKUP_CONNECT_SECONDS": "2", "HYBRID_BACKUP_STATEMENT_SECONDS": "1", "HYBRID_BACKUP_RETRY_SECONDS": "0"}
+HANDSHAKE = 4
+TYPED = {
+    "a backup": ["backup.py"],
+    "every row": ["backup.py", "--full"],
+    "a refusal": ["backup.py", "premium_system"],
+    "a dry run": ["backup.py", "--dry-run"],
+    "a comparison": ["backup.py", "--verify"],
+    "the status": ["backup.py", "--status"],
+    "a drill": ["restore.py", "--drill"],
+    "a restore": ["restore.py", "--yes"],
+    "a table": ["restore.py", "--table", "refunds", "--yes"],
+    "setup": ["setup_supabase.py"],
+}
+
+
+@pytest.mark.parametrize("what", TYPED)
+def test_a_server_that_falls_silent_at_any_question_is_given_up(saved_bot, line, what):
+    """Each question is the last one in turn; whatever waits for its answer, it ends, and what was there is intact."""
+    if what == "a refusal":
+        saved_bot.sqlite(saved_bot.premium, "DELETE FROM refunds; DELETE FROM payment_history")
+    _with_another_date_style(saved_bot)
+    saved_bot.environment = WAITING
+    for question in itertools.count(1 if what == "a backup" else HANDSHAKE + 1):
+        if what in ("a backup", "a dry run"):
+            changed(saved_bot, seed=question)
+        line.reset(silent_from=question)
+        done = saved_bot.run(*TYPED[what])
+        assert "unexpected" not in done.stderr + done.stdout
+        if line.questions < question:
+            break
+    assert question > HANDSHAKE + 2
+    line.reset()
+    saved_bot.environment = {}
+    saved_bot.run("backup.py", "--accept-shrink").expect(0)
+    saved_bot.assert_restorable()
+
+
+def _with_another_date_style(bot):
+    """A driver that is not told otherwise would change it with a statement of its own, which nobody watches."""
+    ((name,),) = bot.query("SELECT current_database()")
+    bot.query(f"ALTER ROLE postgres IN DATABASE {name} SET datestyle = 'SQL, DMY'")
+
+
+def test_a_rehearsal_is_given_up_at_its_last_question_too(saved_bot, line):
+    """It is a ROLLBACK."""
+    saved_bot.environment = WAITING
+    line.reset()
+    saved_bot.run("backup.py", "--dry-run").expect(0)
+    line.reset(silent_from=line.questions)
+    saved_bot.run("backup.py", "--dry-run").expect(0)
+
+
 def test_a_restore_from_a_server_that_falls_silent_changes_nothing(saved_bot, line):
     saved_bot.environment = QUICK
     before = saved_bot.keep_copies()
@@ -74,7 +129,6 @@ def test_a_restore_from_a_server_that_falls_silent_changes_nothing(saved_bot, li
     assert not list(saved_bot.data.glob("*.restoring*"))
 
 
-@pytest.mark.campaign
 @pytest.mark.parametrize("way", ["up", "down"])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
 def test_a_connection_that_is_cut_in_the_middle_is_tried_again(saved_bot, line, way, share):
@@ -110,7 +164,6 @@ def test_the_patience_ends(saved_bot, line):
     assert 1 <= log_of(saved_bot).count("Trying again") <= 6
 
 
-@pytest.mark.campaign
 def test_a_second_source_does_not_wait_again(saved_bot, line):
     length = quiet_length(saved_bot, line)
     saved_bot.environment = QUICK
@@ -131,7 +184,7 @@ def log_of(bot):
     "said", ["password authentication failed for user", "(ECIRCUITBREAKER) too many", "Tenant or user not found"]
 )
 def test_a_refusal_is_never_tried_again(saved_bot, said):
-    with refusing_server(said) as (port, visits):
+    with refusing_server(said.encode()) as (port, visits):
         saved_bot.write_env(SUPABASE_DB_URL=f"postgresql://postgres:secret-4711@127.0.0.1:{port}/postgres?sslmode=disable")
         saved_bot.run("backup.py").expect(1)
         assert len(visits) == 1
@@ -152,34 +205,12 @@ def test_a_refusal_is_never_tried_again(saved_bot, said):
 )
 def test_what_may_pass_is_tried_again(saved_bot, said):
     saved_bot.environment = QUICK
-    with refusing_server(said) as (port, visits):
+    with refusing_server(said.encode()) as (port, visits):
         saved_bot.write_env(SUPABASE_DB_URL=f"postgresql://postgres:secret-4711@127.0.0.1:{port}/postgres?sslmode=disable")
         saved_bot.run("backup.py").expect(1)
         assert len(visits) > 1
 
 
-@contextlib.contextmanager
-def refusing_server(said):
-    """A server of the Postgres protocol that answers every start with one FATAL error, as poolers word theirs."""
-    body = b"SFATAL\0VFATAL\0CXX000\0M" + said.encode() + b"\0\0"
-    message, visits = b"E" + (len(body) + 4).to_bytes(4, "big") + body, []
-
-    def answer(listener):
-        with contextlib.suppress(OSError):
-            while True:
-                client = listener.accept()[0]
-                client.recv(1000)
-                visits.append(client)
-                client.sendall(message)
-                client.close()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=answer, args=(listener,), daemon=True).start()
-        yield listener.getsockname()[1], visits
-        listener.shutdown(socket.SHUT_RDWR)
-
-
-@pytest.mark.campaign
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_commit_in_doubt_is_found_out_by_the_next_run(saved_bot, line, moment):
     """The line is cut before COMMIT reaches the server, or before its answer comes back."""
@@ -253,6 +284,30 @@ def test_a_server_may_stop_reading_a_copy_for_minutes_and_nothing_else(target):
         assert limit() == 60_000
         target.copy_in(statement("copy_in", place=sql.Identifier("sent"), columns=names(["n"])), Trickle(lines()))
         assert (while_copied, limit()) == ([300_000], 60_000)
+
+
+def test_a_copy_that_fails_on_our_side_waits_for_the_answer_to_that_no_longer_than_for_any(saved_bot, line, monkeypatch):
+    """The server is told, and is asked for its answer; by then it has fallen silent."""
+
+    class Failing:
+        def read(self, _size):
+            line.silent_from = line.questions  # from now on nothing passes
+            raise OSError("the disk has gone")
+
+    def copy():
+        with Target(settings.targets[0], settings.schema) as target, target.transaction():
+            target.rows("CREATE TEMPORARY TABLE sent (n int) ON COMMIT DROP")
+            target.copy_in(statement("copy_in", place=sql.Identifier("sent"), columns=names(["n"])), Failing())
+
+    settings = config.load(saved_bot.folder / ".env")
+    monkeypatch.setattr(limits, "SILENCE_SECONDS", 0.5)
+    with futures.ThreadPoolExecutor(1) as pool:
+        copying = pool.submit(copy)
+        while not copying.done():
+            for link in list(stopping.links):
+                link.end_if_silent()
+            futures.wait([copying], 0.1)
+        assert str(copying.exception()) == "the disk has gone"
 
 
 def test_a_restore_over_a_slow_link_is_not_bounded_by_its_length(target):

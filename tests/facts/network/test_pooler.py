@@ -45,6 +45,29 @@ def test_nothing_of_a_run_stays_with_the_next_client(pooled_bot):
     assert pooled_bot.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
 
 
+@pytest.mark.parametrize(
+    ("auth", "wrong", "told"),
+    [
+        ("scram-sha-256", "password", "the password was refused."),
+        ("plain", "password", "the password was refused."),
+        ("plain", "user", "the password was refused."),
+        ("plain", "database", "the pooler does not know this database."),
+    ],
+)
+def test_what_a_pooler_refuses_is_told_by_its_cause_and_asked_once(saved_bot, tmp_path, auth, wrong, told):
+    with pooler.running(tmp_path / "pooler", saved_bot.url, "transaction", database="known", auth=auth) as standing:
+        known = f"{standing.url.rpartition('/')[0]}/known"
+        urls = {
+            "password": known.replace(saved_bot.password, "wrong-4711"),
+            "user": known.replace("postgres:", "nobody:"),
+            "database": standing.url,
+        }
+        saved_bot.write_env(SUPABASE_DB_URL=urls[wrong])
+        said = saved_bot.run("backup.py").expect(1).stderr
+        assert told in said
+        assert "Trying again" not in saved_bot.log
+
+
 @pytest.mark.campaign
 def test_a_pooler_that_is_killed_in_the_middle_is_waited_for(saved_bot, tmp_path):
     with pooler.running(tmp_path / "pooler", saved_bot.url, "transaction") as standing:

@@ -18,6 +18,8 @@ from tests.stand_ins.bot import environment
 from tests.stand_ins.inbox import Inbox
 from tests.stand_ins.unreachable import free_port
 
+pytestmark = pytest.mark.campaign
+
 PASSWORD = "smtp-secret-4711"
 TOKEN = "123456:AbC-secret_4711"
 
@@ -93,7 +95,6 @@ def test_a_heartbeat_tells_start_success_and_failure_with_the_log(saved_bot):
     assert "premium_system.db does not exist." in inbox.got[3][1]
 
 
-@pytest.mark.campaign
 def test_a_failure_is_told_once_and_so_is_the_recovery(saved_bot):
     inbox = Inbox()
     saved_bot.write_env(ALERT_WEBHOOK_URL=f"{inbox.url}/hook")
@@ -106,7 +107,8 @@ def test_a_failure_is_told_once_and_so_is_the_recovery(saved_bot):
     assert "⚠️ Hybrid backup on " in text.splitlines()[0]
     assert "premium_system → 127.0.0.1:\nError: " in text
     assert "premium_system.db does not exist.\nNothing was changed in Supabase; the last good backup is run 3, " in text
-    assert "\nTry: correct SQLITE_DATABASES" in text
+    restore = f"python3 restore.py --env-file {saved_bot.folder / '.env'} --database premium_system"
+    assert f"\nTry: restore it with  {restore}  or correct SQLITE_DATABASES" in text
     found = json.loads(inbox.got[0][1])
     assert found["content"] == found["text"]
     assert found["allowed_mentions"] == {"parse": []}
@@ -118,7 +120,6 @@ def test_a_failure_is_told_once_and_so_is_the_recovery(saved_bot):
     assert "Works again: premium_system → 127.0.0.1." in inbox.texts()[1]
 
 
-@pytest.mark.campaign
 def test_another_failure_is_news_and_the_same_one_is_told_again_after_a_day(saved_bot):
     inbox = Inbox()
     saved_bot.write_env(ALERT_WEBHOOK_URL=f"{inbox.url}/hook")
@@ -185,6 +186,15 @@ def run_trusting(bot, authority, *command):
         del os.environ["SSL_CERT_FILE"]
 
 
+def test_mail_with_names_in_its_addresses(saved_bot, authority):
+    with mail_server(authority) as server:
+        names = {"ALERT_EMAIL_TO": '"Owner, the" <owner@example.org>, admin@example.org', "SMTP_FROM": "Bot <bot@example.org>"}
+        saved_bot.write_env(**mail_settings(server, **names))
+        run_trusting(saved_bot, authority, "test_backup.py", "--send-alert").expect(0)
+    (mail,) = server.handler.messages
+    assert (mail["From"], mail["To"]) == ("Bot <bot@example.org>", names["ALERT_EMAIL_TO"])
+
+
 def test_mail_with_tls_from_the_first_byte(saved_bot, authority):
     with mail_server(authority, from_the_first_byte=True) as server:
         saved_bot.write_env(**mail_settings(server))
@@ -247,7 +257,6 @@ def test_a_slow_server_is_waited_for(saved_bot):
     assert inbox.paths() == ["/x/start", "/x"]
 
 
-@pytest.mark.campaign
 def test_servers_that_never_answer_hold_up_a_backup_for_a_bounded_time(saved_bot):
     inbox = Inbox("dripping")
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -269,7 +278,6 @@ def test_servers_that_never_answer_hold_up_a_backup_for_a_bounded_time(saved_bot
     assert saved_bot.query("SELECT count(*) FROM backup.runs WHERE outcome = 'saved' AND source = 'user_requests'") == [(2,)]
 
 
-@pytest.mark.campaign
 def test_an_alert_that_was_not_delivered_is_told_by_the_next_run(saved_bot):
     inbox = Inbox("refusing")
     saved_bot.write_env(ALERT_WEBHOOK_URL=f"{inbox.url}/x")
@@ -301,7 +309,10 @@ def test_a_trial_without_channels_says_what_to_set(saved_bot):
         ({"ALERT_WEBHOOK_URL": "file:///etc/passwd"}, "ALERT_WEBHOOK_URL is not of the form"),
         ({"ALERT_WEBHOOK_URL": "https://host:port/x"}, "ALERT_WEBHOOK_URL is not of the form"),
         ({"ALERT_EMAIL_TO": "a@b.c", "SMTP_FROM": "a@b.c"}, "ALERT_EMAIL_TO needs SMTP_HOST"),
-        ({"ALERT_EMAIL_TO": "a", "SMTP_HOST": "x", "SMTP_FROM": "a@b.c"}, "ALERT_EMAIL_TO 'a' is no e-mail address."),
+        ({"ALERT_EMAIL_TO": "a", "SMTP_HOST": "x", "SMTP_FROM": "a@b.c"}, "ALERT_EMAIL_TO 'a' is no e-mail address"),
+        ({"ALERT_EMAIL_TO": "a@b c@d", "SMTP_HOST": "x", "SMTP_FROM": "a@b.c"}, "ALERT_EMAIL_TO 'a@b c@d' is no e-mail address"),
+        ({"ALERT_EMAIL_TO": ";,", "SMTP_HOST": "x", "SMTP_FROM": "a@b.c"}, "ALERT_EMAIL_TO ';,' is no e-mail address"),
+        ({"ALERT_EMAIL_TO": "a@b", "SMTP_HOST": "x", "SMTP_FROM": "a@b, c@d"}, "SMTP_FROM is not set to an e-mail address."),
         ({"ALERT_EMAIL_TO": "a@b.c", "SMTP_HOST": "x"}, "SMTP_FROM is not set to an e-mail address."),
         ({"ALERT_EMAIL_TO": "a@b.c", "SMTP_HOST": "x", "SMTP_USER": "a@b.c"}, "SMTP_USER and SMTP_PASSWORD belong together"),
         ({"ALERT_EMAIL_TO": "a@b.c", "SMTP_HOST": "x", "SMTP_FROM": "a@b.c", "SMTP_PORT": "x"}, "SMTP_PORT 'x' is not a number"),
@@ -310,14 +321,12 @@ def test_a_trial_without_channels_says_what_to_set(saved_bot):
     ],
 )
 def test_a_wrong_setting_of_a_channel_is_named(settings, said):
-    problems = []
-    channels.read(settings, problems)
-    assert len(problems) == 1
-    assert said in problems[0]
+    found = channels.read(settings)
+    assert len(found.wrong) == 1
+    assert said in found.wrong[0]
+    assert found == channels.Channels(wrong=found.wrong, telegram_chat=settings.get("TELEGRAM_CHAT_ID", ""))  # and it is off
 
 
 def test_what_belongs_to_the_bot_is_left_alone():
-    problems = []
-    found = channels.read({"TELEGRAM_BOT_TOKEN": TOKEN, "SMTP_HOST": "mail", "SMTP_USER": "x"}, problems)
-    assert (found, problems) == (channels.Channels(), [])
+    assert channels.read({"TELEGRAM_BOT_TOKEN": TOKEN, "SMTP_HOST": "mail", "SMTP_USER": "x"}) == channels.Channels()
     assert set(channels.NAMES).isdisjoint(environment())

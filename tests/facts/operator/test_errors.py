@@ -17,6 +17,7 @@ import pytest
 from lib.sqlite.files import integrity
 from lib.trying import sample_bot
 from tests.stand_ins.bot import REPOSITORY, copy_checkout, environment
+from tests.stand_ins.unreachable import down
 
 EXPECTED = {
     "0 bytes": "premium_system.db is empty (0 bytes).",
@@ -112,6 +113,62 @@ def test_what_is_no_database_is_refused_and_nothing_is_created(saved_bot, what):
     assert sorted(saved_bot.data.iterdir()) == before
 
 
+def told_of(bot, place):
+    """Name a path in .env; return what a backup says of it, with the path alone."""
+    bot.write_env(SQLITE_DATABASES=str(place))
+    return refused(bot.run("backup.py")).replace(str(bot.folder), "BOT")
+
+
+def test_a_path_that_leads_to_no_file_is_told_as_what_it_is(saved_bot):
+    misspelt = told_of(saved_bot, "sqlite_data/premium_sytem.db")
+    assert "Error: BOT/sqlite_data/premium_sytem.db does not exist.\n" in misspelt
+    assert "Try: correct SQLITE_DATABASES in .env: premium_system.db is there\n" in misspelt
+    assert "premium_system.db is there" in told_of(saved_bot, "sqlite_data/Premium_System.DB")
+    assert "BOT/sqlite/data/x.db does not exist: there is no folder BOT/sqlite.\n" in told_of(saved_bot, "sqlite/data/x.db")
+    folder = told_of(saved_bot, "sqlite_data")
+    assert "Error: BOT/sqlite_data is a folder, not a database.\n" in folder
+    assert "; in it: premium_system.db, user_requests.db\n" in folder
+    (saved_bot.folder / "mounted.db").mkdir()
+    assert "Docker makes one where it finds no file to mount" in told_of(saved_bot, "mounted.db")
+    (saved_bot.folder / "link.db").symlink_to("gone/shop.db")
+    assert "BOT/link.db is a link to gone/shop.db, which does not exist.\n" in told_of(saved_bot, "link.db")
+    assert "/dev/null is not a file." in told_of(saved_bot, "/dev/null")
+
+
+def test_a_lost_database_is_restored_and_is_not_its_neighbour(bot):
+    """Another source is never what was meant; a file that is nobody's may be, and comes behind the restore."""
+    ours = [bot.premium.rename(bot.data / "shop1.db"), bot.requests.rename(bot.data / "shop2.db")]
+    bot.write_env(SQLITE_DATABASES="sqlite_data/shop1.db,sqlite_data/shop2.db")
+    bot.run("setup_supabase.py").expect(0)
+    ours[0].rename(bot.data / "kept")
+    restore = "Try: restore it with  python3 restore.py --database shop1  or correct SQLITE_DATABASES in .env"
+    asked = ("backup.py", "--dry-run"), ("setup_supabase.py", "--check"), ("backup.py",)
+    for script, *flags in asked:
+        done = bot.run(script, *flags)
+        assert f"{restore}\n" in done.stdout + done.stderr, done
+    bot.write_env(SQLITE_DATABASES="sqlite_data/shop1.db")
+    for command in asked:
+        done = bot.run(*command)
+        assert f"{restore}: shop2.db is there\n" in done.stdout + done.stderr, done
+    bot.write_env(SQLITE_DATABASES="sqlite_data/shop3.db,sqlite_data/shop2.db")
+    assert "Try: correct SQLITE_DATABASES in .env\n" in bot.run("backup.py").expect(3).stderr
+
+
+def test_setup_and_the_trial_look_for_the_files_before_anything_else(bot):
+    bot.write_env(SQLITE_DATABASES="sqlite_data/premium_sytem.db,sqlite_data", SUPABASE_DB_URL=down(bot.url))
+    for script, *flags in (("setup_supabase.py",), ("setup_supabase.py", "--check"), ("test_backup.py",)):
+        said = bot.run(script, *flags).expect(1).stdout
+        assert "premium_sytem.db does not exist.\n     Try: correct SQLITE_DATABASES in .env: premium_system.db is there" in said
+        assert "is a folder, not a database." in said
+        assert "Connection" not in said
+
+
+def test_a_source_may_be_called_by_its_path(saved_bot):
+    for name in ("Premium_System", "premium_system.db", str(saved_bot.premium), "sqlite_data/premium_system.db"):
+        assert [run["source"] for run in saved_bot.backup(name)["runs"]] == ["premium_system"]
+        assert saved_bot.run("restore.py", "--database", name, "--dry-run").expect(0).stdout.count(" → ") == 1
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become somebody who may not read the file")
 def test_no_permission_is_said(saved_bot):
     from lib.base.errors import SourceError
@@ -131,7 +188,7 @@ def test_no_permission_is_said(saved_bot):
             with snapshot.taken(saved_bot.premium, saved_bot.folder / "mine", "full"):
                 os._exit(1)
         except SourceError as error:
-            os._exit(0 if "let this user read it" in error.remedy else 2)
+            os._exit(0 if f"sudo chown nobody {saved_bot.premium}" in error.remedy else 2)
         except BaseException:
             os._exit(3)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -263,12 +320,13 @@ def test_no_psycopg2_names_the_one_command(tmp_path):
         assert f"\nTry: python3 -m venv {checkout}/.venv && {checkout}/.venv/bin/pip install -r" in done.stderr
 
 
-def test_a_bot_that_holds_the_file_for_ever_is_named(saved_bot, monkeypatch):
+def test_a_bot_that_holds_the_file_for_ever_is_named(saved_bot, monkeypatch, capsys):
     monkeypatch.setenv("HYBRID_BACKUP_VENV", "")
     from lib.base.errors import SourceError
     from lib.sqlite.snapshots import live_file, snapshot
 
     monkeypatch.setattr(live_file, "TURN_SECONDS", 0.2)
+    monkeypatch.setattr(live_file, "TOLD_SECONDS", 0)
     holder = sqlite3.connect(saved_bot.premium, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     try:
@@ -279,4 +337,5 @@ def test_a_bot_that_holds_the_file_for_ever_is_named(saved_bot, monkeypatch):
             pass
     finally:
         holder.close()
+    assert capsys.readouterr().err == "premium_system.db is locked by another program: waiting, 0.2 seconds at most\n"
     assert sample_bot.PREMIUM in os.listdir(saved_bot.data)

@@ -59,7 +59,7 @@ FAILING = [
     (edited_row, 1, "backup.py", "--verify"),
     (no_success_for_long, 1, "backup.py", "--status", "--max-age", "7h"),
     (never_backed_up, 1, "backup.py", "--status"),
-    (never_backed_up, 1, "backup.py", "--report", "report.html"),
+    (never_backed_up, 1, "backup.py", "--report", "report.html", "--max-age", "7h"),
     (opened, 1, "backup.py"),
     (opened, 1, "setup_supabase.py", "--check"),
     (tampered, 1, "restore.py", "--yes", "--database", "premium_system"),

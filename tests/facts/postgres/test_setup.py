@@ -74,6 +74,16 @@ def test_a_mirror_that_a_run_makes_is_closed_too(saved_bot):
     saved_bot.run("setup_supabase.py", "--check").expect(0)
 
 
+def test_a_database_that_is_missing_does_not_stop_the_other(bot):
+    bot.premium.unlink()
+    done = bot.run("setup_supabase.py").expect(3)
+    assert "❌ 1. Database premium_system: " in done.stdout
+    assert "Mirrors of user_requests: 4 mirrors created" in done.stdout
+    assert f"Error: {bot.premium} does not exist." in done.stderr
+    assert bot.query("SELECT source FROM backup.runs WHERE outcome = 'saved'") == [("user_requests",)]
+    assert "Database premium_system" in bot.run("setup_supabase.py", "--check").expect(1).stdout
+
+
 def test_check_changes_nothing(bot):
     said = bot.run("setup_supabase.py", "--check").expect(1).stdout
     assert "Setup: the schema backup has not been set up.\n     Try: python3 setup_supabase.py" in said

@@ -196,7 +196,7 @@ try:
         print(taken.schema.own_tables[0].name)
 except SourceError as problem:
     print(problem.text)"""
-CLOSED = "let this user read it"
+CLOSED = "it is root's: if it is meant for this user alone:  sudo chown nobody"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")

@@ -221,6 +221,31 @@ def test_it_says_what_it_did(saved_bot):
     assert restored["warnings"] == ["refunds.more is new, and has its default."]
 
 
+def test_a_table_without_a_database_to_go_into_is_told_to_restore_all_of_it(saved_bot):
+    """On a new machine, too, which knows of no backup: the run stands right above."""
+    ours, whole = ("--table", "refunds", "--yes"), "restore all of it:  python3 restore.py --database premium_system\n"
+    shutil.rmtree(saved_bot.folder / "snapshots")
+    content = saved_bot.premium.read_bytes()
+    for damaged in (content[:4096] + b"\xff" * 4096 + content[8192:], b"", None):
+        saved_bot.premium.write_bytes(damaged) if damaged is not None else saved_bot.premium.unlink()
+        said = saved_bot.run("restore.py", *ours).expect(1).stderr
+        assert whole in said, said
+        assert "correct SQLITE_DATABASES" not in said
+
+
+def test_only_databases_that_have_the_table_count(saved_bot):
+    """Run 1 is of the other database, whose table it is: that user_requests has no run 1 does not matter."""
+    for table in ("refunds", "REFUNDS"):
+        done = saved_bot.run("restore.py", "--table", table, "--at", "1", "--yes").expect(0)
+        assert "rows of refunds from run 1" in done.stdout
+        assert "user_requests" not in done.stdout + done.stderr
+    said = saved_bot.run("restore.py", "--table", "user_requests", "--at", "1", "--yes").expect(1).stderr
+    assert "user_requests cannot go back that far: its oldest restore point is run 2" in said
+    said = saved_bot.run("restore.py", "--table", "refundz", "--yes").expect(1).stderr
+    assert "there are 0 databases with a table refundz.\n" in said
+    assert "Try: write it as in the database: refunds\n" in said
+
+
 def test_what_does_not_fit_touches_nothing(saved_bot):
     saved_bot.sqlite(saved_bot.premium, "DELETE FROM refunds; CREATE UNIQUE INDEX u ON refunds (status)")
     before = saved_bot.premium.read_bytes()

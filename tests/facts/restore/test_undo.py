@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,16 +70,32 @@ def test_the_note_is_private_and_survives_a_write_of_the_bot(place):
     assert undone(place) == "second"
 
 
-@pytest.mark.parametrize("note", [None, "", "{", "[]", "null", '{"1": 2}', '{"": null}'])
+NAMES_NOTHING = (None, "", "{", "[]", "[[1]]", "null", '"x"', "3", "[" * 200_000, "pipe", "folder")
+NAMES_ANOTHER = ('{"1": 2}', '{"": null}', '{"1": [{}]}')
+
+
+@pytest.mark.parametrize("note", [*NAMES_NOTHING, *NAMES_ANOTHER], ids=lambda note: str(note)[:9])
 def test_copies_of_older_versions_go_by_their_names(place, note):
     replaced(place, "second", PAST)
     replaced(place, "third")
-    note_of(place).unlink() if note is None else note_of(place).write_text(note)
-    if note in ('{"1": 2}', '{"": null}'):  # it names a copy that is not there
+    note_of(place).unlink()
+    special = {None: id, "pipe": os.mkfifo, "folder": os.mkdir}
+    special[note](note_of(place)) if note in special else note_of(place).write_text(note)
+    if note in NAMES_ANOTHER:  # it names a copy that is not there
         with pytest.raises(SourceError):
             safety_copies.replaced_last(place)
     else:
         assert undone(place) == "second"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="not every system has a file that cannot be read")
+def test_a_note_that_cannot_be_read_just_now_stays_as_it_is(place):
+    replaced(place, "second", PAST)
+    note_of(place).unlink()
+    note_of(place).symlink_to("/proc/self/mem")  # reading its first byte is an I/O error
+    replaced(place, "third")
+    assert undone(place) == "second"
+    assert note_of(place).is_symlink()
 
 
 def test_a_copy_from_the_future_is_a_question(place):
@@ -173,7 +190,7 @@ def test_the_operator_is_asked_and_chooses(saved_bot):
     (second,) = (path for path in saved_bot.data.glob("*.before-restore-*") if path != ahead)
     assert ahead.name in asked.stderr
     assert second.name in asked.stderr
-    assert f"Try: choose the one to put back:  python3 restore.py --undo {ahead.name}" in asked.stderr
+    assert f"Try: choose the one to put back:  python3 restore.py --database premium_system --undo {ahead.name}" in asked.stderr
     saved_bot.run("restore.py", "--undo", second.name, "--yes").expect(0)
     assert compare.differences(between, saved_bot.premium) == []
     assert emptied is not None

@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
-from lib.base import redact
+from lib.base import leaving, redact
 from lib.trying import sample_bot
 from tests.stand_ins.bot import REPOSITORY, Bot, environment
 from tests.stand_ins.supabase import as_admin
@@ -189,7 +189,7 @@ def test_an_unexpected_error_hides_it_in_the_traceback_the_log_and_json(tmp_path
         "        raise RuntimeError({'url': 'postgresql://postgres:' + SECRET + '@host'}) from error\n"
         "SECRET = sys.stdin.read()\n"
         "sys.argv = ['backup.py', '--json', sys.argv[1]]\n"
-        "parser = script.Parser('x'); parser.add_argument('path'); script.run(main, parser)\n"
+        "parser = script.Parser('x', {'': '--path'}); parser.add_argument('path'); script.run(main, parser)\n"
     )
     log = tmp_path / "log"
     command = [sys.executable, "-c", code, str(log)]
@@ -211,7 +211,7 @@ def test_the_one_redaction_knows_every_form(secret, monkeypatch):
             assert secret.encode() not in base64.b64decode(said)
     for form in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret), repr(secret)):
         assert redact.MASK in redact.clean(f"<{form}>")
-    assert redact.hide_all({"a": [secret, {"b": f"x{secret}"}], secret: 1}) == {
+    assert leaving.told_all({"a": [secret, {"b": f"x{secret}"}], secret: 1}) == {
         "a": [redact.hide(secret), {"b": redact.hide(f"x{secret}")}],
         redact.hide(secret): 1,
     }

@@ -72,6 +72,8 @@ def test_it_can_back_up_and_restore(writer):
     writer.run("restore.py", "--drill").expect(0)
     writer.run("backup.py", "--status").expect(0)
     writer.run("backup.py", "--verify").expect(0)
+    said = writer.run("setup_supabase.py", "--check").expect(1).stdout
+    assert "backup_writer may back up and restore, and set up nothing, which this looks at.\n     Try: the same command" in said
 
 
 @pytest.mark.campaign

@@ -163,7 +163,7 @@ def back_up_source(
                 runs.refuse_outrun(snapshot, name)
                 if first_load.is_whole(run, plan):
                     about = ours.as_told | {"compared_all": mirrored.is_compared, "lost": sorted(missed.changed)}
-                    warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about, last["definition_hash"])
+                    warnings += runs.save(target, run, snapshot, plan, settings.retention, about, last["definition_hash"])
             run.committed = len(run.tables)
         noted = last_run.noted(transfer, plan, mirrored.mirrors, mirrored.is_compared)
         not_kept = snapshot.keep_as(previous.place, {**noted, **ours.as_told, "doubts": doubts})

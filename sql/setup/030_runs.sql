@@ -1,4 +1,4 @@
--- Opening, closing and pruning runs. Functions, because they are all that a role which may only back up can do to the run log
+-- Opening and closing runs. Functions, because they are all that a role which may only back up can do to the run log
 -- and the undo log; they run with their owner's rights, and let nobody touch a run that has ended.
 
 DROP FUNCTION IF EXISTS {schema}.close_dead_runs(text, bigint);
@@ -39,15 +39,6 @@ CREATE OR REPLACE FUNCTION {schema}.fail_run(of_run bigint, with_error text) RET
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     UPDATE {schema}.runs SET outcome = 'failed', finished_at = clock_timestamp(), error = with_error
     WHERE run = of_run AND outcome = 'running'
-$$;
-
--- Until version 3 it returned nothing.
-DO $$
-BEGIN
-    IF (SELECT prorettype FROM pg_catalog.pg_proc WHERE oid = to_regprocedure('{schema}.prune(text, integer)')) = 'void'::regtype THEN
-        DROP FUNCTION {schema}.prune(text, integer);
-    END IF;
-END;
 $$;
 
 -- Whether what a run says of itself can be read by those who will look at it: whoever may back up may say anything. Where there is no
@@ -145,58 +136,4 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     INSERT INTO {schema}.drills (source, run, seconds, rows, error, machine)
     SELECT of_source, of_run, took, row_count, with_error, on_machine
     FROM {schema}.runs WHERE run = of_run AND source = of_source AND outcome = 'saved' AND took BETWEEN 0 AND 1e9 AND row_count >= 0
-$$;
-
--- Deletes what is older than the retention, up to the newest run before it, which stays a restore point: what is needed to
--- go back to any younger run is never touched. Only the owner may shorten the stored retention. How old a run is, the times between it and
--- the newest one say, not a clock: of a time that no run has seen pass, only so much counts as is usual. Where it is plain that a clock is
--- wrong nothing is deleted, and that is said.
-CREATE OR REPLACE FUNCTION {schema}.prune(of_source text, wanted_days integer) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    kept interval;
-    oldest bigint;
-    newest {schema}.runs := (SELECT runs FROM {schema}.runs JOIN {schema}.sources ON run = last_run WHERE sources.source = of_source);
-    has_old boolean;
-    last_step interval;
-    usual interval;
-BEGIN
-    IF pg_has_role(session_user, current_user, 'MEMBER') THEN
-        UPDATE {schema}.retention SET keep_days = wanted_days WHERE keep_days <> wanted_days;
-    END IF;
-    kept := make_interval(days => greatest(wanted_days, (SELECT coalesce(max(keep_days), 30) FROM {schema}.retention)));
-    WITH steps AS (
-        SELECT run, finished_at, finished_at - lag(finished_at) OVER (ORDER BY run) AS step
-        FROM {schema}.runs WHERE source = of_source AND outcome = 'saved'
-    ), most AS (
-        SELECT greatest(interval '1 day', percentile_disc(0.5) WITHIN GROUP (ORDER BY step)) AS most FROM steps
-    ), ages AS (
-        SELECT run, finished_at, step, most,
-            sum(least(step, most)) OVER (ORDER BY run DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS age
-        FROM steps CROSS JOIN most
-    )
-    SELECT max(run) FILTER (WHERE age > kept), bool_or(finished_at < newest.finished_at - kept), max(step) FILTER (WHERE run = newest.run),
-        max(most)
-    INTO oldest, has_old, last_step, usual FROM ages;
-    IF has_old AND abs(newest.clock_ahead) >= 3600 THEN
-        RETURN format('the server''s clock says %s, this machine''s %s', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
-            to_char((clock_timestamp() - make_interval(secs => newest.clock_ahead)) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'));
-    ELSIF has_old AND last_step > greatest(interval '8 days', 2 * usual) THEN
-        RETURN format('the clocks say %s, and the last run was at %s', to_char(newest.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
-            to_char((newest.finished_at - last_step) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'));
-    ELSIF oldest IS NULL THEN
-        RETURN NULL;
-    END IF;
-    DELETE FROM {schema}.undo_log WHERE source = of_source AND record <= (
-        SELECT min(undo_mark) FROM {schema}.runs WHERE source = of_source AND outcome = 'saved' AND run >= oldest);
-    -- The foreign key would do it, but for a session with session_replication_role = replica.
-    DELETE FROM {schema}.run_tables USING {schema}.runs
-    WHERE run_tables.run = runs.run AND source = of_source AND runs.run < oldest;
-    DELETE FROM {schema}.runs WHERE source = of_source AND run < oldest;
-    DELETE FROM {schema}.drills WHERE source = of_source AND run < oldest;
-    DELETE FROM {schema}.lost_history WHERE source = of_source AND before_run <= oldest;
-    DELETE FROM {schema}.source_schemas AS unused WHERE source = of_source
-        AND NOT EXISTS (SELECT FROM {schema}.runs WHERE runs.source_schema = unused.source_schema);
-    RETURN NULL;
-END;
 $$;

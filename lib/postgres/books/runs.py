@@ -17,6 +17,7 @@ from lib.base.redact import clean
 from lib.postgres.books import setup_version
 from lib.postgres.link.connection import Target
 from lib.postgres.link.statements import statement
+from lib.settings.retention import Retention
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.plan import Definition, Plan, Source
 from lib.tables.results import LastSaved, SavedBy, TableResult
@@ -145,7 +146,7 @@ def save(
     run: Run,
     snapshot: Snapshot,
     planned: Plan,
-    keep_days: int,
+    retention: Retention,
     about: Mapping[str, object],
     known_definition: str | None,
 ) -> list[str]:
@@ -159,7 +160,7 @@ def save(
     values = {
         "run": run.run,
         "source": run.source,
-        "keep_days": keep_days,
+        **retention._asdict(),
         "definition": None if text_hash == known_definition else text,
         "snapshot": json.dumps({**_read_by(run, snapshot), **about, "definition_hash": text_hash}),
         "tables": json.dumps([_to_save(table) for table in run.tables]),

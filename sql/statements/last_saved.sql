@@ -3,13 +3,13 @@
 jsonb_build_object(
     'origin', origin, 'machine', origin_machine, 'path', origin_path, 'is_restored', restored_run IS NOT NULL,
     'run', last_run, 'at', to_char(last.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
-    'snapshot_hash', last.snapshot_hash,
+    'snapshot_hash', (SELECT snapshot_hash FROM {schema}.snapshot_of(last_run)),
     'definition_hash', (
-        SELECT md5(definition) FROM {schema}.source_schemas
-        WHERE source_schemas.source_schema = last.source_schema AND definition_hash = md5(definition)),
+        SELECT definition_hash FROM {schema}.source_schemas
+        WHERE source_schemas.source_schema = last.source_schema AND definition_hash = md5(definition || mirrors)),
     'tables_hash', (
         SELECT md5(string_agg(concat_ws(' ', rows, misfits, digest, table_name), E'\n' ORDER BY table_name COLLATE "C"))
-        FROM {schema}.run_tables WHERE run_tables.run = last_run),
+        FROM {schema}.left_by(last_run)),
     'is_watched', {schema}.are_books_watched(), 'is_complete', pruned_to <= last.undo_mark,
     'others_act', EXISTS (
         SELECT FROM pg_catalog.pg_trigger

@@ -59,7 +59,7 @@ class Run:
         shown = asdict(replace(self, tables=self.bots_tables))
         del shown["database_bytes"], shown["committed"]
         for table in shown["tables"]:
-            del table["digest"], table["label"]
+            del table["digest"], table["label"], table["is_known"]
         if not self.error:
             del shown["error"]
         return shown
@@ -154,15 +154,17 @@ def save(
     `about` is the origin as told, {"compared_all": whether every row was compared, "lost": labels of what was changed unseen}.
     `known_definition` is the hash of the definition that the last run saved, as Postgres has it: the same need not travel again.
     """
-    text = definition(snapshot, planned)
-    text_hash = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    text, mirrors = definition(snapshot, planned), json.dumps({table.label: table.mirror or None for table in planned.tables})
+    text_hash = hashlib.md5((text + mirrors).encode(), usedforsecurity=False).hexdigest()
+    is_known = text_hash == known_definition
+    named = {"definition_hash": text_hash} if is_known else {"mirrors": mirrors}
     values = {
         "run": run.run,
         "source": run.source,
         "keep_days": keep_days,
-        "definition": None if text_hash == known_definition else text,
-        "snapshot": json.dumps({**_read_by(run, snapshot), **about, "definition_hash": text_hash}),
-        "tables": json.dumps([_to_save(table) for table in run.tables]),
+        "definition": None if is_known else text,
+        "snapshot": json.dumps({**_read_by(run, snapshot), **about, **named}),
+        "tables": json.dumps([_to_save(table) for table in run.tables if not table.is_known]),
     }
     ((clocks,),) = target.statement("save_run", values)
     run.outcome = "saved"

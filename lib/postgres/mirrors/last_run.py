@@ -39,7 +39,7 @@ def left(snapshot: Snapshot, plan: Plan, last: LastSaved) -> LastRun:
     for table in plan.tables:
         rows, misfits, digest, form = note["tables"].get(table.label, (0, 0, 0, ""))
         if form == now[table.label] and table.label not in plan.mended:
-            results[table.label] = TableResult(table.label, table.printable, rows, misfits, digest=digest)
+            results[table.label] = TableResult(table.label, table.printable, rows, misfits, digest=digest, is_known=True)
     return LastRun(note["hash"], results)
 
 

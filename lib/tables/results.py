@@ -47,7 +47,7 @@ class SavedBy(TypedDict):
 
 
 class LastSaved(SavedBy):
-    """What Postgres tells of the last saved run (sql/statements/last_saved.sql), and of which schema: `belongs_to`.
+    """What Postgres tells of the last saved run (sql/setup/950_told.sql), and of which schema: `belongs_to`.
 
     Everybody with the password may have written it: it is compared with what this machine knows, not relied on.
     """

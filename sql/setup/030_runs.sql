@@ -9,8 +9,8 @@ DROP FUNCTION IF EXISTS {schema}.note_restore(text, bigint);
 CREATE OR REPLACE FUNCTION {schema}.open_run(of_source text, on_machine text, by_version text)
 RETURNS TABLE (run bigint, mirror_schema text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    INSERT INTO {schema}.runs (source, machine, version)
-    SELECT sources.source, on_machine, by_version FROM {schema}.sources WHERE sources.source = of_source
+    INSERT INTO {schema}.runs (source, machine, version, backend)
+    SELECT sources.source, on_machine, by_version, pg_backend_pid() FROM {schema}.sources WHERE sources.source = of_source
     RETURNING runs.run, (SELECT sources.mirror_schema FROM {schema}.sources WHERE sources.source = of_source)
 $$;
 
@@ -126,7 +126,7 @@ BEGIN
             = (snapshot->>'snapshot_hash', (snapshot->>'snapshot_bytes')::bigint, (snapshot->>'rows')::bigint));
     now_here := greatest(now_here, (
         SELECT max(finished_at) FROM {schema}.runs WHERE source = of_source AND run < of_run AND outcome = 'saved'));
-    UPDATE {schema}.runs SET outcome = 'saved', xact = NULL, source_schema = this_schema,
+    UPDATE {schema}.runs SET outcome = 'saved', xact = NULL, backend = NULL, source_schema = this_schema,
         snapshot_hash = CASE WHEN is_other_file THEN snapshot->>'snapshot_hash' END,
         snapshot_bytes = CASE WHEN is_other_file THEN (snapshot->>'snapshot_bytes')::bigint END,
         rows = CASE WHEN is_other_file THEN (snapshot->>'rows')::bigint END, bytes_sent = nullif((snapshot->>'bytes_sent')::bigint, 0),

@@ -15,6 +15,8 @@ ALTER TABLE {schema}.retention ADD COLUMN IF NOT EXISTS keep_hourly interval NOT
 ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS kept_at timestamptz;
 ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS kept_by text;
 ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS kept_for text;
+-- How much time counts between a run and the one before it, where there have been others in between.
+ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS waited interval;
 -- Whether the last run that looked has thinned all that was due.
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS is_thinned boolean NOT NULL DEFAULT true;
 
@@ -22,18 +24,20 @@ DROP FUNCTION IF EXISTS {schema}.prune(text, integer);
 
 -- How old each saved run is: the times between it and the newest one say, not a clock. Of a time that no run has seen pass, only so much
 -- counts as is usual; nothing where it is so long that a clock may have been wrong.
-CREATE OR REPLACE FUNCTION {schema}.ages(of_source text) RETURNS TABLE (run bigint, finished_at timestamptz, step interval, usual interval, age interval)
+CREATE OR REPLACE FUNCTION {schema}.ages(of_source text)
+RETURNS TABLE (run bigint, finished_at timestamptz, step interval, usual interval, counted interval, age interval)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH steps AS (
-        SELECT run, finished_at, finished_at - lag(finished_at) OVER (ORDER BY run) AS step
+        SELECT run, finished_at, waited, finished_at - lag(finished_at) OVER (ORDER BY run) AS step
         FROM {schema}.runs WHERE source = of_source AND outcome = 'saved'
     ), most AS (
         SELECT greatest(interval '1 day', percentile_disc(0.5) WITHIN GROUP (ORDER BY step)) AS usual FROM steps
+    ), counts AS (
+        SELECT run, finished_at, step, usual, coalesce(waited,
+            CASE WHEN step <= greatest(interval '8 days', 2 * usual) THEN least(step, usual) ELSE interval '0' END) AS counted
+        FROM steps CROSS JOIN most
     )
-    SELECT run, finished_at, step, usual,
-        sum(CASE WHEN step <= greatest(interval '8 days', 2 * usual) THEN least(step, usual) ELSE interval '0' END)
-            OVER (ORDER BY run DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-    FROM steps CROSS JOIN most
+    SELECT *, sum(counted) OVER (ORDER BY run DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) FROM counts
 $$;
 
 -- The runs of one outcome up to the first saved one after `every_after`, and which of them stay: all after `every_after`, the first of each hour after `hourly_after`, the first of each
@@ -102,16 +106,19 @@ BEGIN
 END;
 $$;
 
--- Makes one point of some runs and the one that follows them: it has what they have changed, and its own results go before theirs.
-CREATE OR REPLACE FUNCTION {schema}.join_runs(of_source text, gone bigint[], into_run bigint) RETURNS void
+-- Makes one point of some runs and the one that follows them: it has what they have changed, and notes what it has not noted itself.
+CREATE OR REPLACE FUNCTION {schema}.join_runs(of_source text, gone bigint[], into_run bigint, time_between interval) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO {schema}.run_tables AS own (run, table_name, rows, inserted, updated, deleted, misfits, digest, bytes_sent, seconds)
-    SELECT into_run, table_name, (array_agg(rows ORDER BY run DESC))[1], sum(inserted), sum(updated), sum(deleted),
+    INSERT INTO {schema}.run_tables AS own (run, source, table_name, rows, inserted, updated, deleted, misfits, digest, bytes_sent, seconds)
+    SELECT into_run, of_source, table_name, (array_agg(rows ORDER BY run DESC))[1], sum(inserted), sum(updated), sum(deleted),
         (array_agg(misfits ORDER BY run DESC))[1], (array_agg(digest ORDER BY run DESC))[1], sum(bytes_sent), sum(seconds)
     FROM {schema}.run_tables WHERE run = ANY (gone) GROUP BY table_name
     ON CONFLICT (run, table_name) DO UPDATE SET
         inserted = own.inserted + excluded.inserted, updated = own.updated + excluded.updated, deleted = own.deleted + excluded.deleted;
+    UPDATE {schema}.runs SET snapshot_hash = noted.snapshot_hash, snapshot_bytes = noted.snapshot_bytes, rows = noted.rows
+    FROM {schema}.snapshot_of(into_run) AS noted WHERE runs.run = into_run AND noted.run = ANY (gone);
+    UPDATE {schema}.runs SET waited = time_between WHERE run = into_run;
     -- The foreign key would do it, but for a session with session_replication_role = replica.
     DELETE FROM {schema}.run_tables WHERE run = ANY (gone);
     DELETE FROM {schema}.runs WHERE run = ANY (gone);
@@ -126,12 +133,14 @@ DECLARE
     point record;
     gone bigint[] := '{{}}';
     lines bigint := 0;
+    time_between interval := '0';
     -- The mark of the point before those that are gone, and that of the run before this one.
     after bigint;
     last_mark bigint;
 BEGIN
     FOR point IN
-        SELECT * FROM {schema}.staying(of_source, 'saved', every_after, hourly_after, oldest) ORDER BY run
+        SELECT run, undo_mark, stays, counted
+        FROM {schema}.staying(of_source, 'saved', every_after, hourly_after, oldest) JOIN {schema}.ages(of_source) USING (run) ORDER BY run
     LOOP
         IF gone <> '{{}}' AND point.undo_mark > last_mark THEN
             lines := lines + coalesce((
@@ -142,17 +151,20 @@ BEGIN
             IF after < point.undo_mark THEN
                 PERFORM {schema}.compact(of_source, after, point.undo_mark, point.run);
             END IF;
-            PERFORM {schema}.join_runs(of_source, gone, point.run);
+            PERFORM {schema}.join_runs(of_source, gone, point.run, time_between + point.counted);
             IF clock_timestamp() > until THEN
                 RETURN false;
             END IF;
             gone := '{{}}';
             lines := 0;
+            time_between := '0';
+            point.counted := (SELECT waited FROM {schema}.runs WHERE run = point.run);
         END IF;
         IF point.stays THEN
             after := point.undo_mark;
         ELSE
             gone := gone || point.run;
+            time_between := time_between + point.counted;
         END IF;
         last_mark := point.undo_mark;
     END LOOP;

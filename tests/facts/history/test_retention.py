@@ -14,6 +14,7 @@ from lib.postgres.link.connection import Target
 from lib.settings.retention import Retention
 from lib.trying import sample_bot
 from tests import compare
+from tests.cases.histories import assert_listed_come_back, keep, listed
 from tests.stand_ins.deployment import Deployment
 
 ROWS = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')"
@@ -33,28 +34,6 @@ def age(deployment, days):
     deployment.rows(
         f"UPDATE backup.runs SET started_at = started_at - interval '{days} days', finished_at = finished_at - interval '{days} days'"
     )
-
-
-def listed(deployment):
-    """Return the runs that are listed as restorable, newest first."""
-    from lib.postgres.link.connection import Target
-    from lib.postgres.mirrors import saved_state
-
-    with Target(deployment.settings.targets[0], "backup") as target:
-        return [point["run"] for point in saved_state.restore_points(target, deployment.path.stem) if point["restorable"]]
-
-
-def assert_listed_come_back(deployment, copies):
-    """Every run that is listed as restorable comes back as it was; return how many there are."""
-    runs = [run for run in listed(deployment) if run in copies]
-    for run in runs:
-        assert compare.differences(copies[run], deployment.restored(run)) == [], run
-    return len(runs)
-
-
-def keep(deployment, copies):
-    copies[deployment.run] = deployment.folder / f"run-{deployment.run}.db"
-    copies[deployment.run].write_bytes(deployment.path.read_bytes())
 
 
 @pytest.mark.campaign

@@ -10,8 +10,7 @@ import pytest
 from lib.base.errors import Problem
 from lib.settings.retention import Retention
 from tests import compare
-from tests.facts.history.test_history import random_history
-from tests.facts.history.test_retention import assert_listed_come_back, keep
+from tests.cases.histories import assert_listed_come_back, keep, random_history
 from tests.stand_ins.deployment import Deployment
 
 DAY = datetime.timedelta(days=1)
@@ -42,12 +41,11 @@ def keeping(deployment, retention):
 
 def pass_time(deployment, seconds):
     """Let so much time pass: every time that is stored lies further back."""
-    deployment.rows(
-        f"UPDATE backup.runs SET started_at = started_at - interval '{seconds} s', finished_at = finished_at - interval '{seconds} s'"
-    )
+    past = f"- interval '{seconds} s'"
+    deployment.rows(f"UPDATE backup.runs SET started_at = started_at {past}, finished_at = finished_at {past}")
 
 
-def thin(deployment, retention=Retention()):
+def thin(deployment, retention):
     """Let the owner ask for it until there is no more to do; return how often that was."""
     days, every, hourly = retention
     calls = 0
@@ -62,7 +60,9 @@ def thin(deployment, retention=Retention()):
 
 def due_to_stay(deployment, retention):
     """Return the runs that have to stay, by a judgement of its own; a day in which there was no run is no longer than a day."""
-    runs = deployment.rows("SELECT run, finished_at, kept_at IS NOT NULL FROM backup.runs WHERE outcome = 'saved' ORDER BY run DESC")
+    saved = "FROM backup.runs WHERE outcome = 'saved' ORDER BY run DESC"
+    runs = deployment.rows(f"SELECT run, finished_at, kept_at IS NOT NULL {saved}")
+    days = retention.keep_days * DAY
     age, later, ages = 0 * DAY, runs[0][1], {}
     for run, at, _ in runs:
         age, later = age + min(later - at, DAY), at
@@ -70,10 +70,10 @@ def due_to_stay(deployment, retention):
     stays, seen = {runs[0][0]} | {run for run, _, is_kept in runs if is_kept}, set()
     for run, at, _ in reversed(runs):
         hour, day = (at.astimezone(datetime.timezone.utc).strftime(form) for form in ("%F %H", "%F"))
-        kept_for = max(retention.keep_all, (hour not in seen) * retention.keep_hourly, (day not in seen) * retention.keep_days * DAY)
-        stays |= {run} if ages[run] <= min(kept_for, retention.keep_days * DAY) else set()
+        kept_for = max(retention.keep_all, (hour not in seen) * retention.keep_hourly, (day not in seen) * days)
+        stays |= {run} if ages[run] <= min(kept_for, days) else set()
         seen |= {hour, day}
-    return stays | {max((run for run, age in ages.items() if age > retention.keep_days * DAY), default=runs[0][0])}
+    return stays | {max((run for run, age in ages.items() if age > days), default=runs[0][0])}
 
 
 def live(deployment, chance, number):
@@ -98,7 +98,9 @@ def lived(deployment, seed, runs, longest):
 
 
 def log(deployment):
-    return deployment.rows("SELECT count(*), coalesce(sum(row_count), 0)::int, coalesce(max(row_count), 0) FROM backup.undo_log")[0]
+    """Return how many records there are, how many rows, and how many in the largest record."""
+    counted = "count(*), coalesce(sum(row_count), 0)::int, coalesce(max(row_count), 0)"
+    return deployment.rows(f"SELECT {counted} FROM backup.undo_log")[0]
 
 
 def assert_thinned_right(deployment, copies, retention):

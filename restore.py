@@ -11,9 +11,9 @@ usage: python3 restore.py [flags]
   python3 restore.py --to /tmp/look
                                     into another folder; the bot's files stay as
                                     they are
-  python3 restore.py --list         show the newest 20 restore points (--last 99,
-                                    --since 2026-11-01: more), and the files
-                                    that earlier restores replaced
+  python3 restore.py --list         show the newest 20 restore points (or --last
+                                    100, or all --since 2026-11-01), and what
+                                    earlier restores replaced
   python3 restore.py --keep 117 "before the migration"
                                     for ever; --release 117: no longer
   python3 restore.py --at 117       every database as run 117 left it; also --at

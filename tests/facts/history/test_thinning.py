@@ -5,6 +5,7 @@ import datetime
 import random
 import sqlite3
 
+import psycopg2
 import pytest
 
 from lib.base.errors import Problem
@@ -140,3 +141,123 @@ def test_a_long_history_is_thinned_again_and_again(deployment, seed):
         keeping(deployment, Retention(12, DAY / 2, 3 * DAY))  # from now on each run thins, too
     thin(deployment, Retention(12, DAY / 2, 3 * DAY))
     assert assert_listed_come_back(deployment, copies) >= 10
+
+
+def changed(deployment, copies, times, seconds=60):
+    """Change rows and back up so many times, with pauses."""
+    for number in range(times):
+        pass_time(deployment, seconds)
+        deployment.script(f"INSERT OR REPLACE INTO u VALUES ('k{number % 3}', {number}); UPDATE t SET n = {number} WHERE id = 1")
+        deployment.back_up()
+        keep(deployment, copies)
+
+
+def test_many_records_of_few_keys_become_few(deployment):
+    copies = {}
+    deployment.script("INSERT INTO t (a) VALUES ('one')")
+    changed(deployment, copies, 12)
+    assert log(deployment)[0] > 20
+    pass_time(deployment, 90_000)
+    deployment.back_up()
+    thin(deployment, Retention())
+    assert len(deployment.rows("SELECT FROM backup.runs")) <= 4  # an hour may have ended meanwhile
+    records, rows, _ = log(deployment)
+    assert (records <= 10, rows <= 15) == (True, True), (records, rows)  # five keys, and one hour or two
+    assert assert_listed_come_back(deployment, copies) >= 1
+    changes = "SELECT sum(inserted + updated + deleted) FROM backup.run_tables WHERE table_name IN ('t', 'u')"
+    assert deployment.rows(changes) == [(25,)]
+    assert deployment.rows("SELECT count(*) FROM backup.open_statements") == [(0,)]
+
+
+MORE = (
+    "SELECT backup.prune('source', -1, '-1d', '-1d')",
+    "SELECT backup.prune('source', 0, '0', NULL)",
+    "SELECT backup.prune('source', NULL, NULL, NULL)",
+    "SELECT backup.thin('source', 1000, 1000, 1000, 'infinity')",
+    "SELECT backup.forget('source', 1000, 1000, 1000, 'infinity')",
+    "SELECT backup.compact('source', 0, 1000000, 1)",
+    "SELECT backup.join_runs('source', '{2,3}', 4, '0')",
+    "SELECT backup.release_runs('{source}', 1000)",
+    "UPDATE backup.retention SET keep_all = '0', keep_hourly = '0'",
+    "UPDATE backup.runs SET kept_at = NULL, waited = '90 days'",
+    "UPDATE backup.sources SET is_thinned = false",
+    "INSERT INTO backup.open_statements (relation, operation, last_record, called_by) VALUES (1, '', 0, '')",
+    "DELETE FROM backup.undo_log",
+)
+
+
+def test_whoever_may_only_back_up_removes_no_point_that_the_stored_retention_keeps(writer, saved_bot):
+    saved_bot.query("UPDATE backup.runs SET finished_at = finished_at - interval '3 hours'")
+    for value in range(4):
+        saved_bot.sqlite(saved_bot.premium, f"UPDATE refunds SET status = 's{value}'")
+        writer.backup()
+    stored = [
+        f"SELECT * FROM backup.{book} ORDER BY 1"
+        for book in ("runs", "undo_log", "sources", "retention", "run_tables", "open_statements")
+    ]
+    before = [saved_bot.query(book) for book in stored]
+    for attempt in MORE:
+        with contextlib.suppress(psycopg2.Error):
+            writer.query(attempt.replace("source'", "premium_system'").replace("{source}", "{premium_system}"))
+        assert [saved_bot.query(book) for book in stored] == before, attempt
+
+
+def test_the_owner_alone_shortens_what_is_kept(deployment):
+    copies = {}
+    changed(deployment, copies, 4)
+    keeping(deployment, Retention(1, DAY / 1440, DAY / 1440))
+    pass_time(deployment, 300)
+    deployment.back_up()
+    assert len(deployment.rows("SELECT FROM backup.runs")) <= 3
+    assert deployment.rows("SELECT keep_days, keep_all::text FROM backup.retention") == [(1, "00:01:00")]
+
+
+@pytest.mark.parametrize("clock", ["3000", "-3700", "90000"])
+def test_while_two_clocks_do_not_agree_nothing_is_thinned(deployment, clock):
+    copies = {}
+    changed(deployment, copies, 3)
+    pass_time(deployment, 90_000)
+    deployment.back_up()
+    runs = deployment.rows("SELECT run FROM backup.runs ORDER BY run")
+    deployment.rows(f"UPDATE backup.runs SET clock_ahead = {clock} WHERE run = (SELECT last_run FROM backup.sources)")
+    deployment.rows("SELECT backup.prune('source', 30, '24h', '7d')")
+    are_thinned = deployment.rows("SELECT run FROM backup.runs ORDER BY run") != runs
+    assert are_thinned is (clock == "3000")
+    assert_listed_come_back(deployment, copies)
+
+
+def test_what_failed_is_thinned_as_what_was_saved(deployment):
+    deployment.rows(
+        "INSERT INTO backup.runs (source, outcome, started_at, finished_at, version, error)"
+        " SELECT 'source', 'failed', at, at, '1', 'no' FROM generate_series(1, 300) AS n,"
+        " LATERAL (SELECT date_trunc('hour', clock_timestamp()) + interval '1 second' * n AS at) AS times"
+    )
+    deployment.back_up()
+    thin(deployment, Retention())
+    failed = "SELECT count(*) FROM backup.runs WHERE outcome = 'failed'"
+    assert deployment.rows(failed) == [(300,)]
+    for _ in range(2):
+        pass_time(deployment, 50_000)
+        deployment.back_up()
+    thin(deployment, Retention())
+    assert deployment.rows(failed) == [(1,)]
+
+
+def test_a_run_does_a_bounded_part_and_the_next_ones_the_rest(deployment):
+    """Six thousand runs are due at once, and what one call looks at is bounded by steps, not by how much there is."""
+    deployment.rows(
+        "INSERT INTO backup.runs (source, outcome, started_at, finished_at, version, source_schema, undo_mark)"
+        " SELECT source, 'saved', finished_at, finished_at + n * interval '1 second', version, source_schema, undo_mark"
+        " FROM backup.runs, generate_series(1, 6000) AS n WHERE run = 1"
+    )
+    deployment.rows("UPDATE backup.sources SET last_run = (SELECT max(run) FROM backup.runs)")
+    pass_time(deployment, 100_000)
+    deployment.back_up()
+    left = "SELECT count(*) FROM backup.runs"
+    deployment.rows("UPDATE backup.retention SET keep_all = '24h', keep_hourly = '7d', keep_days = 30")
+    deployment.rows(
+        "SELECT backup.thin('source', (SELECT max(run) FROM backup.ages('source') WHERE age > '24h'), 0, 0, '-infinity')"
+    )
+    assert deployment.rows(left) == [(5002,)]
+    thin(deployment, Retention())
+    assert deployment.rows(left)[0][0] <= 6  # of three hours the first, and the last two

@@ -66,6 +66,7 @@ from lib.base.errors import OtherCounts, Problem
 from lib.base.script import Console
 from lib.base.words import seconds
 from lib.postgres.books import origin, runs, twins
+from lib.postgres.books.origin import Origin
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered, first_load, last_run, merge, plan_mirrors, proof, unseen, upkeep
 from lib.postgres.mirrors.doubt import Doubt
@@ -154,24 +155,27 @@ def back_up_source(
             with runs.taken(target, run, previous.note) as told:
                 transfer = Transfer(target, snapshot, run, told)
                 warnings += refusals.refuse_to_begin(transfer, settings, ours, options)
-                mirrored = bring(transfer, settings, options, report)
-                doubts = snapshot.copy.finish_check()
+                try:
+                    mirrored = bring_and_save(transfer, settings, ours, options, report)
+                except OtherCounts as found:
+                    mirrored = bring_and_save(transfer._replace(others=found), settings, ours, options, report)
                 warnings += mirrored.warnings
-                runs.refuse_outrun(snapshot, name)
-                if first_load.is_whole(run, mirrored.plan):
-                    try:
-                        warnings += mirrored.save(transfer, settings, ours)
-                    except OtherCounts as found:
-                        transfer = transfer._replace(others=found)
-                        mirrored = bring(transfer, settings, options, report)
-                        warnings += mirrored.save(transfer, settings, ours)
             run.committed = len(run.tables)
+        doubts = snapshot.copy.finish_check()
         noted = last_run.noted(transfer, mirrored.plan, mirrored.mirrors, mirrored.is_compared)
         not_kept = snapshot.keep_as(previous.place, {**noted, **ours.as_told, "doubts": doubts})
     others = mirrored.what_others_did(transfer, told.openings, ours)
     for warning in [*warnings, *previous.not_told(doubts), *others, *not_kept]:
         report.warn(warning)
     return run
+
+
+def bring_and_save(transfer: Transfer, settings: Settings, ours: Origin, options: BackupOptions, report: Report) -> Mirrored:
+    """Make the mirrors equal to the snapshot, and save a run that is whole; raise OtherCounts where they were not as noted."""
+    mirrored, snapshot = bring(transfer, settings, options, report), transfer.snapshot
+    snapshot.copy.finish_check()
+    runs.refuse_outrun(snapshot, transfer.source.name)
+    return mirrored.saved(transfer, settings, ours) if first_load.is_whole(transfer.run, mirrored.plan) else mirrored
 
 
 def rehearse(

@@ -22,7 +22,7 @@ class Mirrored(NamedTuple):
     """Mirrors that hold what the snapshot holds.
 
     By which plan they do, and what each is now; which ones people had altered, what the undo log may have missed of that, and
-    what has been seen of their rows.
+    what has been seen of their rows; what was said when they were saved.
     """
 
     plan: Plan
@@ -30,6 +30,7 @@ class Mirrored(NamedTuple):
     altered: Altered
     unseen: Unseen
     seen: Seen
+    said: tuple[str, ...] = ()
 
     @property
     def is_compared(self) -> bool:
@@ -37,7 +38,7 @@ class Mirrored(NamedTuple):
 
     @property
     def warnings(self) -> list[str]:
-        return self.altered.warnings + self.plan.warnings
+        return [*self.altered.warnings, *self.plan.warnings, *self.said]
 
     def what_others_did(self, transfer: Transfer, openings: list[str], ours: Origin) -> list[str]:
         """Return warnings of who else can get in, and of what others have done to the mirrors."""
@@ -46,9 +47,10 @@ class Mirrored(NamedTuple):
         by_hand = [edit.as_sentence(source.name) for edit in transfer.edits]
         return [*exposed, *origin.other_machine(source.name, ours, last), *by_hand, *self.unseen.warnings(source, last)]
 
-    def save(self, transfer: Transfer, settings: Settings, ours: Origin) -> list[str]:
-        """Save the run and commit it, and return warnings; raise OtherCounts where the rows, counted only now, are others."""
+    def saved(self, transfer: Transfer, settings: Settings, ours: Origin) -> "Mirrored":
+        """Save the run and commit it; raise OtherCounts where the rows, counted only now, are others."""
         about = ours.as_told | {"compared_all": self.is_compared, "lost": sorted(self.unseen.changed)}
         stored = runs.to_save(transfer.run, transfer.snapshot, self.plan, about, transfer.last["definition_hash"])
         before = ["refuse_other_counts"] if self.seen is Seen.NOTED else []
-        return runs.save(transfer.target, transfer.run, stored | settings.retention._asdict(), before)
+        stored |= settings.retention._asdict()
+        return self._replace(said=tuple(runs.save(transfer.target, transfer.run, stored, before)))

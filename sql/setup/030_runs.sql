@@ -20,15 +20,16 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.take_source(of_run bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    of_source text := (
-        SELECT source FROM {schema}.runs JOIN {schema}.sources USING (source)
-        WHERE run = of_run AND outcome = 'running' AND (last_run IS NULL OR run > last_run));
+    of_source text;
+    last bigint;
 BEGIN
+    SELECT source, last_run INTO of_source, last FROM {schema}.runs JOIN {schema}.sources USING (source)
+    WHERE run = of_run AND outcome = 'running' AND (last_run IS NULL OR run > last_run);
     IF of_source IS NULL OR NOT pg_try_advisory_xact_lock({schema}.source_lock(of_source)) THEN
         RETURN false;
     END IF;
     UPDATE {schema}.runs SET outcome = 'failed', finished_at = clock_timestamp(), error = 'killed or cut off before it ended'
-    WHERE source = of_source AND run < of_run AND outcome = 'running';
+    WHERE source = of_source AND run < of_run AND run > coalesce(last, 0) AND outcome = 'running';
     PERFORM {schema}.keep_records_rising();
     UPDATE {schema}.runs SET xact = pg_current_xact_id() WHERE run = of_run AND outcome = 'running';
     RETURN FOUND;

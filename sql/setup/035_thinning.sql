@@ -216,7 +216,7 @@ BEGIN
         WHERE (keep_days, keep_all, keep_hourly) IS DISTINCT FROM (wanted_days, wanted_all, wanted_hourly);
         is_due := FOUND;
     END IF;
-    SELECT is_due OR NOT is_thinned OR NOT EXISTS (SELECT FROM {schema}.runs WHERE source = of_source OFFSET 2000) OR date_trunc('hour', newest.finished_at AT TIME ZONE 'UTC') IS DISTINCT FROM (
+    SELECT is_due OR NOT is_thinned OR NOT EXISTS (SELECT FROM {schema}.runs WHERE source = of_source OFFSET 500) OR date_trunc('hour', newest.finished_at AT TIME ZONE 'UTC') IS DISTINCT FROM (
         SELECT date_trunc('hour', finished_at AT TIME ZONE 'UTC') FROM {schema}.runs
         WHERE runs.source = of_source AND run < newest.run AND outcome = 'saved' ORDER BY run DESC LIMIT 1)
     INTO is_due FROM {schema}.sources WHERE source = of_source;
@@ -249,9 +249,11 @@ BEGIN
 END;
 $$;
 
--- Keeps the newest run up to a number for ever, of one source or of each, and says which; whoever may back up may do so.
+-- Keeps the newest run up to a number for ever, of each of these sources, and says which; whoever may back up may do so. It waits for a run
+-- that is at work: that one may be about to thin it.
 CREATE OR REPLACE FUNCTION {schema}.keep_runs(of_sources text[], up_to bigint, reason text) RETURNS TABLE (source text, run bigint)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pg_advisory_xact_lock_shared({schema}.source_lock(name)) FROM unnest(of_sources) AS name ORDER BY name;
     UPDATE {schema}.runs SET kept_at = clock_timestamp(), kept_by = session_user, kept_for = left(reason, 1000)
     FROM (SELECT source, (
         SELECT max(run) FROM {schema}.runs WHERE runs.source = sources.source AND outcome = 'saved' AND undo_mark >= pruned_to AND run <= up_to

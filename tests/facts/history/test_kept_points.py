@@ -1,7 +1,10 @@
 """A run that somebody keeps stays a restore point for ever; the list shows the newest, and how to see more."""
 
+import contextlib
 import shutil
 
+import psycopg2
+import psycopg2.errors
 import pytest
 
 from lib.trying import sample_bot
@@ -57,6 +60,16 @@ def test_the_writer_keeps_and_only_the_owner_releases(writer, saved_bot):
     saved_bot.write_env()
     saved_bot.run("restore.py", "--release", "2").expect(0)
     assert saved_bot.query("SELECT count(*) FROM backup.runs WHERE kept_at IS NOT NULL") == [(0,)]
+
+
+def test_to_keep_a_run_waits_for_the_one_that_may_be_thinning_it(saved_bot):
+    with contextlib.closing(psycopg2.connect(saved_bot.url)) as at_work:
+        at_work.cursor().execute("SELECT pg_advisory_xact_lock(backup.source_lock('user_requests'))")
+        keep = "SET LOCAL lock_timeout = '50ms'; SELECT * FROM backup.keep_runs('{premium_system,user_requests}', 2, 'why')"
+        with pytest.raises(psycopg2.errors.LockNotAvailable):
+            saved_bot.query(f"BEGIN; {keep}")
+        at_work.rollback()
+        assert saved_bot.query(f"BEGIN; {keep}") == [("premium_system", 1), ("user_requests", 2)]
 
 
 @pytest.mark.parametrize(

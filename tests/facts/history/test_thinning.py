@@ -252,10 +252,9 @@ def test_a_run_does_a_bounded_part_and_the_next_ones_the_rest(deployment):
     pass_time(deployment, 100_000)
     deployment.back_up()
     left = "SELECT count(*) FROM backup.runs"
-    deployment.rows("UPDATE backup.retention SET keep_all = '24h', keep_hourly = '7d', keep_days = 30")
     deployment.rows(
         "SELECT backup.thin('source', (SELECT max(run) FROM backup.ages('source') WHERE age > '24h'), 0, 0, '-infinity')"
     )
-    assert deployment.rows(left) == [(5002,)]
+    assert 5002 <= deployment.rows(left)[0][0] < 6002  # at most a thousand, or up to the first of an hour
     thin(deployment, Retention())
     assert deployment.rows(left)[0][0] <= 6  # of three hours the first, and the last two

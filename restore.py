@@ -11,12 +11,15 @@ usage: python3 restore.py [flags]
   python3 restore.py --to /tmp/look
                                     into another folder; the bot's files stay as
                                     they are
-  python3 restore.py --list         show what can be restored, and the files
-                                    that earlier restores replaced
+  python3 restore.py --list         show the newest 20 restore points (or --last
+                                    100, or all --since 2026-11-01), and what
+                                    earlier restores replaced
+  python3 restore.py --keep 117 "before the migration"
+                                    for ever; --release 117: no longer
   python3 restore.py --at 117       every database as run 117 left it; also --at
                                     "2026-11-20 12:00" (UTC unless an offset is
-                                    given), --at 2026-11-20, --at yesterday; a
-                                    time means its end
+                                    given), 2026-11-20, yesterday, 14:05, "2
+                                    hours ago"; a time means its end
   python3 restore.py --table refunds --at yesterday
                                     put one table's rows back into the present
                                     database, the rest untouched
@@ -65,8 +68,8 @@ from lib.base import leaving, log, script, together
 from lib.base.errors import SettingsError, SourceError
 from lib.base.script import Console
 from lib.base.words import beginning, moment
+from lib.postgres.books import points
 from lib.postgres.link.connection import Target
-from lib.postgres.mirrors import saved_state
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.postgres.setup import installation
 from lib.reporting import alerts
@@ -105,9 +108,8 @@ def main(options: RestoreOptions, console: Console) -> int:
         Target(chosen_target(settings, targets, sources, report), settings.schema) as target,
     ):
         installation.require(target)
-        if options.list:
-            places = destinations(sources, "", report)
-            return report.points(target.settings, steps.restore_points(target, places), steps.all_safety_copies(places))
+        if options.list or options.keep or options.release:
+            return tell_points(target, sources, options, report)
         return restore(target, settings, sources, options, report)
 
 
@@ -121,6 +123,16 @@ def chosen_target(settings: Settings, targets: list[TargetSettings], sources: di
     best_target.refuse_future(best)
     report.chosen(best.target)
     return best.target
+
+
+def tell_points(target: Target, sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:
+    """List the restore points, or keep one for ever, or let one age again."""
+    if options.keep:
+        return report.kept(target.settings, points.keep(target, [*sources], options.keep, options.kept_for), "is kept for ever")
+    if options.release:
+        return report.kept(target.settings, points.release(target, [*sources], options.release), "is kept no longer than others")
+    places = destinations(sources, "", report)
+    return report.points(target.settings, *steps.restore_points(target, places, options), steps.all_safety_copies(places))
 
 
 def restore(target: Target, settings: Settings, sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:
@@ -153,7 +165,7 @@ def saved_states(target: Target, places: dict[str, Path], options: RestoreOption
     """Return what is to be rebuilt: every source as a run has left it, or the one table that was named."""
     at = moment(options.at) if options.at else None
     if at:
-        saved_state.refuse_to_come(target, options.at, at[0], beginning(options.at))
+        points.refuse_to_come(target, options.at, at[0], beginning(options.at))
     if options.table:
         return one_table.of_one_source({name: steps.saved_or_not(target, name, at) for name in places}, options.table)
     return of_each(places, lambda name: steps.saved(target, name, at), report)
@@ -247,10 +259,12 @@ def flags() -> script.Parser:
     parser = script.Parser(__doc__, together.RESTORE)
     for flag in ("--yes", "--list", "--dry-run", "--local", "--drill", "--accept-moved"):
         parser.add_argument(flag, action="store_true")
-    for flag in ("--database", "--to", "--at", "--table"):
+    for flag in ("--database", "--to", "--at", "--table", "--since", "--release"):
         parser.add_argument(flag, default="")
+    parser.add_argument("--keep", nargs=2)
     parser.add_argument("--undo", nargs="?", const="")
     parser.add_argument("--target", type=int)
+    parser.add_argument("--last", type=int)
     return parser
 
 

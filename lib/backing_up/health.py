@@ -76,9 +76,10 @@ class FailedDrill(Compared):
 
 
 class RestorePoints(TypedDict):
-    """How many runs can be restored; the `oldest` of them and when it ended, nothing where there is none."""
+    """How many runs can be restored, how many of them are `kept`; the `oldest` and when it ended, where there is one."""
 
     count: int
+    kept: int
     oldest: int | None
     at: float | None
 

@@ -17,7 +17,9 @@ BACKUP: Tasks = {
 }
 RESTORE: Tasks = {
     "": "--database --at --table --to --target --accept-moved --dry-run --yes",
-    "--list": "--database --target",
+    "--list": "--database --target --since --last",
+    "--keep": "--database --target",
+    "--release": "--database --target",
     "--local": "--database --to --target --dry-run --yes",
     "--undo": "--database --to --dry-run --yes",
     "--drill": "--database --target",

@@ -18,6 +18,8 @@ TIME = re.compile(
     r" ?(Z|UTC|[+-]\d\d(?::?[0-5]\d)?)?",
     re.ASCII | re.IGNORECASE,
 )
+CLOCK = re.compile(r"\d\d:", re.ASCII)
+AGO = re.compile(r"(\d{1,5}) (second|minute|hour|day|week)s? ago", re.ASCII | re.IGNORECASE)
 
 
 def age(seconds: float) -> str:
@@ -72,11 +74,15 @@ def moment(text: str, today: datetime.date | None = None) -> tuple[int | None, d
     text = " ".join(text.split())
     if text.isascii() and text.isdigit() and 0 < int(text) <= LAST_RUN:
         return int(text), None
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OverflowError):
+        if gone := AGO.fullmatch(text):
+            past = datetime.timedelta(**{f"{gone[2].lower()}s": int(gone[1])})
+            return None, datetime.datetime.now(datetime.timezone.utc) - past
         if named := _named(text, today):
             return None, _end_of(*named.groups())
     raise SettingsError(
-        f"{text!r} is neither a run nor a time.", 'write --at 117, --at "2026-11-20 12:00", --at 2026-11-20 or --at yesterday'
+        f"{text!r} is neither a run nor a time.",
+        'write --at 117, --at "2026-11-20 12:00", --at 2026-11-20, --at "yesterday 14:05", --at 14:05 or --at "2 hours ago"',
     )
 
 
@@ -85,7 +91,7 @@ def beginning(text: str) -> datetime.datetime | None:
     _, end = moment(text)
     named = _named(" ".join(text.split()))
     if not named or not end:
-        return None
+        return end
     _, hour, minute, second, *_ = named.groups()
     parts = {"seconds": second, "minutes": minute, "hours": hour, "days": "all of it"}
     return end - datetime.timedelta(**{next(unit for unit, part in parts.items() if part): 1})
@@ -94,7 +100,10 @@ def beginning(text: str) -> datetime.datetime | None:
 def _named(text: str, today: datetime.date | None = None) -> re.Match[str] | None:
     today = today or datetime.datetime.now(datetime.timezone.utc).date()
     days = {"today": today, "yesterday": today - datetime.timedelta(days=1)}
-    return TIME.fullmatch(str(days.get(text.lower(), text)))
+    day, blank, rest = text.partition(" ")
+    if CLOCK.match(text):
+        return TIME.fullmatch(f"{today} {text}")
+    return TIME.fullmatch(f"{days.get(day.lower(), day)}{blank}{rest}")
 
 
 def _end_of(

@@ -102,7 +102,8 @@ def points_card(account: Account) -> Html:
     if points["at"] is None:
         return card(account, element("p", "None.", class_="soft"))
     newest = joined(f"run {last['run']}, ", when(last["at"], now)) if last else "none"
-    facts = {"oldest": joined(f"run {points['oldest']}, ", when(points["at"], now)), "newest": newest}
+    kept = {"kept for ever": f"{points['kept']:,}"} if points["kept"] else {}
+    facts = {"oldest": joined(f"run {points['oldest']}, ", when(points["at"], now)), "newest": newest, **kept}
     how = element("span", "restore.py --at", class_="whole")
     number = element("p", f"{points['count']:,} ", element("small", "runs can be restored with ", how), class_="number")
     return card(account, number, _facts(facts))

@@ -123,7 +123,8 @@ def _points(health: Answered) -> str:
     points = health.known["restore_points"]
     if points["at"] is None:
         return "none"
-    return f"{points['count']:,}, back to run {points['oldest']}, {clock(points['at'])}"
+    kept = f"; {points['kept']:,} kept for ever" if points["kept"] else ""
+    return f"{points['count']:,}, back to run {points['oldest']}, {clock(points['at'])}{kept}"
 
 
 def _compared(health: Answered) -> str:

@@ -11,7 +11,7 @@ from lib.base.words import moment
 class RestoreOptions:
     """The flags of restore.py, as its help describes them; text that was not given is empty, `target` None for the best one.
 
-    `undo_file` names the safety copy to put back, where it is not the last one.
+    `undo_file` names the safety copy to put back, where it is not the last one; `kept_for` says why a run is kept.
     """
 
     yes: bool = False
@@ -24,6 +24,11 @@ class RestoreOptions:
     database: str = ""
     to: str = ""
     at: str = ""
+    since: str = ""
+    last: int | None = None
+    keep: str = ""
+    kept_for: str = ""
+    release: str = ""
     table: str = ""
     undo_file: str = ""
     target: int | None = None
@@ -35,7 +40,8 @@ class RestoreOptions:
     def of(cls, flags: Namespace) -> "RestoreOptions":
         """Return what was written on the command line."""
         given = {name: value for name, value in vars(flags).items() if name in cls.__dataclass_fields__}
-        return cls(**given | {"undo": flags.undo is not None, "undo_file": flags.undo or ""})
+        keep, kept_for = flags.keep or ("", "")
+        return cls(**given | {"undo": flags.undo is not None, "undo_file": flags.undo or "", "keep": keep, "kept_for": kept_for})
 
     @property
     def replaces_the_bots_files(self) -> bool:
@@ -44,8 +50,9 @@ class RestoreOptions:
 
     @property
     def run(self) -> int | None:
-        """Return the run that `at` names; None where it is a time, or nothing. Raise SettingsError where it is neither."""
-        return moment(self.at)[0] if self.at else None
+        """Return the run that is named; None where it is a time, or nothing. Raise SettingsError where it is neither."""
+        named = self.at or self.keep or self.release
+        return moment(named)[0] if named else None
 
     @property
     def locally(self) -> str:

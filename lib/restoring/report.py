@@ -10,6 +10,7 @@ from lib.base import log, owners, printable
 from lib.base.errors import UNTOUCHED, Problem, typed
 from lib.base.script import SAVED, Console, judged
 from lib.base.words import plural, size, with_iso
+from lib.postgres.books.points import Kept
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.restoring.best_target import Candidate
 from lib.restoring.local_state import LocalState
@@ -60,18 +61,20 @@ class Report:
         """Say which of several targets is used."""
         self._say(f"Target {target.number} has the newest backup, and is used (--target N to choose another).")
 
-    def points(self, target: TargetSettings, points: list[dict[str, Any]], copies: list[Path]) -> int:
+    def points(self, target: TargetSettings, points: list[dict[str, Any]], others: int, copies: list[Path]) -> int:
         """Say the restore points of every source, newest first, and what earlier restores replaced; return the exit status."""
         self._say(f"Restore points in {target.label}:")
         for point in points:
             self._point(point)
+        if others:
+            self._say(f"   and {others:,} more:  python3 restore.py --list --since 2026-11-01  or  --last {others + len(points)}")
         for copy in copies:
             files = safety_copies.files_of(copy)
             count, names = sum(file.lstat().st_size for file in files), " ".join(map(typed, files))
             self._say(f"   replaced by a restore and kept: {copy}, {size(count)}\n   to remove it for ever:  rm {names}")
-        runs = with_iso(points, ("finished_at", "proven_at"))
-        told = {"runs": runs, "kept_files": list(map(str, copies)), "target": target.host, "number": target.number}
-        self._console.result({"outcome": "saved"} | told)
+        runs = with_iso(points, ("finished_at", "proven_at", "at"))
+        told = {"runs": runs, "not_listed": others, "kept_files": list(map(str, copies))}
+        self._console.result({"outcome": "saved", **told, "target": target.host, "number": target.number})
         return SAVED
 
     def _point(self, point: dict[str, Any]) -> None:
@@ -80,8 +83,16 @@ class Report:
         lost = f", without {', '.join(map(printable.name, point['lost']))}" if point["lost"] else ""
         self._say(
             f"{mark} run {point['run']}  {point['source']}  {point['finished_at']} UTC  {plural(point['rows'], 'row')}, "
-            f"{plural(point['changes'] or 0, 'change')}, {size(point['bytes'] or 0)}{proven}{lost}"
+            f"{plural(point['changes'] or 0, 'change')}, {size(point['bytes'] or 0)}{proven}{lost}{_kept(point['kept'])}"
         )
+
+    def kept(self, target: TargetSettings, runs: list[tuple[str, int]], what: str) -> int:
+        """Say of which source which run is kept, or is so no longer; return the exit status."""
+        for source, run in runs:
+            self._say(f"✅ {source}: run {run} in {target.label} {what}")
+        told = [{"source": source, "run": run} for source, run in runs]
+        self._console.result({"outcome": "saved", "runs": told, "target": target.host, "number": target.number})
+        return SAVED
 
     def plan(self, target: TargetSettings, states: dict[str, SavedState], places: dict[str, Path]) -> None:
         """Say what is rebuilt from a target, and what becomes of the files that are there."""
@@ -173,3 +184,7 @@ class Report:
 
 def _where(place: Path, safety_copy: Path | None) -> dict[str, str | None]:
     return {"path": str(place), "kept": str(safety_copy) if safety_copy else None}
+
+
+def _kept(kept: Kept | None) -> str:
+    return f", kept for ever by {kept['by']} since {kept['at']} UTC: {printable.name(kept['why'])}" if kept else ""

@@ -10,7 +10,8 @@ from typing import Any
 
 from lib.backing_up import local_runs
 from lib.base.errors import UNTOUCHED, ConnectionRefused, MayPass, SettingsError, SourceError, Unreachable
-from lib.postgres.books import origin, runs
+from lib.base.words import beginning
+from lib.postgres.books import origin, points, runs
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
 from lib.postgres.mirrors.saved_state import SavedState
@@ -27,12 +28,23 @@ from lib.sqlite.compare.count_differences import Difference
 from lib.sqlite.replacing import safety_copies, swap
 from lib.sqlite.snapshots import previous, snapshot
 
-LISTED_RUNS = 200
+LISTED_RUNS = 20
 
 
-def restore_points(target: Target, names: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the newest restore points of each source, the newest first: what `saved_state` tells of them, and their "source"."""
-    return [{"source": name, **point} for name in names for point in saved_state.restore_points(target, name)[:LISTED_RUNS]]
+def restore_points(target: Target, names: Iterable[str], options: RestoreOptions) -> tuple[list[dict[str, Any]], int]:
+    """Return the restore points that are asked for, newest first, with their "source"; and how many others there are."""
+    since = beginning(options.since) if options.since else None
+    if options.since and not since:
+        raise SettingsError(f"{options.since!r} is a run: --since is for a time.", "python3 restore.py --list --since 2026-11-01")
+    if options.last is not None and options.last < 1:
+        raise SettingsError(f"--last {options.last} lists nothing.", f"python3 restore.py --list --last {LISTED_RUNS}")
+    most = options.last or (None if since else LISTED_RUNS)
+    found, in_all = [], 0
+    for name in names:
+        listed, count = points.restore_points(target, name, most, since)
+        found += [{"source": name, **point} for point in listed]
+        in_all += count
+    return found, in_all - len(found)
 
 
 def refuse_no_folder(settings: Settings, folder: str) -> None:
@@ -53,7 +65,7 @@ def all_safety_copies(places: dict[str, Path]) -> list[Path]:
 
 def saved(target: Target, name: str, at: tuple[int | None, datetime | None] | None) -> SavedState:
     """Return the newest saved state of a source, up to a run or before a moment; raise SourceError where there is none."""
-    chosen = saved_state.run_at(target, name, *at) if at else None
+    chosen = points.run_at(target, name, *at) if at else None
     return saved_state.read_state(target, name, chosen)
 
 

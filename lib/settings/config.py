@@ -9,15 +9,16 @@ from pathlib import Path
 
 from lib.base import causes, owners
 from lib.base.errors import SettingsError, typed
-from lib.settings import channels, dotenv, limits, paths, targets
+from lib.settings import channels, dotenv, limits, paths, retention, targets
 from lib.settings.channels import Channels
+from lib.settings.retention import Retention
 from lib.settings.targets import TargetSettings
 from lib.start import REPOSITORY
 
 DEFAULTS = {
     "SQLITE_DATABASES": "sqlite_data/premium_system.db,sqlite_data/user_requests.db",
     "BACKUP_SCHEMA": "backup",
-    "BACKUP_KEEP_DAYS": "30",
+    **retention.DEFAULTS,
     "BACKUP_MAX_SHRINK": "50",
     "BACKUP_CHECK": "full",
     "BACKUP_MAX_DATABASE_MB": "500",
@@ -26,7 +27,7 @@ DEFAULTS = {
 SHOWN_LINES = 3
 MEGABYTE = 1_000_000
 OURS = re.compile(r"BACKUP_|SUPABASE_DB_")
-KNOWN = re.compile(rf"SUPABASE_DB_URL(_\d+)?|SUPABASE_DB_({'|'.join(targets.PARTS)})|{'|'.join(DEFAULTS)}")
+KNOWN = re.compile(rf"SUPABASE_DB_URL(_\d+)?|SUPABASE_DB_({'|'.join(targets.PARTS)})|{'|'.join(DEFAULTS)}|{retention.DAILY}")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Settings:
     targets: list[TargetSettings]
     sources: dict[str, Path]
     schema: str
-    keep_days: int
+    retention: Retention
     max_shrink: int
     check: str
     log: Path
@@ -146,7 +147,7 @@ def _read(in_file: dict[str, str], path: Path, problems: list[str]) -> Settings:
         targets=postgres,
         sources=sources,
         schema=_schema(values, problems),
-        keep_days=_number(values, "BACKUP_KEEP_DAYS", range(1, 36501), problems),
+        retention=retention.read(values, problems),
         max_shrink=_number(values, "BACKUP_MAX_SHRINK", range(101), problems),
         check=_choice(values, "BACKUP_CHECK", ("full", "quick"), problems),
         log=paths.log(values["BACKUP_LOG"], path, list(sources.values()), problems),

@@ -66,14 +66,16 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- What is gone from the undo log, or is no longer what was written there, cannot be undone, whoever did it. That a transaction gives
--- its own records other numbers is no loss.
+-- its own records other numbers is no loss, nor is what `compact` packs, which alone says so in a place where nobody else can.
 CREATE OR REPLACE FUNCTION {schema}.note_lost_records() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         PERFORM {schema}.end_history(source, max(record)) FROM {schema}.undo_log GROUP BY source;
     ELSIF TG_OP = 'DELETE' THEN
-        PERFORM {schema}.end_history(source, max(record)) FROM old_rows GROUP BY source;
+        PERFORM {schema}.end_history(source, max(record)) FROM old_rows
+        WHERE NOT EXISTS (SELECT FROM {schema}.open_statements WHERE xact = pg_current_xact_id() AND relation = TG_RELID)
+        GROUP BY source;
     ELSE
         PERFORM {schema}.end_history(source, max(record)) FROM old_rows
         WHERE xact IS DISTINCT FROM pg_current_xact_id() OR NOT EXISTS (

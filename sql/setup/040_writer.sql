@@ -1,5 +1,5 @@
 -- The writer role: it may back up and restore, and cannot remove history. It changes rows of the mirrors, whose triggers belong to
--- somebody else and log every change; runs and undo records it reaches only through the functions of 030_runs.sql.
+-- somebody else and log every change; runs and undo records it reaches only through the functions of 030_runs.sql and 035_thinning.sql.
 -- Row level security is on, so it needs policies of its own.
 CREATE OR REPLACE FUNCTION {schema}.let_write(writer text, schema_name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -38,8 +38,9 @@ BEGIN
     FOREACH allowed IN ARRAY ARRAY[
         'open_run(text, text, text)', 'take_source(bigint)', 'fail_run(bigint, text)', 'save_run(bigint, jsonb, text, jsonb)',
         'note_restore(text, bigint, text, text, text)', 'note_drill(text, bigint, double precision, bigint, text, text)',
-        'prune(text, integer)', 'openings(text[])', 'watchers(oid, regprocedure, bytea)', 'key_of(oid)', 'as_arguments(text[])', 'is_watched(text, oid)',
-        'are_books_watched()'
+        'prune(text, integer, interval, interval)', 'keep_runs(text[], bigint, text)', 'left_by(bigint)', 'snapshot_of(bigint)', 'openings(text[])', 'watchers(oid, regprocedure, bytea)', 'key_of(oid)', 'as_arguments(text[])', 'is_watched(text, oid)',
+        'are_books_watched()', 'opened_run(text)', 'mirrors(text, text)', 'hash_of_tables(bigint)', 'last_saved(text)', 'hand_edits(text)',
+        'told(text, bigint, text, text)', 'other_counts(text)', 'refuse_other_counts(text)', 'tell(text)'
     ] LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION {schema}.%s TO %I', allowed, writer);
     END LOOP;

@@ -11,6 +11,7 @@ from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
 from lib.restoring import drill, rebuild
 from lib.settings.config import Settings
+from lib.settings.retention import Retention
 from lib.settings.targets import TargetSettings
 from lib.sqlite.compare import count_differences
 from lib.sqlite.files.names import quoted
@@ -33,7 +34,7 @@ class Deployment:
         match = URL.fullmatch(url)
         target = TargetSettings(match["host"], int(match["port"]), match["name"], match["user"], match["password"], "prefer", "")
         sources = {self.path.stem: self.path}
-        self.settings = Settings([target], sources, schema, 30, 100, "full", folder / "log", folder)
+        self.settings = Settings([target], sources, schema, Retention(), 100, "full", folder / "log", folder)
 
     def script(self, text: str, **options) -> None:
         with contextlib.closing(sqlite3.connect(self.path, isolation_level=None, **options)) as database:

@@ -77,6 +77,14 @@ def changed_rows(
     return results
 
 
+def undone(transfer: Transfer) -> str:
+    """Take back what relied on numbers of rows that were found to be others, and return why; nothing where there are none."""
+    if not transfer.others:
+        return ""
+    transfer.target.statement("undo_merge")
+    return transfer.others.what
+
+
 def rely(_results: list[TableResult]) -> None:
     """Rely on the changed rows: not every row need be compared each time."""
 
@@ -85,7 +93,7 @@ def _look_and_merge(queue: "_MergeQueue", changes: Iterable[TableChange], known:
     """Do steps 1 to 3."""
     transfer = queue.transfer
     with futures.ThreadPoolExecutor(1) as beside:
-        busy = beside.submit(last_run.confirm, transfer.target, transfer.source, queue.tables, known)
+        busy = beside.submit(last_run.confirm, transfer.target, transfer.source, known)
         for change in changes:
             queue.add(change)
             if busy.done():

@@ -3,13 +3,11 @@
 import contextlib
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any
 
 from psycopg2 import sql
 
-from lib.base.errors import UNTOUCHED, MayPass, Problem, SettingsError, SourceError, typed
-from lib.base.words import clock
+from lib.base.errors import UNTOUCHED, MayPass, Problem, SourceError
 from lib.postgres.link.connection import Target
 from lib.postgres.link.copy_files import Take
 from lib.postgres.link.statements import equal, read_converted, statement
@@ -57,65 +55,6 @@ class SavedState:
         """Return the state of one table, with what SQLite keeps beside it: what is lost of another does not matter then."""
         is_needed = (table.is_internal or table.name == name or table.name.startswith(f"{name}_") for table in self.tables)
         return replace(self, tables=[table for table, needed in zip(self.tables, is_needed, strict=True) if needed])
-
-
-def refuse_to_come(target: Target, at: str, run: int | None, begins: datetime | None) -> None:
-    """Raise SettingsError for a run that there has not been yet, or a time that begins in the future: it is a mistake."""
-    ((newest, now),) = target.statement("newest_run")
-    if run and run > (newest or 0):
-        known = f"the newest of all databases is run {newest}" if newest else "there has been none yet"
-        raise SettingsError(f"there is no run {run}: {known}.", "python3 restore.py --list; a day is  --at 2026-11-20", UNTOUCHED)
-    if begins and begins > now:
-        raise SettingsError(f"{at!r} is still to come: it is {clock(now.timestamp())}.", "python3 restore.py --list", UNTOUCHED)
-
-
-def run_at(target: Target, source: str, run: int | None, before: datetime | None) -> int:
-    """Return the newest saved run of a source up to a run, or before a moment; raise SourceError outside the retention."""
-    chosen: int | None
-    ((chosen, oldest, finished_at),) = target.statement("run_at", {"source": source, "run": run, "before": before})
-    if oldest is None:
-        raise SourceError(f"{target.host} holds no restore point of {source}.", "python3 restore.py --list", UNTOUCHED)
-    if chosen is None:
-        raise SourceError(
-            f"{source} cannot go back that far: its oldest restore point is run {oldest}, {finished_at} UTC.",
-            f"python3 restore.py --database {typed(source)} --at {oldest}  or longer BACKUP_KEEP_DAYS from now on",
-        )
-    return chosen
-
-
-class RestorePoint(TypedDict):
-    """A saved run, as `restore.py --list --json` shows it; times are in UTC.
-
-    `restorable` where the undo log reaches it with all of its tables, `lost` names those of which its state may be lost.
-    """
-
-    run: int
-    finished_at: str
-    rows: int
-    bytes: int | None
-    restorable: bool
-    changes: int | None
-    proven_at: str | None
-    lost: list[str]
-
-
-def restore_points(target: Target, source: str) -> list[RestorePoint]:
-    """Return the saved runs of a source, newest first."""
-    return [
-        {
-            "run": run,
-            "finished_at": finished_at,
-            "rows": rows,
-            "bytes": file_bytes,
-            "restorable": is_restorable,
-            "changes": changes,
-            "proven_at": proven_at,
-            "lost": lost,
-        }
-        for run, finished_at, rows, file_bytes, is_restorable, changes, proven_at, lost in target.statement(
-            "restore_points", {"source": source}
-        )
-    ]
 
 
 def read_state(target: Target, source: str, run: int | None = None) -> SavedState:

@@ -11,12 +11,15 @@ from lib.base.words import plural
 from lib.postgres.books import origin, setup_version
 from lib.postgres.books.origin import Origin
 from lib.postgres.link.connection import Target
-from lib.postgres.link.statements import SQL, from_file, setup_files
+from lib.postgres.link.statements import SQL, from_file, setup_files, statement
 from lib.postgres.mirrors import altered, plan_mirrors, upkeep
 from lib.settings.config import Settings
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.mirror_names import mirror_name, writer_name
 from lib.tables.plan import Mirror, Plan, Source
+
+# What a statement asks about, where setup makes a function of it.
+OF_SOURCE, IN_SCHEMA = sql.SQL("of_source"), sql.SQL("in_schema")
 
 
 def mirror_schema(schema: str, source: str) -> str:
@@ -44,6 +47,8 @@ def install(target: Target) -> None:
     if not setup_version.installed(target):
         refuse_foreign(target, {target.schema: setup_version.comment(target.schema)})
     parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
+    parts |= {"our_triggers": statement("our_triggers", schema=parts["schema"])}
+    parts |= {"mirrors": statement("read_mirrors", schema=parts["schema"], source=OF_SOURCE, mirror_schema=IN_SCHEMA)}
     for path in setup_files():
         target.rows(from_file(path, **parts))
     target.statement("let_keep_books", {"writer": writer_name(target.schema)})

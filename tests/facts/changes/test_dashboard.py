@@ -7,8 +7,8 @@ import pytest
 from backup import back_up_all
 from lib.backing_up.options import BackupOptions
 from lib.base.errors import Problem
+from lib.postgres.books.points import restore_points
 from lib.postgres.link.connection import Target
-from lib.postgres.mirrors import saved_state
 from lib.postgres.setup import installation
 from lib.trying import trial
 from tests import compare
@@ -215,7 +215,7 @@ def as_writer(deployment):
 
 def listed(deployment):
     with Target(deployment.settings.targets[0], "backup") as target:
-        return {point["run"]: point for point in saved_state.restore_points(target, "source")}
+        return {point["run"]: point for point in restore_points(target, "source")[0]}
 
 
 def assert_listed_come_back(deployment):

@@ -11,6 +11,7 @@ import pytest
 from lib.trying import sample_bot
 from tests import compare
 from tests.cases import random_cases
+from tests.cases.histories import random_history
 from tests.stand_ins.deployment import Deployment
 
 
@@ -77,38 +78,6 @@ def test_an_empty_table_comes_back_after_its_mirror_was_made_anew(tmp_path, data
     first = deployment.run
     deployment.assert_round_trip()
     assert compare.differences(tmp_path / "first.db", deployment.restored(first)) == []
-
-
-def random_history(database, chance, run):
-    for _ in range(chance.randint(1, 40)):
-        with contextlib.suppress(sqlite3.Error):
-            database.execute(
-                chance.choice(
-                    (
-                        "INSERT INTO t (a, n) VALUES (hex(randomblob(3)), random() % 5)",
-                        "INSERT INTO t (a, n) VALUES ('odd' || char(0), x'00ff')",
-                        "UPDATE t SET n = n + 0.5 WHERE id % 3 = abs(random()) % 3",
-                        "DELETE FROM t WHERE id % 5 = abs(random()) % 5",
-                        "INSERT OR REPLACE INTO u VALUES (abs(random()) % 20, random())",
-                        "UPDATE u SET rowid = rowid + 100",
-                    )
-                )
-            )
-    ddl = {
-        5: "ALTER TABLE t ADD COLUMN extra REAL DEFAULT 0.1",
-        9: "CREATE TABLE fresh (x, y)",
-        12: "INSERT INTO fresh VALUES (1, 2), (1, 2), (NULL, x'')",
-        14: "DROP TABLE u",
-        17: "CREATE TABLE u (k INTEGER, j TEXT, v BLOB, PRIMARY KEY (j, k)) WITHOUT ROWID",
-        18: "INSERT INTO u VALUES (1, 'a', x'01'), (2, 'b', NULL)",
-        20: "ALTER TABLE t RENAME COLUMN a TO b",
-        22: "CREATE INDEX i ON t (b); CREATE VIEW w AS SELECT * FROM t; PRAGMA user_version = 22",
-        24: "DROP TABLE fresh",
-        26: "CREATE TABLE fresh (x PRIMARY KEY); INSERT INTO fresh VALUES ('again')",
-        28: "DELETE FROM t",
-    }
-    with contextlib.suppress(sqlite3.Error):
-        database.executescript(ddl.get(run, ""))
 
 
 def test_what_people_change_by_hand_is_reported_kept_and_undone(saved_bot):

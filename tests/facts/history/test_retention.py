@@ -11,8 +11,10 @@ import pytest
 
 from lib.base.errors import Problem
 from lib.postgres.link.connection import Target
+from lib.settings.retention import Retention
 from lib.trying import sample_bot
 from tests import compare
+from tests.cases.histories import assert_listed_come_back, keep, listed
 from tests.stand_ins.deployment import Deployment
 
 ROWS = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')"
@@ -32,28 +34,6 @@ def age(deployment, days):
     deployment.rows(
         f"UPDATE backup.runs SET started_at = started_at - interval '{days} days', finished_at = finished_at - interval '{days} days'"
     )
-
-
-def listed(deployment):
-    """Return the runs that are listed as restorable, newest first."""
-    from lib.postgres.link.connection import Target
-    from lib.postgres.mirrors import saved_state
-
-    with Target(deployment.settings.targets[0], "backup") as target:
-        return [point["run"] for point in saved_state.restore_points(target, deployment.path.stem) if point["restorable"]]
-
-
-def assert_listed_come_back(deployment, copies):
-    """Every run that is listed as restorable comes back as it was; return how many there are."""
-    runs = [run for run in listed(deployment) if run in copies]
-    for run in runs:
-        assert compare.differences(copies[run], deployment.restored(run)) == [], run
-    return len(runs)
-
-
-def keep(deployment, copies):
-    copies[deployment.run] = deployment.folder / f"run-{deployment.run}.db"
-    copies[deployment.run].write_bytes(deployment.path.read_bytes())
 
 
 @pytest.mark.campaign
@@ -175,7 +155,7 @@ def turn_clock(deployment, to):
     """Let the functions that save and prune read another time; return what turns it back."""
     names = (
         "save_run(bigint, jsonb, text, jsonb)",
-        "prune(text, integer)",
+        "prune(text, integer, interval, interval)",
     )
     texts = [deployment.rows(f"SELECT pg_get_functiondef('backup.{name}'::regprocedure)")[0][0] for name in names]
     for text in texts:
@@ -204,7 +184,7 @@ def test_a_wrong_clock_is_said_where_something_would_have_been_pruned(saved_bot)
 
 def test_without_a_stored_retention_thirty_days_are_kept(writer, saved_bot):
     saved_bot.query("DELETE FROM backup.retention; UPDATE backup.runs SET finished_at = finished_at - interval '20 days'")
-    writer.query("SELECT backup.prune('premium_system', -1000)")
+    writer.query("SELECT backup.prune('premium_system', -1000, '-1d', '-1d')")
     assert saved_bot.query("SELECT count(*) FROM backup.runs") == [(4,)]
 
 
@@ -216,7 +196,7 @@ def test_nobody_prunes_by_the_servers_clock(writer, saved_bot):
     before = saved_bot.query("SELECT count(*) FROM backup.runs")
     saved_bot.rows = saved_bot.query
     turned = turn_clock(saved_bot, "2050-01-01")
-    assert writer.query("SELECT backup.prune('premium_system', 30)") == [(None,)]
+    assert writer.query("SELECT backup.prune('premium_system', 30, '24h', '7d')") == [(None,)]
     turned()
     assert saved_bot.query("SELECT count(*) FROM backup.runs") == before
 
@@ -225,7 +205,7 @@ def test_nobody_prunes_by_the_servers_clock(writer, saved_bot):
 @pytest.mark.parametrize(("keep_days", "ahead"), [(30, 13.5), (30, 29), (7, 6.5), (1, 6), (30, 45)])
 def test_clocks_that_are_a_little_ahead_for_one_run_cost_no_history(deployment, monkeypatch, keep_days, ahead):
     copies = {}
-    object.__setattr__(deployment.settings, "keep_days", keep_days)
+    object.__setattr__(deployment.settings, "retention", Retention(keep_days))
     deployment.rows(f"UPDATE backup.retention SET keep_days = {keep_days}")
     for value in range(keep_days + 5):
         deployment.script(f"UPDATE t SET v = {value} WHERE id = 2")
@@ -245,13 +225,13 @@ def test_clocks_that_are_a_little_ahead_for_one_run_cost_no_history(deployment, 
 
 @pytest.mark.parametrize(("every", "keep_days", "runs"), [(31, 30, 2), (16, 30, 3), (14, 7, 2), (9, 1, 2), (7, 10, 3), (2, 7, 5)])
 def test_whatever_the_schedule_history_is_pruned_and_nothing_is_warned_of(deployment, every, keep_days, runs):
-    object.__setattr__(deployment.settings, "keep_days", keep_days)
+    object.__setattr__(deployment.settings, "retention", Retention(keep_days))
     deployment.rows(f"UPDATE backup.retention SET keep_days = {keep_days}")
     for value in range(14):
         age(deployment, every)
         deployment.script(f"UPDATE t SET v = {value} WHERE id = 1")
         deployment.back_up()
-        assert deployment.rows(f"SELECT backup.prune('source', {keep_days})") == [(None,)]
+        assert deployment.rows(f"SELECT backup.prune('source', {keep_days}, '24h', '7d')") == [(None,)]
     assert deployment.rows("SELECT count(*) FROM backup.runs") == [(runs,)]
 
 

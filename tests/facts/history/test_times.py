@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lib.base import words
-from lib.base.errors import SettingsError
-from lib.postgres.mirrors import saved_state
+from lib.base.errors import SettingsError, SourceError
+from lib.postgres.books import points
+from lib.postgres.link.connection import Target
 from lib.trying import sample_bot
 from tests.stand_ins.deployment import Deployment
 
@@ -103,15 +104,15 @@ INSTANTS = st.integers(0, 5_000_000)  # microseconds: several runs in one second
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(st.lists(INSTANTS, min_size=6, max_size=6).map(sorted))
 def test_every_listed_time_names_its_run_or_a_later_one_of_that_second(lived, instants):
-    with saved_state.Target(lived.settings.targets[0], "backup") as target:
+    with Target(lived.settings.targets[0], "backup") as target:
         for run, instant in enumerate(instants, 1):
             at = f"2026-11-20 12:00:00+00'::timestamptz + interval '{instant} microseconds"
             target.rows(f"UPDATE backup.runs SET finished_at = '{at}' WHERE run = {run}")
-        points = saved_state.restore_points(target, "source")
-        for point in points:
-            same_second = [other["run"] for other in points if other["finished_at"] == point["finished_at"]]
+        listed, _ = points.restore_points(target, "source")
+        for point in listed:
+            same_second = [other["run"] for other in listed if other["finished_at"] == point["finished_at"]]
             for text in (point["finished_at"], f"{point['finished_at']} UTC"):
-                assert saved_state.run_at(target, "source", *words.moment(text)) == max(same_second)
+                assert points.run_at(target, "source", *words.moment(text)) == max(same_second)
 
 
 SHOWN = re.compile(r"run (\d+),? .*?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC)")
@@ -142,9 +143,9 @@ def test_the_times_that_the_scripts_print_name_their_runs(saved_bot):
 
 def test_the_oldest_point_is_shown_with_its_own_time_whatever_the_clock_did(lived):
     lived.rows("UPDATE backup.runs SET finished_at = finished_at - interval '2 hours' WHERE run > 3")
-    with saved_state.Target(lived.settings.targets[0], "backup") as target:
-        first = saved_state.restore_points(target, "source")[-1]
+    with Target(lived.settings.targets[0], "backup") as target:
+        first = points.restore_points(target, "source")[0][-1]
         (health,) = target.statement("health", {"source": "source", "most": 1})[0]
         assert words.clock(health["restore_points"]["at"]) == f"{first['finished_at']} UTC"
-        with pytest.raises(saved_state.SourceError, match=f"its oldest restore point is run 1, {first['finished_at']} UTC"):
-            saved_state.run_at(target, "source", *words.moment("1999-01-01"))
+        with pytest.raises(SourceError, match=f"its oldest restore point is run 1, {first['finished_at']} UTC"):
+            points.run_at(target, "source", *words.moment("1999-01-01"))

@@ -52,7 +52,7 @@ def test_parts_do_as_well(tmp_path, monkeypatch):
 
 def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
     settings = load(tmp_path, monkeypatch, f"SUPABASE_DB_URL='{GOOD}'\nBACKUP_KEEP_DAYS=7", BACKUP_KEEP_DAYS="9")
-    assert settings.keep_days == 9
+    assert settings.retention.keep_days == 9
 
 
 def test_further_targets_in_their_order(tmp_path, monkeypatch):

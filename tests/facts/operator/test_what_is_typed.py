@@ -20,7 +20,7 @@ SCRIPTS = dict(zip(("backup", "restore", "setup_supabase", "test_backup"), TASKS
 VALUES = {
     "--max-age": "7h", "--every": "6h", "--report": "report.html", "--database": "premium_system", "--at": "2",
     "--table": "refunds", "--to": "out", "--target": "1", "--ddl": "sqlite_data/premium_system.db", "--env-file": ".env",
-    "--schedule": "cron",
+    "--schedule": "cron", "--keep": "2 why", "--release": "2", "--since": "2026-11-01", "--last": "20",
 }  # fmt: skip
 LONG = {"--every", "--demo"}  # one never ends, the other is tried by itself
 
@@ -37,8 +37,8 @@ def flags_of(script):
 
 
 def typed(*flags):
-    words = [("premium_system",) if flag == "SOURCE" else (flag, VALUES.get(flag)) for flag in flags]
-    return [word for pair in words for word in pair if word]
+    words = [("premium_system",) if flag == "SOURCE" else (flag, *VALUES.get(flag, "").split()) for flag in flags]
+    return [word for pair in words for word in pair]
 
 
 def tried(script):

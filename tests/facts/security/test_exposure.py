@@ -178,7 +178,7 @@ OPENED = {
     "GRANT SELECT (id) ON backup_premium_system.refunds TO authenticated": "authenticated has SELECT on column backup_premium_system.refunds.id",
     "GRANT TRUNCATE ON backup.runs TO service_role": "service_role has TRUNCATE on table backup.runs",
     "GRANT USAGE ON SEQUENCE backup.runs_run_seq TO anon": "anon has USAGE on sequence backup.runs_run_seq",
-    "GRANT EXECUTE ON FUNCTION backup.prune(text, integer) TO anon": "anon has EXECUTE on function backup.prune",
+    "GRANT EXECUTE ON FUNCTION backup.prune(text, integer, interval, interval) TO anon": "anon has EXECUTE on function backup.prune",
     "ALTER TABLE backup_premium_system.refunds DISABLE ROW LEVEL SECURITY": "row level security is off on backup_premium_system.refunds",
 }
 

@@ -125,7 +125,7 @@ def test_it_cannot_destroy_history(writer, saved_bot):
         "SET hybrid_backup.run = '1'; DELETE FROM backup_premium_system.refunds; UPDATE backup_premium_system.payment_history SET id = -id"
     )
     writer.query("SET hybrid_backup.run = '99'; DELETE FROM backup_user_requests.message_owners; DELETE FROM backup.misfit_rows")
-    writer.query("SELECT backup.prune('premium_system', 0); SELECT backup.prune('user_requests', -5)")
+    writer.query("SELECT backup.prune('premium_system', 0, '0', '0'); SELECT backup.prune('user_requests', -5, '-9d', '-9d')")
     assert saved_bot.query("SELECT * FROM backup.undo_log ORDER BY record")[: len(history)] == history
     saved_bot.write_env()
     out = saved_bot.folder / "out"

@@ -108,7 +108,8 @@ class Target:
         return self.rows(statement(name, schema=sql.Identifier(self.schema), **parts), values)
 
     def copy_in(self, query: sql.Composable, lines: Readable) -> None:
-        """Send the lines that COPY reads."""
+        """Send the lines that COPY reads; two round trips, because it says first that it is ready for them."""
+        self._line.round_trips += 1
         self._copy(query, CopyFrom(lines, self._line.own_work))
 
     def copy_out(self, query: sql.Composable, take: Take) -> None:

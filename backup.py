@@ -59,13 +59,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I le
 import lib.start  # noqa: F401  first of ours: it hops into .venv
 from lib.backing_up import brake, local_runs, refusals, schedule
 from lib.backing_up.attempts import Report, exit_status
-from lib.backing_up.mirrored import Mirrored
+from lib.backing_up.mirrored import Mirrored, Seen
 from lib.backing_up.options import BackupOptions
 from lib.base import log, script, together
-from lib.base.errors import Problem
+from lib.base.errors import OtherCounts, Problem
 from lib.base.script import Console
 from lib.base.words import seconds
-from lib.postgres.books import hand_edits, origin, plan_limit, privacy, runs, twins
+from lib.postgres.books import origin, runs, twins
 from lib.postgres.books.origin import Origin
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered, first_load, last_run, merge, plan_mirrors, proof, unseen, upkeep
@@ -147,37 +147,35 @@ def back_up_source(
     target: Target, settings: Settings, name: str, ahead: copying.Ahead, options: BackupOptions, report: Report
 ) -> runs.Run:
     """Snapshot, plan, merge, verify, commit: all of it or nothing; but a first load is committed now and then."""
-    run, source = ahead.told_first(name, lambda: runs.open_run(target, name))
+    run, warnings = runs.Run(0, name, target.host), []
     with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
-        warnings, previous = plan_limit.refuse_or_warn(target, run, snapshot, settings.max_database_bytes), snapshot.copy.previous
+        previous = snapshot.copy.previous
+        ours = origin.of(settings, name, previous.told)
         while run.outcome == "running":
-            with target.transaction():
-                openings, last = runs.lock_source(target, run, source)
-                runs.refuse_outrun(snapshot, name)
-                ours = origin.of(settings, name, previous.told)
-                refusals.refuse_unless_accepted(name, openings, ours, last, options)
-                transfer = Transfer(target, source, snapshot, run, last, hand_edits.since_last_run(target, name))
-                mirrored = bring(transfer, settings, options, report)
-                doubts, plan, missed = snapshot.copy.finish_check(), mirrored.plan, mirrored.unseen
+            with runs.taken(target, run, previous.note) as told:
+                transfer = Transfer(target, snapshot, run, told)
+                warnings += refusals.refuse_to_begin(transfer, settings, ours, options)
+                try:
+                    mirrored = bring_and_save(transfer, settings, ours, options, report)
+                except OtherCounts as found:
+                    mirrored = bring_and_save(transfer._replace(others=found), settings, ours, options, report)
                 warnings += mirrored.warnings
-                runs.refuse_outrun(snapshot, name)
-                if first_load.is_whole(run, plan):
-                    about = ours.as_told | {"compared_all": mirrored.is_compared, "lost": sorted(missed.changed)}
-                    warnings += runs.save(target, run, snapshot, plan, settings.keep_days, about, last["definition_hash"])
             run.committed = len(run.tables)
-        noted = last_run.noted(transfer, plan, mirrored.mirrors, mirrored.is_compared)
+        doubts = snapshot.copy.finish_check()
+        noted = last_run.noted(transfer, mirrored.plan, mirrored.mirrors, mirrored.is_compared)
         not_kept = snapshot.keep_as(previous.place, {**noted, **ours.as_told, "doubts": doubts})
-    for warning in [*warnings, *previous.not_told(doubts), *what_others_did(transfer, openings, ours, missed), *not_kept]:
+    others = mirrored.what_others_did(transfer, told.openings, ours)
+    for warning in [*warnings, *previous.not_told(doubts), *others, *not_kept]:
         report.warn(warning)
     return run
 
 
-def what_others_did(transfer: Transfer, openings: list[str], ours: Origin, missed: Unseen) -> list[str]:
-    """Return warnings of who else can get in, and of what others have done to the mirrors."""
-    source, last = transfer.source, transfer.last
-    exposed = [privacy.as_sentence(openings)] if openings else []
-    by_hand = [edit.as_sentence(source.name) for edit in transfer.edits]
-    return [*exposed, *origin.other_machine(source.name, ours, last), *by_hand, *missed.warnings(source, last)]
+def bring_and_save(transfer: Transfer, settings: Settings, ours: Origin, options: BackupOptions, report: Report) -> Mirrored:
+    """Make the mirrors equal to the snapshot, and save a run that is whole; raise OtherCounts where they were not as noted."""
+    mirrored, snapshot = bring(transfer, settings, options, report), transfer.snapshot
+    snapshot.copy.finish_check()
+    runs.refuse_outrun(snapshot, transfer.source.name)
+    return mirrored.saved(transfer, settings, ours) if first_load.is_whole(transfer.run, mirrored.plan) else mirrored
 
 
 def rehearse(
@@ -186,63 +184,68 @@ def rehearse(
     """Do what a backup does, in a transaction that will be rolled back, and say what that was, and what a backup would refuse."""
     from lib.backing_up import dry_run
 
-    run, last = runs.Run(0, source.name, target.host, privacy.describe(target).bytes), runs.read_last(target, source)
-    source = replace(source, is_rehearsal=True)
-    transfer = Transfer(target, source, snapshot, run, last, hand_edits.since_last_run(target, source.name))
-    openings = privacy.openings(target, [target.schema, source.mirror_schema])  # what is mended is closed
+    told, database_bytes = runs.look(target, source.name, snapshot.copy.previous.note)
+    told = told._replace(source=replace(told.source, is_rehearsal=True))
+    run = runs.Run(0, source.name, target.host, database_bytes)
+    transfer = Transfer(target, snapshot, run, told)
     mirrored = bring(transfer, settings, replace(options, accept_shrink=True), report)
     runs.refuse_outrun(snapshot, source.name)
     ours = origin.of(settings, source.name, snapshot.copy.previous.told)
-    for refusal in refusals.foreseen(transfer, settings, options, openings, ours, mirrored):
+    for refusal in refusals.foreseen(transfer, settings, options, ours, mirrored):
         report.warn(f"a backup would refuse this: {refusal}")
-    accepted = openings if options.accept_exposure else []
-    for warning in [*mirrored.warnings, *what_others_did(transfer, accepted, ours, mirrored.unseen)]:
+    accepted = told.openings if options.accept_exposure else []
+    for warning in [*mirrored.warnings, *mirrored.what_others_did(transfer, accepted, ours)]:
         report.warn(f"a backup would do this, and say: {warning}")
     return dry_run.changes(run.tables, source)
 
 
 def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report: Report) -> Mirrored:
     """Mend the mirrors, and make them equal to the snapshot; raise Problem where it looks as if that were wrong."""
-    target, source, snapshot, last = transfer.target, transfer.source, transfer.snapshot, transfer.last
-    present, noted = upkeep.read(target, source), last_run.noted_mirrors(last, snapshot.copy.previous.note)
-    changed = altered.mended(target, source, snapshot, present, noted)
+    target, source, snapshot, told = transfer.target, transfer.source, transfer.snapshot, transfer.told
+    noted = last_run.noted_mirrors(told.last, snapshot.copy.previous.note)
+    changed = altered.mended(target, source, snapshot, told.mirrors, noted)
     plan = plan_mirrors.plan(snapshot, changed.mirrors, source)
-    before = {} if options.accept_shrink else brake.refuse_sudden_loss(target, source, snapshot, plan, settings.max_shrink)
+    if not options.accept_shrink:
+        brake.refuse_sudden_loss(told, snapshot, plan, settings.max_shrink)
     now = upkeep.mend(target, plan, source, changed.mirrors)
-    missed = unseen.look(transfer, plan, present, changed)
-    must_send_all = options.full or bool(transfer.edits or missed.suspects)
+    missed = unseen.look(transfer, plan, changed)
+    must_send_all = options.full or bool(transfer.edits or missed.suspects or transfer.others)
     try:
-        is_compared = bring_rows(transfer, plan, missed, must_send_all, report)
+        seen = bring_rows(transfer, plan, missed, must_send_all, report)
     except Problem as problem:
         changed = altered.clear(target, source, plan, changed, now, problem)
         now = changed.mirrors
-        missed = missed.also(unseen.look(transfer, plan, present, changed))
-        is_compared = bring_rows(transfer, plan, missed, True, report)
-    refusals.refuse_replacement(transfer, plan, missed, before, settings)
-    return Mirrored(plan, now | changed.left_aside(source), changed, missed, is_compared)
+        missed = missed.also(unseen.look(transfer, plan, changed))
+        seen = bring_rows(transfer, plan, missed, True, report)
+    if not options.accept_shrink:
+        refusals.refuse_replacement(transfer, plan, missed, settings)
+    return Mirrored(plan, now | changed.left_aside(source), changed, missed, seen)
 
 
-def bring_rows(transfer: Transfer, plan: Plan, missed: Unseen, must_send_all: bool, report: Report) -> bool:
-    """Send what differs from the last run, or every row where that cannot be relied on; return whether every row was compared."""
+def bring_rows(transfer: Transfer, plan: Plan, missed: Unseen, must_send_all: bool, report: Report) -> Seen:
+    """Send what differs from the last run, or every row where that cannot be relied on."""
     run, name, snapshot, tables = transfer.run, transfer.source.name, transfer.snapshot, plan.tables
     if transfer.last["run"] is None:
         first_load.bring(transfer, plan, report.note)
-        return True
-    if missed.reason:
-        report.note(f"{name}: every row is sent, because {missed.reason}.")
+        return Seen.COMPARED
+    if reason := merge.undone(transfer) or missed.reason:
+        report.note(f"{name}: every row is sent, because {reason}.")
     if not must_send_all:
         is_due = last_run.is_comparison_due(snapshot)
         compare = functools.partial(proof.compare, transfer, tables) if is_due else merge.rely
         try:
             known = last_run.left(snapshot, plan, transfer.last)
+            if last_run.is_noted(known, transfer, tables) and not is_due:
+                run.tables = [known.left[table.label] for table in tables]
+                return Seen.NOTED
             changes = find_changes.since(known, snapshot, tables)
             run.tables = merge.changed_rows(transfer, tables, changes, known, compare)
-            return is_due
+            return Seen.COMPARED if is_due else Seen.COUNTED
         except Doubt as doubt:
             report.note(f"{name}: every row is sent, because {doubt}.")
             missed.changed |= doubt.changed
     run.tables = merge.every_row(transfer, tables, find_changes.every_row(snapshot, tables))
-    return True
+    return Seen.COMPARED
 
 
 def flags() -> script.Parser:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 from lib.base.errors import Problem
 from lib.base.printable import name
 from lib.base.words import plural
-from lib.postgres.link.connection import Target
+from lib.postgres.books.told import Told
 from lib.sqlite.snapshots.snapshot import Snapshot
-from lib.tables.plan import Plan, Source
+from lib.tables.plan import Plan
 from lib.tables.results import TableResult
 
 # Fewer lost rows than this are no alarm, whatever share they are.
@@ -29,25 +29,23 @@ class RowCounts(NamedTuple):
         return sum(self.before.values()) - sum(self.now.values())
 
 
-def refuse_sudden_loss(target: Target, source: Source, snapshot: Snapshot, plan: Plan, max_shrink: int) -> dict[str, int]:
+def refuse_sudden_loss(told: Told, snapshot: Snapshot, plan: Plan, max_shrink: int) -> None:
     """Raise Problem where a source looks as if something had gone wrong with it.
 
-    `max_shrink` is in percent; 100 turns the brake off. Return how many rows each table had when the source was last known to be
-    good, by label.
+    `max_shrink` is in percent; 100 turns the brake off.
     """
-    before: dict[str, int] = dict(target.statement("rows_before", {"source": source.name}))
     now = {table.label: snapshot.rows(table) for table in plan.tables if not table.is_internal}
-    rows = RowCounts(before, now)
+    rows, source = RowCounts(told.before, now), told.source.name
     if max_shrink < 100 and (loss := _gone(rows) or _emptied(rows) or _shrunk(rows, max_shrink)):
-        raise Problem(f"{source.name} {loss}. Is that right?", _remedy(source.name))
-    return before
+        raise Problem(f"{source} {loss}. Is that right?", _remedy(source))
 
 
-def refuse_replacement(source: Source, before: dict[str, int], results: list[TableResult], plan: Plan, max_shrink: int) -> None:
+def refuse_replacement(told: Told, results: list[TableResult], plan: Plan, max_shrink: int) -> None:
     """Raise Problem where nearly every row of every table was deleted or became another one: that is another database.
 
     One table may be rewritten by ordinary work, and is no alarm while its keys stay.
     """
+    source, before = told.source.name, told.before
     large = [label for label, rows in before.items() if rows >= SMALL_TABLE]
     gone = _replaced(results, plan, len(large) > 1)
     lost = sum(gone.get(label, 0) for label in large)
@@ -55,9 +53,9 @@ def refuse_replacement(source: Source, before: dict[str, int], results: list[Tab
     if max_shrink == 100 or lost < FLOOR or not is_replaced:
         return
     raise Problem(
-        f"{source.name} has other rows than it had: {lost:,} of {sum(before.values()):,} are gone or replaced, in every table. "
+        f"{source} has other rows than it had: {lost:,} of {sum(before.values()):,} are gone or replaced, in every table. "
         "Is that right?",
-        _remedy(source.name),
+        _remedy(source),
     )
 
 

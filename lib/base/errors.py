@@ -1,5 +1,7 @@
 """The errors that an operator reads: what happened, what was not touched, what to do."""
 
+from collections.abc import Iterable
+
 UNTOUCHED = "The SQLite files were not touched."
 
 
@@ -41,6 +43,14 @@ class Unreachable(Problem):
 
 class MayPass(Problem):
     """The connection was cut, or the target is full or starting up: trying again may help."""
+
+
+class OtherCounts(Problem):
+    """The mirrors do not have as many rows as the last run has left; `labels` are those tables'."""
+
+    def __init__(self, what: str, labels: Iterable[str]):
+        super().__init__(what)
+        self.labels = frozenset(labels)
 
 
 class Locked(Problem):

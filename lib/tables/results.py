@@ -6,7 +6,10 @@ from typing import NamedTuple, TypedDict
 
 @dataclass
 class TableResult:
-    """What a run did to one table; `label` names it in the bookkeeping, `digest` covers all of its rows, misfits included."""
+    """What a run did to one table; `label` names it in the bookkeeping, `digest` covers all of its rows, misfits included.
+
+    `is_known` where that is what Postgres has already as left by the last run: it need not travel.
+    """
 
     label: str
     table: str
@@ -18,6 +21,7 @@ class TableResult:
     bytes_sent: int = 0
     seconds: float = 0.0
     digest: int = 0
+    is_known: bool = False
 
     @property
     def is_internal(self) -> bool:
@@ -43,7 +47,7 @@ class SavedBy(TypedDict):
 
 
 class LastSaved(SavedBy):
-    """What Postgres tells of the last saved run (sql/statements/last_saved.sql), and of which schema: `belongs_to`.
+    """What Postgres tells of the last saved run (sql/setup/950_told.sql), and of which schema: `belongs_to`.
 
     Everybody with the password may have written it: it is compared with what this machine knows, not relied on.
     """

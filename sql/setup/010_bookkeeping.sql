@@ -50,12 +50,19 @@ CREATE TABLE IF NOT EXISTS {schema}.runs (
 ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS database_bytes bigint;
 -- The transaction that holds the source's lock and writes the run's rows (see take_source).
 ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS xact xid8;
--- By how many seconds the server's clock was ahead of the machine's when the run was saved.
+-- The server's process that has opened the run, while it is at work.
+ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS backend integer;
+-- By how many seconds the server's clock was ahead of the machine's when the run was saved, where that was an hour or more.
 ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS clock_ahead double precision;
 -- Whether the run compared every row of every table with its mirror.
 ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS compared_all boolean;
-CREATE INDEX IF NOT EXISTS runs_by_source ON {schema}.runs (source, run DESC);
-CREATE INDEX IF NOT EXISTS runs_at_work ON {schema}.runs (source) WHERE outcome = 'running';
+-- What a run of which nothing is new need not say, it leaves empty: `bytes_sent` where nothing was sent, and `snapshot_hash`,
+-- `snapshot_bytes` and `rows` where it read the very file that the run before it had read (see snapshot_of). No index has what changes
+-- in such a run, so that its versions are one row and two index entries. A run that is at work is younger than its source's last one.
+DROP INDEX IF EXISTS {schema}.runs_by_source;
+DROP INDEX IF EXISTS {schema}.runs_at_work;
+CREATE INDEX IF NOT EXISTS runs_of_source ON {schema}.runs (source, run);
+CREATE INDEX IF NOT EXISTS runs_with_snapshot ON {schema}.runs (source, run) WHERE snapshot_hash IS NOT NULL;
 
 -- Tables whose mirror was found to be otherwise than the last run had left it, and no undo record said why: what runs before
 -- `before_run` left in them may not come back.
@@ -66,7 +73,8 @@ CREATE TABLE IF NOT EXISTS {schema}.lost_history (
     PRIMARY KEY (source, table_name)
 );
 
--- What each saved run left in each table; `digest` is the sum of the rows' hashes (see lib/tables/digest.py).
+-- What each saved run left in the tables that it changed, or found for the first time; in the others is what the newest run before it
+-- has left there (see left_by). `digest` is the sum of the rows' hashes (see lib/tables/digest.py).
 CREATE TABLE IF NOT EXISTS {schema}.run_tables (
     run             bigint NOT NULL REFERENCES {schema}.runs ON DELETE CASCADE,
     table_name      text NOT NULL,
@@ -80,9 +88,11 @@ CREATE TABLE IF NOT EXISTS {schema}.run_tables (
     seconds         double precision NOT NULL,
     PRIMARY KEY (run, table_name)
 );
+ALTER TABLE {schema}.run_tables ADD COLUMN IF NOT EXISTS source text;
 
 -- The source's schema, word for word, with its pragmas and where each table's rows are, as JSON; a new row only when it changed.
--- It is text, not jsonb: jsonb refuses what SQLite allows in a name or a comment.
+-- It is text, not jsonb: jsonb refuses what SQLite allows in a name or a comment. `mirrors` says which mirror each table has, or none, by
+-- the table's name in the bookkeeping. The hash is that of both.
 CREATE TABLE IF NOT EXISTS {schema}.source_schemas (
     source_schema   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source          text NOT NULL,
@@ -90,6 +100,44 @@ CREATE TABLE IF NOT EXISTS {schema}.source_schemas (
     definition      text NOT NULL,
     UNIQUE (source, definition_hash)
 );
+ALTER TABLE {schema}.source_schemas ADD COLUMN IF NOT EXISTS mirrors text;
+
+-- Until version 5 every run had a row for each of its tables, whose source was that of the run.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM {schema}.run_tables WHERE source IS NULL) THEN
+        UPDATE {schema}.run_tables SET source = runs.source FROM {schema}.runs WHERE runs.run = run_tables.run;
+        UPDATE {schema}.source_schemas SET mirrors = (
+            SELECT json_object_agg(table_name, table_name) FROM {schema}.run_tables
+            WHERE run = (SELECT max(run) FROM {schema}.runs WHERE runs.source_schema = source_schemas.source_schema AND outcome = 'saved'))
+        WHERE mirrors IS NULL;
+        UPDATE {schema}.runs SET rows = coalesce((
+            SELECT sum(run_tables.rows) FROM {schema}.run_tables WHERE run_tables.run = runs.run AND table_name NOT LIKE E'sqlite\\_%'), rows);
+    END IF;
+END;
+$$;
+ALTER TABLE {schema}.run_tables ALTER COLUMN source SET NOT NULL;
+CREATE INDEX IF NOT EXISTS run_tables_by_table ON {schema}.run_tables (source, table_name, run);
+
+-- What a run has left in each of its source's tables.
+CREATE OR REPLACE FUNCTION {schema}.left_by(of_run bigint) RETURNS SETOF {schema}.run_tables
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT newest.*
+    FROM {schema}.runs AS this JOIN {schema}.source_schemas USING (source_schema)
+    CROSS JOIN LATERAL json_object_keys(mirrors::json) AS label
+    CROSS JOIN LATERAL (
+        SELECT * FROM {schema}.run_tables
+        WHERE run_tables.source = this.source AND table_name = label AND run_tables.run <= of_run ORDER BY run_tables.run DESC LIMIT 1
+    ) AS newest
+    WHERE this.run = of_run
+$$;
+
+-- The run that has noted which file this one has read: itself, or the newest before it that has.
+CREATE OR REPLACE FUNCTION {schema}.snapshot_of(of_run bigint) RETURNS SETOF {schema}.runs
+LANGUAGE sql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT noted.* FROM {schema}.runs AS this JOIN {schema}.runs AS noted ON noted.source = this.source AND noted.run <= this.run
+    WHERE this.run = of_run AND noted.snapshot_hash IS NOT NULL ORDER BY noted.run DESC LIMIT 1
+$$;
 
 -- Rows that a mirror's column types cannot hold exactly, and SQLite's own tables (counters, statistics): each kept whole,
 -- every cell tagged with its storage class (see lib/sqlite/lines/expressions.py). Equal rows are told apart by `copy`.

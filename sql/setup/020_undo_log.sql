@@ -37,9 +37,7 @@ CREATE TABLE IF NOT EXISTS {schema}.loaded_mirrors (
 CREATE OR REPLACE FUNCTION {schema}.is_loaded(of_source text, of_mirror text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM {schema}.loaded_mirrors WHERE source = of_source AND mirror = of_mirror)
-        OR EXISTS (
-            SELECT FROM {schema}.runs JOIN {schema}.run_tables USING (run)
-            WHERE runs.source = of_source AND outcome = 'saved' AND table_name = of_mirror)
+        OR EXISTS (SELECT FROM {schema}.run_tables WHERE source = of_source AND table_name = of_mirror)
 $$;
 
 -- The advisory lock of a source: whoever has it alone may write its mirrors as a run does.
@@ -122,7 +120,9 @@ CREATE OR REPLACE FUNCTION {schema}.undo_statement(of_mirror text, operation tex
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format($statement$
         INSERT INTO {schema}.undo_log (run, source, mirror, operation, key_columns, row_count, lines)
-        SELECT (SELECT run FROM {schema}.runs WHERE runs.source = placed.source AND outcome = 'running' AND xact = pg_current_xact_id()),
+        SELECT (
+            SELECT run FROM {schema}.runs JOIN {schema}.sources USING (source)
+            WHERE runs.source = placed.source AND run > coalesce(last_run, 0) AND outcome = 'running' AND runs.xact = pg_current_xact_id()),
             source, %L, %L, %L::text[], count(*), string_agg(line, E'\n' ORDER BY place)
         FROM (
             SELECT source, line, place, sum(length(line)) OVER (ORDER BY place) / 16000000 AS part

@@ -9,8 +9,8 @@ DROP FUNCTION IF EXISTS {schema}.note_restore(text, bigint);
 CREATE OR REPLACE FUNCTION {schema}.open_run(of_source text, on_machine text, by_version text)
 RETURNS TABLE (run bigint, mirror_schema text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    INSERT INTO {schema}.runs (source, machine, version)
-    SELECT sources.source, on_machine, by_version FROM {schema}.sources WHERE sources.source = of_source
+    INSERT INTO {schema}.runs (source, machine, version, backend)
+    SELECT sources.source, on_machine, by_version, pg_backend_pid() FROM {schema}.sources WHERE sources.source = of_source
     RETURNING runs.run, (SELECT sources.mirror_schema FROM {schema}.sources WHERE sources.source = of_source)
 $$;
 
@@ -20,15 +20,16 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.take_source(of_run bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    of_source text := (
-        SELECT source FROM {schema}.runs JOIN {schema}.sources USING (source)
-        WHERE run = of_run AND outcome = 'running' AND (last_run IS NULL OR run > last_run));
+    of_source text;
+    last bigint;
 BEGIN
+    SELECT source, last_run INTO of_source, last FROM {schema}.runs JOIN {schema}.sources USING (source)
+    WHERE run = of_run AND outcome = 'running' AND (last_run IS NULL OR run > last_run);
     IF of_source IS NULL OR NOT pg_try_advisory_xact_lock({schema}.source_lock(of_source)) THEN
         RETURN false;
     END IF;
     UPDATE {schema}.runs SET outcome = 'failed', finished_at = clock_timestamp(), error = 'killed or cut off before it ended'
-    WHERE source = of_source AND run < of_run AND outcome = 'running';
+    WHERE source = of_source AND run < of_run AND run > coalesce(last, 0) AND outcome = 'running';
     PERFORM {schema}.keep_records_rising();
     UPDATE {schema}.runs SET xact = pg_current_xact_id() WHERE run = of_run AND outcome = 'running';
     RETURN FOUND;
@@ -51,10 +52,11 @@ END;
 $$;
 
 -- Whether what a run says of itself can be read by those who will look at it: whoever may back up may say anything. Where there is no
--- definition, it is one that is here already; what a table does not name is nought.
+-- definition, it is one that is here already, as are its mirrors; what a table does not name is nought.
 CREATE OR REPLACE FUNCTION {schema}.is_readable(snapshot jsonb, definition text, tables jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT (definition IS NULL OR json_typeof(definition::json) = 'object') AND snapshot->>'snapshot_hash' ~ '^[0-9a-f]{{64}}$' AND (
+    SELECT (definition IS NULL OR json_typeof(definition::json) = 'object' AND json_typeof((snapshot->>'mirrors')::json) = 'object')
+        AND snapshot->>'snapshot_hash' ~ '^[0-9a-f]{{64}}$' AND (
         SELECT bool_and(coalesce(snapshot->>number ~ '^[0-9]{{1,15}}$', false)) FROM unnest(ARRAY['snapshot_bytes', 'rows', 'bytes_sent']) AS number)
         AND coalesce(snapshot->>'machine_time' ~ '^[0-9]{{1,12}}([.][0-9]+)?$', false)
         AND NOT EXISTS (
@@ -67,20 +69,25 @@ $$;
 
 -- Closes a run as saved, in the transaction that wrote its rows: the run is saved exactly if its rows are. `snapshot` says what was
 -- read, by whom and when by the machine's clock, and which tables were found changed behind the undo log's back. Where there is no
--- definition, it is the one with the hash that `snapshot` names, which the caller has seen here. What a table does not name is nought.
+-- definition, it is the one with the hash that `snapshot` names, which the caller has seen here, else `snapshot` names its mirrors. What
+-- a table does not name is nought; one that is not among `tables` is as the last run left it, and what is as it was is not stored again.
 -- No mark is lower than an earlier one, even if the undo log is empty. Nor does the time fall: where the two clocks differ much, the
 -- earlier one is taken.
 CREATE OR REPLACE FUNCTION {schema}.save_run(of_run bigint, snapshot jsonb, given_definition text, tables jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     of_source text;
-    hash text := coalesce(md5(given_definition), snapshot->>'definition_hash');
+    last bigint;
+    hash text := coalesce(md5(given_definition || (snapshot->>'mirrors')), snapshot->>'definition_hash');
+    this_schema bigint;
     machine_time timestamptz;
     ahead double precision;
     agree boolean;
     now_here timestamptz;
+    is_other_file boolean;
 BEGIN
-    SELECT source INTO of_source FROM {schema}.runs WHERE run = of_run AND outcome = 'running' AND xact = pg_current_xact_id() FOR UPDATE;
+    SELECT source, last_run INTO of_source, last FROM {schema}.runs JOIN {schema}.sources USING (source)
+    WHERE run = of_run AND outcome = 'running' AND runs.xact = pg_current_xact_id() FOR UPDATE OF runs;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'run % has ended, or is not at work in this transaction', of_run;
     END IF;
@@ -96,32 +103,45 @@ BEGIN
         UPDATE {schema}.runs SET finished_at = now_here, started_at = least(started_at, now_here)
         WHERE source = of_source AND finished_at > now_here;
     END IF;
-    INSERT INTO {schema}.source_schemas (source, definition_hash, definition)
-    SELECT of_source, hash, given_definition WHERE given_definition IS NOT NULL
-    ON CONFLICT (source, definition_hash) DO UPDATE SET definition = given_definition  -- somebody has edited it: so it was
-    WHERE source_schemas.definition <> given_definition;
-    IF NOT EXISTS (
-        SELECT FROM {schema}.source_schemas WHERE source = of_source AND definition_hash = hash AND md5(definition) = hash)
-    THEN
+    INSERT INTO {schema}.source_schemas (source, definition_hash, definition, mirrors)
+    SELECT of_source, hash, given_definition, snapshot->>'mirrors' WHERE given_definition IS NOT NULL
+    ON CONFLICT (source, definition_hash) DO UPDATE SET definition = excluded.definition, mirrors = excluded.mirrors
+    WHERE (source_schemas.definition, source_schemas.mirrors) IS DISTINCT FROM (excluded.definition, excluded.mirrors);  -- edited since
+    SELECT source_schema INTO this_schema FROM {schema}.source_schemas
+    WHERE source = of_source AND definition_hash = hash AND md5(definition || mirrors) = hash;
+    IF NOT FOUND THEN
         RAISE EXCEPTION 'the definition of % was changed while run % was at work', of_source, of_run;
     END IF;
-    INSERT INTO {schema}.run_tables (run, table_name, rows, inserted, updated, deleted, misfits, digest, bytes_sent, seconds)
-    SELECT of_run, item->>'label', coalesce((item->>'rows')::bigint, 0), coalesce((item->>'inserted')::bigint, 0),
-        coalesce((item->>'updated')::bigint, 0), coalesce((item->>'deleted')::bigint, 0), coalesce((item->>'misfits')::bigint, 0),
-        coalesce((item->>'digest')::numeric, 0), coalesce((item->>'bytes_sent')::bigint, 0),
-        coalesce((item->>'seconds')::double precision, 0)
-    FROM jsonb_array_elements(tables) AS item;
-    UPDATE {schema}.runs AS this SET outcome = 'saved', snapshot_hash = snapshot->>'snapshot_hash',
-        snapshot_bytes = (snapshot->>'snapshot_bytes')::bigint, rows = (snapshot->>'rows')::bigint, bytes_sent = (snapshot->>'bytes_sent')::bigint,
-        compared_all = (snapshot->>'compared_all')::boolean, clock_ahead = ahead,
-        finished_at = greatest(now_here, (
-            SELECT max(finished_at) FROM {schema}.runs AS earlier WHERE source = of_source AND run < of_run AND earlier.outcome = 'saved')),
+    INSERT INTO {schema}.run_tables (run, source, table_name, rows, inserted, updated, deleted, misfits, digest, bytes_sent, seconds)
+    SELECT of_run, of_source, given.* FROM (
+        SELECT item->>'label' AS label, coalesce((item->>'rows')::bigint, 0) AS rows, coalesce((item->>'inserted')::bigint, 0) AS inserted,
+            coalesce((item->>'updated')::bigint, 0) AS updated, coalesce((item->>'deleted')::bigint, 0) AS deleted,
+            coalesce((item->>'misfits')::bigint, 0) AS misfits, coalesce((item->>'digest')::numeric, 0) AS digest,
+            coalesce((item->>'bytes_sent')::bigint, 0), coalesce((item->>'seconds')::double precision, 0)
+        FROM jsonb_array_elements(tables) AS item
+    ) AS given LEFT JOIN {schema}.left_by(last) AS before ON table_name = label
+    WHERE given.inserted + given.updated + given.deleted > 0
+        OR (given.rows, given.misfits, given.digest) IS DISTINCT FROM (before.rows, before.misfits, before.digest);
+    is_other_file := NOT EXISTS (
+        SELECT FROM {schema}.snapshot_of(last) WHERE (snapshot_hash, snapshot_bytes, rows)
+            = (snapshot->>'snapshot_hash', (snapshot->>'snapshot_bytes')::bigint, (snapshot->>'rows')::bigint));
+    now_here := greatest(now_here, (
+        SELECT max(finished_at) FROM {schema}.runs WHERE source = of_source AND run < of_run AND outcome = 'saved'));
+    UPDATE {schema}.runs SET outcome = 'saved', xact = NULL, backend = NULL, source_schema = this_schema,
+        snapshot_hash = CASE WHEN is_other_file THEN snapshot->>'snapshot_hash' END,
+        snapshot_bytes = CASE WHEN is_other_file THEN (snapshot->>'snapshot_bytes')::bigint END,
+        rows = CASE WHEN is_other_file THEN (snapshot->>'rows')::bigint END, bytes_sent = nullif((snapshot->>'bytes_sent')::bigint, 0),
+        compared_all = nullif((snapshot->>'compared_all')::boolean, false), clock_ahead = CASE WHEN NOT agree THEN ahead END,
+        started_at = least(started_at, now_here), finished_at = now_here,
         undo_mark = greatest((SELECT max(record) FROM {schema}.undo_log),
             (SELECT max(greatest(pruned_to, last.undo_mark)) FROM {schema}.sources LEFT JOIN {schema}.runs AS last ON last.run = last_run)),
-        database_bytes = pg_database_size(current_database()),
-        source_schema = (SELECT source_schema FROM {schema}.source_schemas WHERE source = of_source AND definition_hash = hash)
+        database_bytes = pg_database_size(current_database())
     WHERE run = of_run;
-    UPDATE {schema}.runs SET started_at = least(started_at, finished_at) WHERE run = of_run;
+    IF (SELECT count(*) FROM {schema}.left_by(of_run)) < (
+        SELECT count(*) FROM {schema}.source_schemas, json_object_keys(mirrors::json) WHERE source_schema = this_schema)
+    THEN
+        RAISE EXCEPTION 'run % does not say what it has left in every table', of_run;
+    END IF;
     INSERT INTO {schema}.lost_history (source, table_name, before_run)
     SELECT of_source, lost, of_run FROM jsonb_array_elements_text(snapshot->'lost') AS lost
     ON CONFLICT (source, table_name) DO UPDATE SET before_run = of_run;
@@ -145,6 +165,15 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     INSERT INTO {schema}.drills (source, run, seconds, rows, error, machine)
     SELECT of_source, of_run, took, row_count, with_error, on_machine
     FROM {schema}.runs WHERE run = of_run AND source = of_source AND outcome = 'saved' AND took BETWEEN 0 AND 1e9 AND row_count >= 0
+$$;
+
+-- Notes with a run itself what the runs before it have noted, and is still so: these may go then.
+CREATE OR REPLACE FUNCTION {schema}.stand_alone(of_run bigint) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO {schema}.run_tables (run, source, table_name, rows, inserted, updated, deleted, misfits, digest, bytes_sent, seconds)
+    SELECT of_run, source, table_name, rows, 0, 0, 0, misfits, digest, 0, 0 FROM {schema}.left_by(of_run) WHERE run < of_run;
+    UPDATE {schema}.runs AS this SET snapshot_hash = noted.snapshot_hash, snapshot_bytes = noted.snapshot_bytes, rows = noted.rows
+    FROM {schema}.snapshot_of(of_run) AS noted WHERE this.run = of_run AND noted.run < of_run
 $$;
 
 -- Deletes what is older than the retention, up to the newest run before it, which stays a restore point: what is needed to
@@ -189,9 +218,9 @@ BEGIN
     END IF;
     DELETE FROM {schema}.undo_log WHERE source = of_source AND record <= (
         SELECT min(undo_mark) FROM {schema}.runs WHERE source = of_source AND outcome = 'saved' AND run >= oldest);
+    PERFORM {schema}.stand_alone(oldest);
     -- The foreign key would do it, but for a session with session_replication_role = replica.
-    DELETE FROM {schema}.run_tables USING {schema}.runs
-    WHERE run_tables.run = runs.run AND source = of_source AND runs.run < oldest;
+    DELETE FROM {schema}.run_tables WHERE source = of_source AND run < oldest;
     DELETE FROM {schema}.runs WHERE source = of_source AND run < oldest;
     DELETE FROM {schema}.drills WHERE source = of_source AND run < oldest;
     DELETE FROM {schema}.lost_history WHERE source = of_source AND before_run <= oldest;

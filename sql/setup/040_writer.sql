@@ -38,8 +38,9 @@ BEGIN
     FOREACH allowed IN ARRAY ARRAY[
         'open_run(text, text, text)', 'take_source(bigint)', 'fail_run(bigint, text)', 'save_run(bigint, jsonb, text, jsonb)',
         'note_restore(text, bigint, text, text, text)', 'note_drill(text, bigint, double precision, bigint, text, text)',
-        'prune(text, integer)', 'openings(text[])', 'watchers(oid, regprocedure, bytea)', 'key_of(oid)', 'as_arguments(text[])', 'is_watched(text, oid)',
-        'are_books_watched()'
+        'prune(text, integer)', 'left_by(bigint)', 'snapshot_of(bigint)', 'openings(text[])', 'watchers(oid, regprocedure, bytea)', 'key_of(oid)', 'as_arguments(text[])', 'is_watched(text, oid)',
+        'are_books_watched()', 'opened_run(text)', 'mirrors(text, text)', 'hash_of_tables(bigint)', 'last_saved(text)', 'hand_edits(text)',
+        'told(text, bigint, text, text)', 'other_counts(text)', 'refuse_other_counts(text)', 'tell(text)'
     ] LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION {schema}.%s TO %I', allowed, writer);
     END LOOP;

@@ -79,5 +79,3 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     UNION ALL
     SELECT 'row level security is off on ' || name FROM relations WHERE relkind IN ('r', 'p') AND NOT relrowsecurity
 $$;
-
-SELECT {schema}.make_private({schema_name});

@@ -7,4 +7,4 @@ BEGIN ISOLATION LEVEL {isolation};
 {limit}SET LOCAL lock_timeout = '30s';
 SET LOCAL idle_in_transaction_session_timeout = '10min';
 SELECT set_config(name, CASE name WHEN 'transaction_timeout' THEN '0' ELSE '1s' END, true) FROM pg_catalog.pg_settings
-WHERE name = 'transaction_timeout' OR name = 'client_connection_check_interval' AND pg_catalog.version() LIKE '%linux%'
+WHERE name = 'transaction_timeout' OR name = 'client_connection_check_interval' AND strpos(pg_catalog.version(), 'linux') > 0;

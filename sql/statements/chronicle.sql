@@ -10,9 +10,8 @@ WITH shown AS (
 SELECT jsonb_build_object(
     'runs', (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'run', run, 'outcome', outcome, 'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'rows', coalesce((
-                SELECT sum(run_tables.rows)::bigint FROM {schema}.run_tables
-                WHERE run_tables.run = shown.run AND table_name NOT LIKE E'sqlite\\_%%'), rows),
+            'run', run, 'outcome', outcome, 'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'rows', (
+                SELECT noted.rows FROM {schema}.snapshot_of(run) AS noted),
             'error', error, 'seconds', extract(epoch FROM coalesce(finished_at, started_at) - started_at)::float8,
             'bytes_sent', bytes_sent, 'is_first', run IS NOT DISTINCT FROM (
                 SELECT min(run) FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved')) ORDER BY run), '[]')
@@ -20,9 +19,10 @@ SELECT jsonb_build_object(
     'tables', (
         SELECT coalesce(jsonb_object_agg(table_name, points), '{{}}') FROM (
             SELECT table_name, jsonb_agg(jsonb_build_object(
-                'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'rows', run_tables.rows,
-                'changes', inserted + updated + deleted, 'misfits', misfits) ORDER BY run) AS points
-            FROM shown JOIN {schema}.run_tables USING (run)
+                'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'rows', held.rows,
+                'changes', CASE held.run WHEN shown.run THEN inserted + updated + deleted ELSE 0 END,
+                'misfits', misfits) ORDER BY shown.run) AS points
+            FROM shown CROSS JOIN LATERAL {schema}.left_by(shown.run) AS held
             WHERE table_name NOT LIKE E'sqlite\\_%%'
             GROUP BY table_name
         ) AS grouped),

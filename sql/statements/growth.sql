@@ -2,8 +2,7 @@
 -- now: [Unix seconds, bytes], by the order of the runs. Of more than 800 runs, 800 that are spread evenly.
 SELECT
     coalesce((
-        SELECT snapshot_bytes FROM {schema}.runs
-        WHERE run = (SELECT last_run FROM {schema}.sources WHERE source = %(source)s)), 0),
+        SELECT snapshot_bytes FROM {schema}.sources, {schema}.snapshot_of(last_run) WHERE sources.source = %(source)s), 0),
     (SELECT coalesce(jsonb_agg(jsonb_build_array(extract(epoch FROM finished_at)::float8, database_bytes) ORDER BY run), '[]')
      FROM (
         SELECT DISTINCT ON (part) run, finished_at, database_bytes FROM (

@@ -6,11 +6,12 @@ SELECT jsonb_build_object(
     'database_bytes', pg_database_size(current_database()),
     'last_success', (
         SELECT jsonb_build_object(
-            'run', run, 'at', extract(epoch FROM finished_at)::float8, 'rows', own.rows, 'changes', own.changes, 'bytes_sent', bytes_sent,
+            'run', run, 'at', extract(epoch FROM finished_at)::float8, 'rows', own.rows, 'changes', own.changes, 'bytes_sent', coalesce(bytes_sent, 0),
             'seconds', round(extract(epoch FROM finished_at - started_at)::numeric, 1)::float8)
         FROM {schema}.runs, LATERAL (
-            SELECT coalesce(sum(rows), 0)::bigint AS rows, coalesce(sum(inserted + updated + deleted), 0)::bigint AS changes
-            FROM {schema}.run_tables WHERE run_tables.run = runs.run AND table_name NOT LIKE E'sqlite\\_%%') AS own
+            SELECT coalesce(sum(held.rows), 0)::bigint AS rows,
+                coalesce(sum(inserted + updated + deleted) FILTER (WHERE held.run = runs.run), 0)::bigint AS changes
+            FROM {schema}.left_by(runs.run) AS held WHERE table_name NOT LIKE E'sqlite\\_%%') AS own
         WHERE run = (SELECT last_run FROM {schema}.sources WHERE source = %(source)s)),
     'last_failure', (
         SELECT jsonb_build_object('run', run, 'at', extract(epoch FROM coalesce(finished_at, started_at))::float8, 'error', error)

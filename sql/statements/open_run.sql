@@ -1,5 +1,4 @@
--- Opens a run in its own short transaction, so that a crash leaves a trace. No source, no run: setup has not been done.
--- A schema of another release is left alone; what follows a semicolon in its comment is a note of test_backup.py.
-SELECT run, mirror_schema, has_schema_privilege(mirror_schema, 'CREATE'), pg_database_size(current_database())
-FROM {schema}.open_run(%(source)s, %(machine)s, %(version)s)
+-- Opens a run. No source, no run: setup has not been done. A schema of another release is left alone; what follows a semicolon in its
+-- comment is a note of test_backup.py.
+SELECT run FROM {schema}.open_run(%(source)s, %(machine)s, %(version)s)
 WHERE split_part(obj_description(%(schema)s::regnamespace, 'pg_namespace'), ';', 1) = %(comment)s

@@ -1,16 +1,10 @@
--- Describes every mirror of a source: columns with their types and numbers, the primary key, the unique constraints, which table it is and
--- in which file (no trigger sees what ALTER TABLE writes anew), whether the undo log sees its changes, and what keeps it from being a mirror: then it is made anew.
-SELECT
+-- Describes whatever stands in a source's mirror schema, as one JSON, by name: which table it is and in which file (no trigger sees what
+-- ALTER TABLE writes anew), whether the undo log sees its changes, what keeps it from being a mirror (then it is made anew), its columns
+-- with their numbers and types, the primary key and the unique constraints. Setup makes a function of it, too (sql/setup/950_told.sql).
+SELECT coalesce(jsonb_agg(jsonb_build_array(
     mirror.relname,
-    (SELECT jsonb_object_agg(attname, jsonb_build_object(
-            'type', format_type(atttypid, atttypmod), 'not_null', attnotnull, 'number', attnum))
-     FROM pg_catalog.pg_attribute WHERE attrelid = mirror.oid AND attnum > 0 AND NOT attisdropped),
-    (SELECT jsonb_object_agg(conname, jsonb_build_object('type', contype, 'columns', (
-            SELECT jsonb_agg(attname ORDER BY place) FROM unnest(conkey) WITH ORDINALITY AS part (number, place)
-            JOIN pg_catalog.pg_attribute ON attrelid = mirror.oid AND attnum = part.number)))
-     FROM pg_catalog.pg_constraint WHERE conrelid = mirror.oid AND contype IN ('p', 'u')),
     concat_ws('.', mirror.oid, pg_relation_filenode(mirror.oid)),
-    relkind <> 'r' OR {schema}.is_watched(%(source)s, mirror.oid),
+    relkind <> 'r' OR {schema}.is_watched({source}, mirror.oid),
     CASE
         WHEN relkind = 'v' THEN 'is a view'
         WHEN relkind = 'm' THEN 'is a materialized view'
@@ -31,7 +25,15 @@ SELECT
             SELECT FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_collation ON pg_collation.oid = attcollation
             WHERE attrelid = mirror.oid AND NOT attisdropped AND NOT collisdeterministic) THEN 'takes different texts for equal'
         ELSE ''
-    END
+    END,
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(attnum, format_type(atttypid, atttypmod), attnotnull, attname) ORDER BY attnum), '[]')
+     FROM pg_catalog.pg_attribute WHERE attrelid = mirror.oid AND attnum > 0 AND NOT attisdropped),
+    coalesce(to_jsonb({schema}.key_of(mirror.oid)), '[]'),
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(conname, (
+            SELECT jsonb_agg(attname ORDER BY place) FROM unnest(conkey) WITH ORDINALITY AS part (number, place)
+            JOIN pg_catalog.pg_attribute ON attrelid = mirror.oid AND attnum = part.number)) ORDER BY conname COLLATE "C"), '[]')
+     FROM pg_catalog.pg_constraint WHERE conrelid = mirror.oid AND contype = 'u')
+) ORDER BY mirror.relname COLLATE "C"), '[]')
 FROM pg_catalog.pg_class AS mirror
 JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = mirror.relnamespace
-WHERE namespace.nspname = %(mirror_schema)s AND mirror.relkind IN ('r', 'v', 'm', 'f', 'p')
+WHERE namespace.nspname = {mirror_schema} AND mirror.relkind IN ('r', 'v', 'm', 'f', 'p')

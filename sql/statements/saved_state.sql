@@ -1,5 +1,6 @@
--- What a restore needs of a source as a run left it: the schema of that run, what it left in each table, which mirrors
--- have changed since, and how large its file was.
+-- What a restore needs of a source as a run left it: the schema of that run, what it or the newest run before it has left in each table,
+-- which mirrors have changed since, and how large its file was. In an emergency nobody need upgrade a target first: an older release's
+-- runs have noted all of their tables themselves, and its schemas have no `mirrors`.
 SELECT
     runs.run,
     to_char(runs.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
@@ -7,11 +8,21 @@ SELECT
     sources.mirror_schema,
     source_schemas.definition,
     (SELECT jsonb_object_agg(table_name, jsonb_build_object('rows', rows, 'digest', digest::text, 'misfits', misfits))
-     FROM {schema}.run_tables WHERE run_tables.run = runs.run),
-    runs.snapshot_hash,
+     FROM (
+        SELECT DISTINCT ON (table_name) table_name, run_tables.rows, digest, misfits
+        FROM {schema}.run_tables JOIN {schema}.runs AS earlier USING (run)
+        WHERE earlier.source = sources.source AND earlier.run <= runs.run AND CASE to_jsonb(source_schemas) ? 'mirrors'
+            WHEN true THEN (to_jsonb(source_schemas) ->> 'mirrors')::jsonb ? table_name ELSE earlier.run = runs.run END
+        ORDER BY table_name, earlier.run DESC
+     ) AS newest),
+    noted.snapshot_hash,
     (SELECT array_agg(DISTINCT mirror) FROM {schema}.undo_log WHERE undo_log.source = sources.source AND record > runs.undo_mark),
-    runs.snapshot_bytes
+    noted.snapshot_bytes
 FROM {schema}.sources
 JOIN {schema}.runs ON runs.run = coalesce(%(run)s, sources.last_run)
 JOIN {schema}.source_schemas USING (source_schema)
+LEFT JOIN LATERAL (
+    SELECT snapshot_hash, snapshot_bytes FROM {schema}.runs AS earlier
+    WHERE earlier.source = sources.source AND earlier.run <= runs.run AND snapshot_hash IS NOT NULL ORDER BY run DESC LIMIT 1
+) AS noted ON true
 WHERE sources.source = %(source)s

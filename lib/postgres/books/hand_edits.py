@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-from lib.postgres.link.connection import Target
-
 
 class HandEdit(NamedTuple):
     """What one operation (INSERT, UPDATE, DELETE) did by hand to a mirror: to how many rows, and the keys of some of them."""
@@ -20,8 +18,3 @@ class HandEdit(NamedTuple):
             f"({self.operation} of {self.rows:,} row{'s' * (self.rows != 1)}: {self.keys}). "
             "It is in the undo log, and the mirror is as the bot's database again."
         )
-
-
-def since_last_run(target: Target, source: str) -> list[HandEdit]:
-    """Return what people changed in a source's mirrors since its last saved run, by mirror and operation."""
-    return [HandEdit(*row) for row in target.statement("hand_edits", {"source": source})]

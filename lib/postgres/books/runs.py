@@ -5,7 +5,7 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -14,12 +14,14 @@ from psycopg2 import sql
 from lib import __version__
 from lib.base.errors import Interrupted, Locked, MayPass, Problem
 from lib.base.redact import clean
-from lib.postgres.books import setup_version
-from lib.postgres.link.connection import Target
+from lib.postgres.books import setup_version, told
+from lib.postgres.books.told import Told
+from lib.postgres.link.connection import NOTHING, Target
 from lib.postgres.link.statements import statement
+from lib.sqlite.snapshots.previous import Note
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.plan import Definition, Plan, Source
-from lib.tables.results import LastSaved, SavedBy, TableResult
+from lib.tables.results import SavedBy, TableResult
 
 OUTRUN = "{} was backed up by another run in the meantime."
 
@@ -28,10 +30,10 @@ OUTRUN = "{} was backed up by another run in the meantime."
 class Run:
     """One attempt at one source, as `--json` shows it."""
 
-    run: int
+    run: int  # 0 until it is opened
     source: str
     target: str
-    database_bytes: int
+    database_bytes: int = 0
     outcome: str = "running"
     seconds: float = 0.0
     bytes_sent: int = 0
@@ -59,21 +61,68 @@ class Run:
         shown = asdict(replace(self, tables=self.bots_tables))
         del shown["database_bytes"], shown["committed"]
         for table in shown["tables"]:
-            del table["digest"], table["label"]
+            del table["digest"], table["label"], table["is_known"]
         if not self.error:
             del shown["error"]
         return shown
 
 
-def open_run(target: Target, source: str) -> tuple[Run, Source]:
-    """Write the run's first trace; raise Problem where setup has not been run for this source."""
-    values = {"source": source, "machine": platform.node(), "version": __version__, "schema": target.schema}
-    opened = target.statement("open_run", values | {"comment": setup_version.comment(target.schema)})
-    if not opened:
-        setup_version.refuse_other(target)
-        raise _not_set_up(target, source)
-    ((number, mirror_schema, may_alter, database_bytes),) = opened
-    return Run(number, source, target.host, database_bytes), Source(source, mirror_schema, may_alter)
+@contextlib.contextmanager
+def taken(target: Target, run: Run, note: Note) -> Iterator[Told]:
+    """Open the run, unless it is, and take the source in a transaction, all in one message; commit it in the end.
+
+    Yield what is told then; `note` is what this machine has noted of the last run. Raise Problem where setup has not been run for
+    this source, Locked where another run has it, MayPass where one has had it since this one was opened, or somebody who edits.
+    """
+    is_told = False
+    try:
+        with target.ended():
+            answer = take(target, run, note)
+            is_told = True
+            yield answer
+    except Problem as problem:
+        if not (is_told or isinstance(problem, MayPass | Locked)):
+            setup_version.refuse_other(target)
+        raise
+
+
+def take(target: Target, run: Run, note: Note) -> Told:
+    """Send the message that `taken` begins with."""
+    opening = NOTHING if run.run else _statement(target, "opening", open_run=_statement(target, "open_run"))
+    query = _statement(target, "take_source") + _statement(target, "told")
+    values = {**_opened_by(target, run), "run": run.run or None, **told.known(note)}
+    ((answer,),) = target.begin(before=opening, query=query, values=values)
+    if not answer or not answer["run"]:
+        raise _not_set_up(target, run.source)
+    run.run, run.database_bytes = answer["run"], answer["database_bytes"]
+    if not answer["is_ours"]:
+        raise _refusal(run.source, answer["other"])
+    return told.of(target, run.source, answer, note)
+
+
+def look(target: Target, source: str, note: Note) -> tuple[Told, int]:
+    """Return what a run would be told, and how many bytes the database has, and leave the source to others."""
+    ((answer,),) = target.statement("told", {"source": source, "run": None, **told.known(note)})
+    return told.of(target, source, answer, note), answer["database_bytes"]
+
+
+def _refusal(source: str, other: dict[str, Any] | None) -> Problem:
+    if not other:
+        return MayPass(f"{source}: a change by hand is being committed.", "wait until it has ended")
+    if other["has_ended"]:
+        return MayPass(OUTRUN.format(source), "wait until it has ended")
+    who = f"run {other['run']} on {other['machine']}, since {other['since']} UTC"
+    return Locked(f"{source} is being backed up already ({who}).", "wait until it has ended")
+
+
+def _opened_by(target: Target, run: Run) -> dict[str, object]:
+    comment = setup_version.comment(target.schema)
+    by = {"machine": platform.node(), "version": __version__}
+    return {"source": run.source, "schema": target.schema, "comment": comment, **by}
+
+
+def _statement(target: Target, name: str, **parts: sql.Composable) -> sql.Composed:
+    return statement(name, schema=sql.Identifier(target.schema), **parts)
 
 
 def find_source(target: Target, name: str) -> tuple[Source, SavedBy]:
@@ -87,38 +136,6 @@ def find_source(target: Target, name: str) -> tuple[Source, SavedBy]:
 
 def _not_set_up(target: Target, name: str) -> Problem:
     return Problem(f"{target.host} has no mirrors for {name}.", "python3 setup_supabase.py")
-
-
-def lock_source(target: Target, run: Run, source: Source) -> tuple[list[str], LastSaved]:
-    """Take the source until the transaction ends; return every way in for others, and what is told of the last saved run.
-
-    Raise Locked where another run has the source, MayPass where one has had it since this one was opened, or where a change by
-    hand has it.
-    """
-    values = {"source": run.source, "run": run.run, "schema": target.schema, "mirror_schema": source.mirror_schema}
-    (row,) = target.statement("lock_source", values, last=_last_saved(target))
-    is_ours, other, since, machine, has_ended, openings, last = row
-    if has_ended:
-        raise MayPass(OUTRUN.format(source.name), "wait until it has ended")
-    if not is_ours and not other:
-        raise MayPass(f"{run.source}: a change by hand is being committed.", "wait until it has ended")
-    if not is_ours:
-        who = f"run {other} on {machine}, since {since} UTC"
-        raise Locked(f"{run.source} is being backed up already ({who}).", "wait until it has ended")
-    return openings, last | {"belongs_to": target.identity}
-
-
-def read_last(target: Target, source: Source) -> LastSaved:
-    """Return what `lock_source` tells of the last saved run, and leave the source to others."""
-    values = {"source": source.name, "schema": target.schema, "mirror_schema": source.mirror_schema}
-    ((told,),) = target.statement("read_last", values, last=_last_saved(target))
-    last: LastSaved = told | {"belongs_to": target.identity}
-    return last
-
-
-def _last_saved(target: Target) -> sql.Composed:
-    schema = sql.Identifier(target.schema)
-    return statement("last_saved", schema=schema, our_triggers=statement("our_triggers", schema=schema))
 
 
 def refuse_outrun(snapshot: Snapshot, source: str) -> None:
@@ -140,33 +157,34 @@ def definition(snapshot: Snapshot, planned: Plan) -> str:
     return json.dumps(stored)
 
 
-def save(
-    target: Target,
-    run: Run,
-    snapshot: Snapshot,
-    planned: Plan,
-    keep_days: int,
-    about: Mapping[str, object],
-    known_definition: str | None,
-) -> list[str]:
-    """Record what the run did, in the transaction that did it, with what there is to say `about` it; return warnings.
+def to_save(
+    run: Run, snapshot: Snapshot, planned: Plan, about: Mapping[str, object], known_definition: str | None
+) -> dict[str, object]:
+    """Return what is to be saved of a run, with what there is to say `about` it.
 
     `about` is the origin as told, {"compared_all": whether every row was compared, "lost": labels of what was changed unseen}.
     `known_definition` is the hash of the definition that the last run saved, as Postgres has it: the same need not travel again.
     """
-    text = definition(snapshot, planned)
-    text_hash = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-    values = {
+    text, mirrors = definition(snapshot, planned), json.dumps({table.label: table.mirror or None for table in planned.tables})
+    text_hash = hashlib.md5((text + mirrors).encode(), usedforsecurity=False).hexdigest()
+    is_known = text_hash == known_definition
+    named = {"definition_hash": text_hash} if is_known else {"mirrors": mirrors}
+    return {
         "run": run.run,
         "source": run.source,
-        "keep_days": keep_days,
-        "definition": None if text_hash == known_definition else text,
-        "snapshot": json.dumps({**_read_by(run, snapshot), **about, "definition_hash": text_hash}),
-        "tables": json.dumps([_to_save(table) for table in run.tables]),
+        "definition": None if is_known else text,
+        "snapshot": json.dumps({**_read_by(run, snapshot), **about, **named}),
+        "tables": json.dumps([_to_save(table) for table in run.tables if not table.is_known]),
     }
-    ((clocks,),) = target.statement("save_run", values)
+
+
+def save(target: Target, run: Run, values: Mapping[str, object], before: Iterable[str]) -> list[str]:
+    """Record what the run did, in its transaction, and commit; return warnings. What is to come `before` travels with it."""
+    with target.committing():
+        source = sql.Literal(run.source)
+        target.rows(sql.Composed(_statement(target, name, source=source) for name in [*before, "save_run"]), values)
     run.outcome = "saved"
-    return [f"{run.source}: {clocks} (UTC). History was not pruned; set the clock that is wrong."] if clocks else []
+    return [f"{run.source}: {clocks} (UTC). History was not pruned; set the clock that is wrong." for clocks in target.told_aside]
 
 
 def _read_by(run: Run, snapshot: Snapshot) -> dict[str, object]:
@@ -187,7 +205,7 @@ def _to_save(table: TableResult) -> dict[str, Any]:
 @contextlib.contextmanager
 def closed(target: Target, run: Run) -> Iterator[None]:
     """Measure the run; where it does not get through, close it as failed and say what is still good."""
-    started, trips, (sent, received) = time.monotonic(), target.round_trips, target.wire_bytes()
+    started, (sent, received) = time.monotonic(), target.wire_bytes()
     try:
         yield
     except Problem as problem:
@@ -200,7 +218,7 @@ def closed(target: Target, run: Run) -> Iterator[None]:
         raise
     finally:
         now_sent, now_received = target.wire_bytes()
-        run.seconds, run.round_trips = round(time.monotonic() - started, 3), target.round_trips - trips
+        run.seconds, run.round_trips = round(time.monotonic() - started, 3), target.new_round_trips()
         run.bytes_sent, run.bytes_received = now_sent - sent, now_received - received
 
 
@@ -212,12 +230,21 @@ def _untouched(target: Target, run: Run) -> str:
         are = "table is" if run.committed == 1 else "tables are"
         untouched = f"Of the first backup {run.committed} {are} {place} and need not be sent again"
     try:
-        target.statement("fail_run", {"run": run.run, "error": run.error or None})  # none: it has given way to another run
+        _fail(target, run)
         good = last_saved(target, run.source)
     except Problem:
         return f"{untouched}."
     still_good = f"the last good backup is run {good[0]}, {good[1]} UTC." if good else "there is no earlier backup."
     return f"{untouched}; {still_good}"
+
+
+def _fail(target: Target, run: Run) -> None:
+    error = run.error or None  # none: it has given way to another run
+    if run.run:
+        target.statement("fail_run", {"run": run.run, "error": error})
+    else:
+        opening = _statement(target, "open_run")
+        target.statement("fail_unknown_run", _opened_by(target, run) | {"error": error}, open_run=opening)
 
 
 def last_saved(target: Target, source: str) -> tuple[int, str] | None:

@@ -20,6 +20,7 @@ from lib.settings.targets import TargetSettings
 COPY_BYTES = 1 << 16
 # At hand also where no file can be opened any more.
 COMMIT, ROLL_BACK = statement("commit"), statement("roll_back")
+NOTHING = sql.SQL("")
 OUTAGES = (MayPass, Unreachable)
 literal.register()
 Result = TypeVar("Result")
@@ -32,7 +33,7 @@ class Target:
 
     def __init__(self, settings: TargetSettings, schema: str):
         self.settings, self.schema = settings, schema
-        self._has_copied = False
+        self._has_copied, self._counted_trips = False, 0
         self._patience = Patience()
         self._line = self._patience.try_again(lambda: Line(settings, schema))
 
@@ -50,9 +51,10 @@ class Target:
         _, _, project = self.settings.user.partition(".")
         return f"{self.schema} in {self.settings.name} at {self.host}:{self.settings.port}{project and f', {project}'}"
 
-    @property
-    def round_trips(self) -> int:
-        return self._line.round_trips
+    def new_round_trips(self) -> int:
+        """Return how many round trips there were since they were counted last; those of the login are none."""
+        counted, self._counted_trips = self._counted_trips, self._line.round_trips
+        return self._counted_trips - counted
 
     def wire_bytes(self) -> tuple[int, int]:
         """Return the bytes sent and received so far."""
@@ -88,13 +90,20 @@ class Target:
 
     def rows(self, query: sql.Composable | str, values: Values = None) -> list[Row]:
         """Run a statement, one round trip, and return its rows."""
-        is_alone = self.connection.info.transaction_status == TRANSACTION_STATUS_IDLE
+        is_alone = not self._is_in_transaction
         query = sql.SQL(query) if isinstance(query, str) else query
         if self._has_copied and not is_alone:
             query, self._has_copied = _limit() + query, False
         return self._rows(statement("own_settings") + query if is_alone else query, values)
 
+    @property
+    def told_aside(self) -> list[str]:
+        """Return what the server has told besides the last answer (see tell in sql/setup/950_told.sql)."""
+        marked = (notice.partition("told: ") for notice in self.connection.notices)
+        return [text.splitlines()[0] for _, mark, text in marked if mark]
+
     def _rows(self, query: sql.Composable, values: Values = None) -> list[Row]:
+        self.connection.notices = []
         with self._line.call() as cursor:
             cursor.execute(query, values)
             return cursor.fetchall() if cursor.description else []
@@ -131,10 +140,17 @@ class Target:
     @contextlib.contextmanager
     def transaction(self, isolation: str = "READ COMMITTED") -> Iterator[None]:
         """Open a transaction with its settings, and commit it; any exception rolls it back."""
-        self._begin(isolation)
+        with self.ended():
+            self.begin(isolation)
+            yield
+
+    @contextlib.contextmanager
+    def ended(self) -> Iterator[None]:
+        """Commit the transaction that was begun here, unless that has been done; any exception rolls it back."""
         try:
             yield
-            self._commit()
+            if self._is_in_transaction:
+                self._commit()
         except BaseException:
             self._roll_back()
             raise
@@ -142,27 +158,47 @@ class Target:
     @contextlib.contextmanager
     def rehearsal(self) -> Iterator[None]:
         """Open a transaction that is rolled back in any case."""
-        self._begin("READ COMMITTED")
         try:
+            self.begin()
             yield
         finally:
             self._roll_back()
 
-    def _begin(self, isolation: str) -> None:
+    def begin(
+        self,
+        isolation: str = "READ COMMITTED",
+        before: sql.Composable = NOTHING,
+        query: sql.Composable = NOTHING,
+        values: Values = None,
+    ) -> list[Row]:
+        """Begin a transaction with its settings, and with what is to come before it and first in it; return the rows of that.
+
+        All of it is one message.
+        """
         parts = {"isolation": sql.SQL(isolation), "limit": _limit(), "own_settings": statement("own_settings")}
         self._has_copied = False
-        self._rows(statement("begin", **parts))
+        return self._rows(before + statement("begin", **parts) + query, values)
+
+    @property
+    def _is_in_transaction(self) -> bool:
+        return self.connection.info.transaction_status != TRANSACTION_STATUS_IDLE
 
     def _commit(self) -> None:
-        try:
+        with self.committing():
             self.rows(COMMIT)
+
+    @contextlib.contextmanager
+    def committing(self) -> Iterator[None]:
+        """Say of a cut that it may be one in the middle of COMMIT."""
+        try:
+            yield
         except MayPass as problem:
             place = self.settings.place
             problem.untouched = f"It was cut in the middle of COMMIT: the run is {place} as a whole, or not at all."
             raise
 
     def _roll_back(self) -> None:
-        if not self.connection.closed:
+        if not self.connection.closed and self._is_in_transaction:
             with contextlib.suppress(Problem):  # what is lost is rolled back, too
                 self._rows(ROLL_BACK)
 

@@ -1,13 +1,14 @@
 """Turn what Postgres says of a statement into what an operator can do."""
 
 import contextlib
+import json
 import re
 from collections.abc import Iterable, Iterator
 
 import psycopg2
 
 from lib.base import causes
-from lib.base.errors import MayPass, Problem
+from lib.base.errors import MayPass, OtherCounts, Problem
 from lib.postgres.link.not_connected import CUT, MAY_PASS
 
 # Supabase's and PgBouncer's poolers report in the middle of a session, too, what may pass.
@@ -17,6 +18,8 @@ MEETS_OTHERS = {"40001", "40P01", "55006", "55P03"}
 # In a COPY, psycopg2 reports a lost connection as an error of no kind.
 LOST_IN_COPY = ("no message from the libpq", *MAY_PASS)
 READ_ONLY = "25006"
+# Our own: see refuse_other_counts in sql/setup/950_told.sql.
+OTHER_COUNTS = "HB001"
 STATEMENTS = {
     READ_ONLY: (
         "the database is read only: on Supabase's free plan that means that its 500 MB are used up.",
@@ -85,6 +88,8 @@ def _of_statement(error: psycopg2.Error, host: str, schema: str) -> Problem:
     said = error.diag.message_primary or ""
     if code in MAY_PASS_CODES or code.startswith(CONNECTION) or _is_about(said, MAY_PASS):
         return MayPass(f"{host}: the connection was lost ({said}).", CUT[1])
+    if code == OTHER_COUNTS:
+        return OtherCounts(said, json.loads(error.diag.message_detail or "[]"))
     if code in MEETS_OTHERS:
         return MayPass(*told(code, said, host))
     if others := _others_function(error.diag.context or "", schema):

@@ -9,10 +9,8 @@ import json
 import time
 from typing import Any
 
-from psycopg2 import sql
-
+from lib.postgres.books import told
 from lib.postgres.link.connection import Target
-from lib.postgres.link.statements import mirror_of, statement
 from lib.postgres.mirrors import altered
 from lib.postgres.mirrors.doubt import Doubt
 from lib.postgres.mirrors.transfer import Transfer
@@ -39,7 +37,7 @@ def left(snapshot: Snapshot, plan: Plan, last: LastSaved) -> LastRun:
     for table in plan.tables:
         rows, misfits, digest, form = note["tables"].get(table.label, (0, 0, 0, ""))
         if form == now[table.label] and table.label not in plan.mended:
-            results[table.label] = TableResult(table.label, table.printable, rows, misfits, digest=digest)
+            results[table.label] = TableResult(table.label, table.printable, rows, misfits, digest=digest, is_known=True)
     return LastRun(note["hash"], results)
 
 
@@ -50,7 +48,7 @@ def _doubt(snapshot: Snapshot, plan: Plan, last: LastSaved) -> str:
         return "the previous snapshot is damaged" if is_there else "there is no previous snapshot on this machine"
     if not is_of(last, previous.note):
         return "the previous snapshot is not the last run's"
-    if _hash_of_tables(previous.note) != last["tables_hash"]:
+    if told.hash_of_tables(previous.note) != last["tables_hash"]:
         return "what this machine has noted of the last run is not what Postgres has"
     return OTHERS_ACT if last["others_act"] else ""
 
@@ -62,12 +60,6 @@ def is_of(last: LastSaved, note: Note) -> bool:
         last["run"],
         last["snapshot_hash"],
     )
-
-
-def _hash_of_tables(note: Note) -> str:
-    """Return what sql/statements/last_saved.sql makes of the rows, misfits and digest of every table."""
-    lines = (f"{rows} {misfits} {digest} {label}" for label, (rows, misfits, digest, _) in sorted(note["tables"].items()))
-    return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
 
 
 def noted(transfer: Transfer, plan: Plan, mirrors: dict[str, Mirror], is_compared: bool) -> Note:
@@ -105,22 +97,17 @@ def _hash(form: list[Any]) -> str:
     return hashlib.md5(json.dumps(form).encode(), usedforsecurity=False).hexdigest()
 
 
-def confirm(target: Target, source: Source, tables: list[TablePlan], last: LastRun) -> None:
+def confirm(target: Target, source: Source, last: LastRun) -> None:
     """Raise Doubt where the numbers of rows are not as they were left: what went with a dropped table is not in the undo log."""
-    counted = _counted(target, source, tables)
-    changed = [label for label, result in last.left.items() if counted[label] != result.rows]
-    if changed:
+    others = {label for (label,) in target.statement("other_counts", {"source": source.name})}
+    if changed := last.left.keys() & others:
         raise Doubt(f"the mirrors no longer hold {LEFT}", changed)
 
 
-def _counted(target: Target, source: Source, tables: list[TablePlan]) -> dict[str, int]:
-    """Return how many rows the target holds of each table: its mirror's and its misfits."""
-    queries = [statement("count_misfits", schema=sql.Identifier(target.schema), source=sql.Literal(source.name))]
-    for table in tables:
-        if table.mirror:
-            queries.append(statement("count_mirror", label=sql.Literal(table.label), mirror=mirror_of(source, table)))
-    counts = {table.label: 0 for table in tables}
-    for label, rows in target.rows(statement("count_alone") + sql.SQL("\nUNION ALL\n").join(queries)):
-        if label in counts:
-            counts[label] += rows
-    return counts
+def is_noted(known: LastRun, transfer: Transfer, tables: list[TablePlan]) -> bool:
+    """Whether the file is byte for byte the one that the last run has read: then only the numbers of rows are left to be seen.
+
+    They are counted where the run is saved; a rehearsal counts them beside.
+    """
+    is_same_file = known.snapshot_hash == transfer.snapshot.copy.hash and not transfer.source.is_rehearsal
+    return is_same_file and known.left.keys() == {table.label for table in tables}

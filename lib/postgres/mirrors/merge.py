@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 
 from psycopg2 import sql
 
+from lib.base.errors import OtherCounts
 from lib.postgres.link.connection import Row, Target
 from lib.postgres.link.statements import equal, mirror_of, names, over_whole_tables, postgres_digest_line, row_hash, statement
 from lib.postgres.mirrors import last_run, proof, sending
@@ -39,6 +40,8 @@ from lib.sqlite.compare.table_change import TableChange
 from lib.tables.plan import Source, TablePlan
 from lib.tables.results import LastRun, TableResult
 
+# So few rows Postgres counts in less time than a round trip takes.
+FEW_ROWS = 100_000
 # So many bytes of lines are kept in memory, of tables of which little is sent.
 AHEAD_BYTES = 4_000_000
 
@@ -71,24 +74,50 @@ def changed_rows(
     """
     queue = _MergeQueue(transfer, tables)
     try:
-        _look_and_merge(queue, changes, known)
+        look = _look if _is_soon_counted(known, tables) else _look_and_merge
+        look(queue, changes, known)
         results = queue.finish()
         compare(results)
-    except Doubt:
+    except (Doubt, OtherCounts) as found:
         if queue.has_begun:
             transfer.target.statement("undo_merge")
-        raise
+        raise found if isinstance(found, Doubt) else Doubt(found.what, found.labels) from None
     return results
+
+
+def undone(transfer: Transfer) -> str:
+    """Take back what relied on numbers of rows that were found to be others, and return why; nothing where there are none."""
+    if not transfer.others:
+        return ""
+    transfer.target.statement("undo_merge")
+    return transfer.others.what
 
 
 def rely(_results: list[TableResult]) -> None:
     """Rely on the changed rows: not every row need be compared each time."""
 
 
+def _is_soon_counted(known: LastRun, tables: list[TablePlan]) -> bool:
+    """Whether Postgres counts all rows that the last run has left in less time than a round trip takes."""
+    is_all = known.left.keys() == {table.label for table in tables}
+    return is_all and sum(result.rows for result in known.left.values()) <= FEW_ROWS
+
+
+def _look(queue: "_MergeQueue", changes: Iterable[TableChange], known: LastRun) -> None:
+    """Do step 1, and let Postgres count when the first rows are sent."""
+    target, source = queue.transfer.target, queue.transfer.source
+    for change in changes:
+        queue.add(change)
+    places = {"schema": sql.Identifier(target.schema), "source": sql.Literal(source.name)}
+    queue.first.insert(0, statement("refuse_other_counts", **places))
+    if not queue.much and not queue.little:
+        last_run.confirm(target, source, known)
+
+
 def _look_and_merge(queue: "_MergeQueue", changes: Iterable[TableChange], known: LastRun) -> None:
     """Do steps 1 to 3."""
     with futures.ThreadPoolExecutor(1) as beside:
-        busy = beside.submit(last_run.confirm, queue.transfer.target, queue.transfer.source, queue.tables, known)
+        busy = beside.submit(last_run.confirm, queue.transfer.target, queue.transfer.source, known)
         for change in changes:
             queue.add(change)
             if busy.done():
@@ -115,6 +144,7 @@ class _MergeQueue:
 
     def __post_init__(self) -> None:
         self._columns = sending.width(self.tables)
+        self.first = [sending.begin(self._columns)]
 
     def add(self, change: TableChange) -> None:
         self.results[change.table.label] = change.result
@@ -142,8 +172,8 @@ class _MergeQueue:
 
     def _begin(self) -> list[sql.Composed]:
         """Return what travels with the first rows."""
-        needed, self.has_begun = not self.has_begun, True
-        return [sending.begin(self._columns)] if needed else []
+        first, self.first, self.has_begun = self.first, [], True
+        return first
 
     @property
     def is_ready(self) -> bool:

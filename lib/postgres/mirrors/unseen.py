@@ -52,16 +52,17 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(shown[:SHOWN]) + (f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else "")
 
 
-def look(transfer: Transfer, plan: Plan, present: dict[str, Mirror], changed: Altered) -> Unseen:
-    """Look whether the undo log may have missed a change; `present` are the mirrors before any was mended."""
+def look(transfer: Transfer, plan: Plan, changed: Altered) -> Unseen:
+    """Look whether the undo log may have missed a change."""
     note, last = transfer.snapshot.copy.previous.note, transfer.last
-    suspects = _suspects(plan, present, note, last, changed)
+    suspects = _suspects(plan, transfer.told.mirrors, note, last, changed)
     held = proof.held_digests(transfer.target, transfer.source, suspects) if suspects else {}
     left = note["tables"] if last_run.is_of(last, note) else {}
     # Where there are changes by hand as well, or nothing is noted here, it cannot be told, and is taken for granted.
     same = {label for label, digest in held.items() if label in left and left[label][:3:2] == (digest.rows, digest.total)}
     by_hand = {table.label for table in suspects if table.mirror in transfer.edited}
-    return Unseen(suspects, by_hand | (held.keys() - same) | changed.lost_labels(plan, left))
+    recounted = transfer.others.labels if transfer.others else frozenset()
+    return Unseen(suspects, by_hand | recounted | (held.keys() - same) | changed.lost_labels(plan, left))
 
 
 def _suspects(plan: Plan, present: dict[str, Mirror], note: Note, last: LastSaved, changed: Altered) -> list[TablePlan]:

@@ -1,9 +1,8 @@
 """Read a source's mirrors as they are, and do for them what a plan says and what setup does for every mirror."""
 
-from typing import TypedDict
-
 from psycopg2 import sql
 
+from lib.postgres.books import described
 from lib.postgres.link.connection import Target
 from lib.postgres.link.statements import statement
 from lib.tables.mirror_names import writer_name
@@ -13,28 +12,11 @@ from lib.tables.plan import Mirror, Plan, Source
 NOT_TABLES = ("is a view", "is a materialized view", "is a foreign table", "is divided into partitions")
 
 
-class Constraint(TypedDict):
-    """A constraint of a mirror, as in pg_constraint: `type` is p for the primary key, u for UNIQUE."""
-
-    type: str
-    columns: list[str]
-
-
 def read(target: Target, source: Source) -> dict[str, Mirror]:
     """Return whatever stands in the mirror schema, by name; what is no mirror has an `oddity`."""
-    described = target.statement("read_mirrors", {"mirror_schema": source.mirror_schema, "source": source.name})
-    return {
-        name: Mirror(name, columns or {}, _key(constraints or {}), _unique(constraints or {}), oid, is_watched, oddity)
-        for name, columns, constraints, oid, is_watched, oddity in described
-    }
-
-
-def _key(constraints: dict[str, Constraint]) -> tuple[str, ...]:
-    return next((tuple(constraint["columns"]) for constraint in constraints.values() if constraint["type"] == "p"), ())
-
-
-def _unique(constraints: dict[str, Constraint]) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(constraint["columns"]) for name, constraint in constraints.items() if constraint["type"] == "u"}
+    name, schema = sql.Literal(source.name), sql.Literal(source.mirror_schema)
+    ((found,),) = target.statement("read_mirrors", source=name, mirror_schema=schema)
+    return described.mirrors(found)
 
 
 def mend(target: Target, planned: Plan, source: Source, present: dict[str, Mirror]) -> dict[str, Mirror]:

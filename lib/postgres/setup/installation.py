@@ -18,6 +18,9 @@ from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.mirror_names import mirror_name, writer_name
 from lib.tables.plan import Mirror, Plan, Source
 
+# What a statement asks about, where setup makes a function of it.
+OF_SOURCE, IN_SCHEMA = sql.SQL("of_source"), sql.SQL("in_schema")
+
 
 def mirror_schema(schema: str, source: str) -> str:
     """Return the name of the schema of one source's mirrors."""
@@ -44,6 +47,8 @@ def install(target: Target) -> None:
     if not setup_version.refuse_newer(target):
         refuse_foreign(target, {target.schema: comment})
     parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
+    parts |= {"our_triggers": statement("our_triggers", schema=parts["schema"])}
+    parts |= {"mirrors": statement("read_mirrors", schema=parts["schema"], source=OF_SOURCE, mirror_schema=IN_SCHEMA)}
     together(target, *(from_file(path, **parts) for path in setup_files()), claim(target.schema, comment))
     target.statement("let_keep_books", {"writer": writer_name(target.schema)})
 

@@ -116,10 +116,6 @@ class Ahead:
         futures.wait([self._begun[name]])  # a signal that breaks in here leaves it to __exit__
         return self._begun.pop(name).result()
 
-    def told_first(self, name: str, step: Callable[[], Result]) -> Result:
-        """Take a step; where it fails, tell instead that there is no file."""
-        return told_first(self._sources[name], self._previous[name], step)
-
     def _begin_with_next(self, name: str) -> None:
         self._begin(name)
         names = list(self._sources)

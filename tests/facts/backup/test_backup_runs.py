@@ -206,7 +206,7 @@ def test_dry_run_keeps_no_backup_from_its_work(saved_bot):
     """It asks for nothing that another run would have to wait for before it begins to merge."""
     settings = config.load(saved_bot.folder / ".env")
     with Target(settings.targets[0], settings.schema) as target, target.rehearsal():
-        runs.read_last(target, runs.find_source(target, "premium_system")[0])
+        runs.look(target, "premium_system", {})
         saved_bot.backup()
 
 

@@ -186,7 +186,7 @@ def test_an_older_copy_is_not_saved_over_a_newer_one(saved_bot, monkeypatch):
     """Another run saves the source while this one waits for its turn; then a new copy is taken."""
     settings = config.load(saved_bot.folder / ".env")
     sources, options = {"user_requests": saved_bot.requests}, BackupOptions()
-    lock, others = runs.lock_source, []
+    lock, others = runs.take, []
 
     def outrun(*arguments):
         if not others:
@@ -194,7 +194,7 @@ def test_an_older_copy_is_not_saved_over_a_newer_one(saved_bot, monkeypatch):
             others.append(saved_bot.backup("user_requests"))
         return lock(*arguments)
 
-    monkeypatch.setattr(runs, "lock_source", outrun)
+    monkeypatch.setattr(runs, "take", outrun)
     report = back_up_all(settings, sources, options, trial.silent())
     assert [run.outcome for run in report.runs] == ["saved"], report.failures
     assert saved_bot.query("SELECT count(*) FROM backup_user_requests.user_requests WHERE gift_name = 'newer'") == [(1,)]

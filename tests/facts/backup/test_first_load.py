@@ -50,7 +50,7 @@ def source(tmp_path, database):
 @contextlib.contextmanager
 def between(monkeypatch, commits, act):
     """Let something happen once, when so many transactions have been committed and the source is nobody's."""
-    begun, lock = [], runs.lock_source
+    begun, lock = [], runs.take
 
     def taken(*about):
         begun.append(about)
@@ -59,7 +59,7 @@ def between(monkeypatch, commits, act):
         return lock(*about)
 
     with monkeypatch.context() as patched:
-        patched.setattr(runs, "lock_source", taken)
+        patched.setattr(runs, "take", taken)
         yield
     assert len(begun) > commits
 

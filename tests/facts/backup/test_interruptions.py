@@ -68,7 +68,7 @@ def test_a_signal_ends_a_backup_in_one_line(saved_bot, name):
     with contextlib.closing(sqlite3.connect(saved_bot.premium, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")  # the backup waits for this lock, so the signal finds it at work
         running = saved_bot.start("backup.py")
-        while not saved_bot.query("SELECT 1 FROM backup.runs WHERE outcome = 'running'"):
+        while not saved_bot.query("SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'hybrid-backup%'"):
             assert running.poll() is None
         running.send_signal(getattr(signal, name))
         stdout, stderr = running.communicate(timeout=20)

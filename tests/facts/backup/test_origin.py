@@ -165,7 +165,7 @@ def test_what_was_hashed_is_what_is_compared(tmp_path, database, monkeypatch, me
     newer = shutil.copy(deployment.path, tmp_path / "newer.db")
     from lib.postgres.books import runs
 
-    lock, done = runs.lock_source, []
+    lock, done = runs.take, []
 
     def meddled(*arguments):
         if not done:
@@ -184,7 +184,7 @@ def test_what_was_hashed_is_what_is_compared(tmp_path, database, monkeypatch, me
         shutil.copy(tmp_path / "was.db", tmp_path / "back.db")
         (tmp_path / "back.db").replace(deployment.kept)
 
-    monkeypatch.setattr(runs, "lock_source", meddled)
+    monkeypatch.setattr(runs, "take", meddled)
     deployment.back_up()
     assert deployment.rows("SELECT v FROM backup_source.t WHERE id = 1") == [("changed",)]
     monkeypatch.undo()

@@ -69,7 +69,7 @@ def test_counters_that_did_not_move_are_not_sent(saved_bot):
     found = saved_bot.backup()
     assert set(tables_sent(found)) == {"refunds"}
     (premium, _) = [run["run"] for run in found["runs"]]
-    assert saved_bot.query(f"SELECT 1 FROM backup.run_tables WHERE table_name = 'sqlite_sequence' AND run = {premium}") == [(1,)]
+    assert saved_bot.query(f"SELECT 1 FROM backup.left_by({premium}) WHERE table_name = 'sqlite_sequence'") == [(1,)]
 
 
 def test_keys_that_vanished_are_found_in_one_pass_however_many(saved_bot):

@@ -45,6 +45,13 @@ def test_nothing_of_a_run_stays_with_the_next_client(pooled_bot):
     assert pooled_bot.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
 
 
+def test_a_quiet_run_is_two_messages_here_too(pooled_bot):
+    pooled_bot.run("setup_supabase.py").expect(0)
+    for _ in range(2):
+        assert [run["round_trips"] for run in pooled_bot.backup()["runs"]] == [2, 2]
+    assert pooled_bot.query("SELECT count(*) FROM backup.runs WHERE outcome <> 'saved'") == [(0,)]
+
+
 @pytest.mark.parametrize(
     ("auth", "wrong", "told"),
     [

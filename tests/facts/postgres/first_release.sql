@@ -1,4 +1,4 @@
-ALTER TABLE backup.runs DROP COLUMN database_bytes;
+ALTER TABLE backup.runs DROP COLUMN database_bytes; ALTER TABLE backup.run_tables DROP COLUMN source; ALTER TABLE backup.source_schemas DROP COLUMN mirrors;
 
 -- Closes a run as saved, in the transaction that wrote its rows: the run is saved exactly if its rows are.
 CREATE OR REPLACE FUNCTION backup.save_run(of_run bigint, snapshot jsonb, given_definition text, tables jsonb) RETURNS void

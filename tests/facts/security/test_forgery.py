@@ -126,16 +126,17 @@ def forged_run(writer, **also):
             "seconds": 0,
         }
         for label, rows, misfits, digest in writer.query(
-            "SELECT table_name, rows, misfits, digest::text FROM backup.run_tables WHERE run = (SELECT last_run FROM backup.sources WHERE source = 'premium_system')"
+            "SELECT table_name, rows, misfits, digest::text FROM backup.sources, backup.left_by(last_run) WHERE sources.source = 'premium_system'"
         )
     ]
-    ((hash_, definition),) = writer.query(
-        "SELECT snapshot_hash, definition FROM backup.runs JOIN backup.source_schemas USING (source_schema)"
-        " WHERE run = (SELECT last_run FROM backup.sources WHERE source = 'premium_system')"
+    ((hash_, definition, mirrors),) = writer.query(
+        "SELECT noted.snapshot_hash, definition, mirrors FROM backup.sources JOIN backup.runs ON runs.run = last_run"
+        " JOIN backup.source_schemas USING (source_schema), backup.snapshot_of(last_run) AS noted WHERE sources.source = 'premium_system'"
     )
     ((run,),) = writer.query("SELECT run FROM backup.open_run('premium_system', 'elsewhere', '0')")
     about = {
         "snapshot_hash": hash_,
+        "mirrors": mirrors,
         "snapshot_bytes": 1,
         "bytes_sent": 1,
         "rows": 1,
@@ -254,7 +255,7 @@ TABLE = {
     "bytes_sent": 0,
     "seconds": 0,
 }
-ABOUT = {"snapshot_hash": "0" * 64, "snapshot_bytes": 1, "rows": 1, "bytes_sent": 1, "machine_time": 1}
+ABOUT = {"mirrors": "{}", "snapshot_hash": "0" * 64, "snapshot_bytes": 1, "rows": 1, "bytes_sent": 1, "machine_time": 1}
 UNREADABLE = {
     "nothing": ({}, "{}", []),
     "rows missing": ({name: value for name, value in ABOUT.items() if name != "rows"}, "{}", []),

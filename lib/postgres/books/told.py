@@ -1,0 +1,56 @@
+"""What Postgres tells a run before it begins, in one answer (sql/setup/950_told.sql)."""
+
+import hashlib
+from typing import Any, NamedTuple
+
+from lib.postgres.books import described
+from lib.postgres.books.hand_edits import HandEdit
+from lib.postgres.link.connection import Target
+from lib.sqlite.snapshots.previous import Note
+from lib.tables.plan import Mirror, Source
+from lib.tables.results import LastSaved
+
+
+class Told(NamedTuple):
+    """What is told of a source.
+
+    `openings` are ways in for others, `last` is the last saved run, `edits` are what people have changed in the mirrors since.
+    `mirrors` are as they are now, by name; `before` is how many rows each of the bot's tables had when the source was last known
+    to be good, by label.
+    """
+
+    source: Source
+    openings: list[str]
+    last: LastSaved
+    edits: list[HandEdit]
+    mirrors: dict[str, Mirror]
+    before: dict[str, int]
+
+
+def known(note: Note) -> dict[str, str]:
+    """Return the hashes of what this machine has noted: what has the same ones does not travel."""
+    return {"known_mirrors": described.hash_of(described.as_noted(note.get("mirrors", {}))), "known_tables": hash_of_tables(note)}
+
+
+def hash_of_tables(note: Note) -> str:
+    """Return what Postgres makes of the rows, misfits and digest of every table."""
+    tables = sorted(note.get("tables", {}).items())
+    lines = (f"{rows} {misfits} {digest} {label}" for label, (rows, misfits, digest, _) in tables)
+    return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
+
+
+def of(target: Target, source: str, answer: dict[str, Any], note: Note) -> Told:
+    """Return what an answer tells, with what it leaves out because it is as noted."""
+    mirrors, before = answer["mirrors"], answer["before"]
+    if mirrors is None:
+        mirrors = described.as_noted(note["mirrors"])
+    if before is None:
+        before = {label: left[0] for label, left in note["tables"].items() if not label.startswith("sqlite_")}
+    return Told(
+        Source(source, answer["mirror_schema"], answer["may_alter"]),
+        answer["openings"],
+        answer["last"] | {"belongs_to": target.identity},
+        [HandEdit(*edit) for edit in answer["edits"]],
+        described.mirrors(mirrors),
+        before,
+    )

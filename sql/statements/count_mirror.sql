@@ -1,2 +1,0 @@
--- Counts a mirror's rows.
-SELECT {label}, count(*) FROM ONLY {mirror}

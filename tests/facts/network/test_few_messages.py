@@ -1,0 +1,177 @@
+"""A run costs few messages and few bytes: what has not changed is not said twice, and what is checked is checked all the same."""
+
+from dataclasses import replace
+
+import pytest
+
+from lib.base.errors import Problem
+from lib.postgres.link.connection import Target
+from lib.postgres.setup import installation
+from tests.stand_ins import relay
+from tests.stand_ins.bot import URL
+from tests.stand_ins.deployment import Deployment
+
+MOST_SENT, MOST_RECEIVED = 3000, 2000
+MORE_OF_MANY = 1500
+MANY = 120
+
+
+def filled(number):
+    made = "CREATE TABLE t{0} (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO t{0} VALUES (1, 'a'), (2, 'b');"
+    return f"BEGIN; {''.join(made.format(place) for place in range(number))} COMMIT;"
+
+
+def quiet(folder, database, number, schema="backup"):
+    """Return a deployment with so many tables whose last run is quiet."""
+    made = Deployment(folder, database, schema)
+    made.script(filled(number))
+    made.set_up()
+    for _ in range(3):
+        made.back_up()
+    return made
+
+
+@pytest.fixture
+def deployment(tmp_path, database):
+    return quiet(tmp_path / "source", database, 9)
+
+
+def last_run(deployment):
+    """Back up in this process, and return the run as --json has it."""
+    from backup import back_up_all
+    from lib.backing_up.options import BackupOptions
+    from lib.trying import trial
+
+    report = back_up_all(deployment.settings, deployment.settings.sources, BackupOptions(), trial.silent())
+    assert report.failures == []
+    return report.runs[0]
+
+
+def test_a_quiet_run_is_two_messages_of_few_bytes(deployment):
+    run = last_run(deployment)
+    assert run.round_trips == 2
+    assert run.bytes_sent < MOST_SENT
+    assert run.bytes_received < MOST_RECEIVED
+
+
+def test_many_tables_cost_a_quiet_run_nothing(deployment, tmp_path, database):
+    few, many = last_run(deployment), last_run(quiet(tmp_path / "many", database, MANY, "many"))
+    assert many.round_trips == 2
+    assert many.bytes_sent - few.bytes_sent < MORE_OF_MANY
+    assert many.bytes_received - few.bytes_received < MORE_OF_MANY
+
+
+@pytest.fixture
+def line(database):
+    port = URL.fullmatch(database)["port"]
+    with relay.running("127.0.0.1", int(port)) as (standing, listens):
+        standing.url = database.replace(f":{port}/", f":{listens}/")
+        yield standing
+
+
+def login(deployment, line):
+    """Return what a connection costs that says nothing: its questions, and the bytes each way."""
+    line.reset()
+    with Target(deployment.settings.targets[0], "backup"):
+        return line.questions, dict(line.carried)
+
+
+def test_every_question_but_the_login_is_counted(tmp_path, line):
+    deployment = quiet(tmp_path / "source", line.url, 9)
+    questions, _ = login(deployment, line)
+    line.reset()
+    run = last_run(deployment)
+    assert line.questions - questions == run.round_trips == 2
+
+
+def test_where_two_databases_are_asked_which_they_are_that_is_counted(deployment):
+    """Two targets might be one database: the question is part of the first run."""
+    become(deployment, count=2)
+    assert last_run(deployment).round_trips == 3
+
+
+def become(deployment, **settings):
+    deployment.settings.targets[0] = replace(deployment.settings.targets[0], **settings)
+
+
+REFUSED = {
+    "an opened schema": (
+        "GRANT USAGE ON SCHEMA backup_source TO anon",
+        "others can get in: anon has USAGE",
+    ),
+    "another bot": ("UPDATE backup.sources SET origin_path = '/other.db', origin_machine = 'other'", "is that of another bot"),
+    "lost rows": ("UPDATE backup.run_tables SET rows = 100000 WHERE table_name = 't3'", "has lost 99 % of its rows"),
+    "a lost table": (
+        "UPDATE backup.source_schemas SET mirrors = (mirrors::jsonb || '{\"gone\": null}')::text;"
+        " INSERT INTO backup.run_tables SELECT run, 'gone', 10, 0, 0, 0, 0, 0, 0, 0, source FROM backup.run_tables"
+        " WHERE table_name = 't0'",
+        "has lost the table gone",
+    ),
+    "an older release": ("COMMENT ON SCHEMA backup IS 'Hybrid backup: bookkeeping, BACKUP_SCHEMA backup, version 4'", "older"),
+    "a newer release": ("COMMENT ON SCHEMA backup IS 'Hybrid backup: bookkeeping, BACKUP_SCHEMA backup, version 999'", "newer"),
+    "a source that is not set up": ("DELETE FROM backup.sources", "has no mirrors for source"),
+    "nothing set up": ("DROP SCHEMA backup CASCADE", "has not been set up"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_refused_is_refused_though_nothing_has_changed(deployment, what):
+    statement, said = REFUSED[what]
+    deployment.rows(statement)
+    deployment.settings = replace(deployment.settings, max_shrink=50)
+    with pytest.raises(Problem, match=said):
+        deployment.back_up(accept_shrink=False)
+    if "release" not in what and "set up" not in what:
+        assert deployment.rows("SELECT outcome FROM backup.runs ORDER BY run DESC LIMIT 1") == [("failed",)]
+
+
+SEEN = {
+    "a row that was deleted unseen": "ALTER TABLE backup_source.t3 DISABLE TRIGGER USER; DELETE FROM backup_source.t3; "
+    "ALTER TABLE backup_source.t3 ENABLE ALWAYS TRIGGER undo_begin, ENABLE ALWAYS TRIGGER undo_insert, "
+    "ENABLE ALWAYS TRIGGER undo_update, ENABLE ALWAYS TRIGGER undo_delete, ENABLE ALWAYS TRIGGER undo_truncate",
+    "a change by hand": "DELETE FROM backup_source.t3",
+    "an edit by hand": "UPDATE backup_source.t3 SET name = 'edited'",
+    "a trigger that is gone": "DROP TRIGGER undo_update ON backup_source.t3",
+    "another table in its place": "ALTER TABLE backup_source.t3 RENAME TO was; "
+    "CREATE TABLE backup_source.t3 (LIKE backup_source.was INCLUDING ALL);"
+    "INSERT INTO backup_source.t3 SELECT * FROM backup_source.was; ALTER TABLE backup_source.t3 ENABLE ROW LEVEL SECURITY",
+    "a column that is gone": "ALTER TABLE backup_source.t3 DROP COLUMN name",
+    "a mirror that is gone": "DROP TABLE backup_source.t3",
+    "a mirror that is written anew": "ALTER TABLE backup_source.t3 ALTER COLUMN name TYPE varchar(20)",
+    "a definition that was edited": "UPDATE backup.source_schemas SET definition = '{}'",
+    "mirrors that were edited": "UPDATE backup.source_schemas SET mirrors = '{\"t3\": null}'",
+    "a digest that was edited": "UPDATE backup.run_tables SET digest = digest + 1 WHERE table_name = 't3'",
+}
+
+
+@pytest.mark.parametrize("what", SEEN)
+def test_what_is_seen_is_seen_though_nothing_has_changed(deployment, what):
+    deployment.rows(SEEN[what])
+    deployment.back_up()
+    assert deployment.rows("SELECT id, name FROM backup_source.t3 ORDER BY id") == [(1, "a"), (2, "b")]
+    deployment.assert_round_trip()
+    assert last_run(deployment).round_trips == 2
+
+
+def test_the_writer_role_needs_two_messages_as_well(deployment):
+    with Target(deployment.settings.targets[0], "backup") as target, target.transaction():
+        password = installation.create_writer(target, deployment.settings)
+    become(deployment, user="backup_writer", password=password)
+    deployment.back_up()
+    assert last_run(deployment).round_trips == 2
+
+
+@pytest.mark.parametrize("message", [1, 2])
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_run_that_is_cut_at_any_message_leaves_a_trace_that_is_closed(tmp_path, line, message, way):
+    """In the middle of what is said, or of what is answered; the run is tried again, and closes what was left open."""
+    deployment = quiet(tmp_path / "source", line.url, 9)
+    _, carried = login(deployment, line)
+    line.reset()
+    last_run(deployment)
+    of_run = line.carried[way] - carried[way]
+    line.reset(cut_after={way: carried[way] + of_run * (2 * message - 1) // 4})
+    assert last_run(deployment).outcome == "saved"
+    assert line.connections == 2
+    assert deployment.rows("SELECT count(*) FROM backup.runs WHERE outcome = 'running'") == [(0,)]
+    deployment.assert_round_trip()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from psycopg2 import sql
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 from psycopg2.extensions import connection as Connection
 
 from lib.base.errors import Locked, MayPass, Problem, Unreachable
@@ -89,10 +89,10 @@ class Target:
         return done
 
     def rows(self, query: sql.Composable | str, values: Values = None) -> list[Row]:
-        """Run a statement, one round trip, and return its rows."""
+        """Run a statement, one round trip, and return its rows; a rollback after an error goes alone."""
         is_alone = not self._is_in_transaction
         query = sql.SQL(query) if isinstance(query, str) else query
-        if self._has_copied and not is_alone:
+        if self._has_copied and self.connection.info.transaction_status == TRANSACTION_STATUS_INTRANS:
             query, self._has_copied = _limit() + query, False
         return self._rows(statement("own_settings") + query if is_alone else query, values)
 

@@ -99,8 +99,9 @@ def test_keys_that_vanished_are_found_in_one_pass_however_many(saved_bot):
 
 @pytest.fixture
 def two_tables(tmp_path, database, monkeypatch):
-    """Two saved tables in which every row has changed since, as if that were much."""
+    """Two saved tables in which every row has changed since, as if that were much, and of many."""
     monkeypatch.setattr(sending, "MUCH_BYTES", 1)
+    monkeypatch.setattr(merge, "FEW_ROWS", 0)
     deployment = Deployment(tmp_path, database)
     deployment.script(
         "CREATE TABLE a (id INTEGER PRIMARY KEY, v); INSERT INTO a VALUES (1, 'old'), (2, 'old');"
@@ -435,6 +436,7 @@ def test_where_changed_rows_are_not_enough_every_row_is_sent(tmp_path, database,
 @pytest.mark.parametrize("family", hostile.FAMILIES)
 def test_a_hostile_database_may_change(family, tmp_path, database, monkeypatch):
     monkeypatch.setattr(sending, "MUCH_BYTES", 1)  # as if every table were large
+    monkeypatch.setattr(merge, "FEW_ROWS", 0)
     monkeypatch.setattr(read_lines, "ROWS_AT_ONCE", 2)
     deployment = Deployment(tmp_path, database)
     hostile.build(family, deployment.path)

@@ -52,9 +52,34 @@ def test_changes_cost_three_round_trips_in_however_many_tables(tmp_path, databas
     deployment.script("".join(CHANGES.format(place) for place in range(changed)))
     assert deployment.back_up() == {f"t{place}": (3, 1, 1) for place in range(changed)}
     assert copies == ["staged"]
-    assert deployment.round_trips == quiet + TRIPS_OF_CHANGES
+    assert deployment.round_trips == quiet + TRIPS_OF_CHANGES == 5
     deployment.assert_round_trip()
     assert deployment.restored(first).exists()
+
+
+@pytest.mark.parametrize(("few", "trips"), [(1000, 5), (119, 6)])
+def test_where_rows_are_few_their_count_travels_with_the_first_of_them(tmp_path, database, monkeypatch, few, trips):
+    monkeypatch.setattr(merge, "FEW_ROWS", few)
+    deployment = saved(Deployment(tmp_path, database), many(40))
+    deployment.script(CHANGES.format(0))
+    deployment.back_up()
+    assert deployment.round_trips == trips
+
+
+@pytest.mark.parametrize("few", [1000, 0])
+@pytest.mark.parametrize("changed", [CHANGES.format(0), "VACUUM", "UPDATE t0 SET id = id + 10"])
+def test_a_row_that_nobody_saw_go_is_missed_before_anything_is_sent(tmp_path, database, monkeypatch, changed, few):
+    monkeypatch.setattr(merge, "FEW_ROWS", few)
+    deployment = saved(Deployment(tmp_path, database), many(3))
+    deployment.rows(
+        "ALTER TABLE backup_source.t2 DISABLE TRIGGER USER; DELETE FROM backup_source.t2 WHERE id = 3;"
+        "ALTER TABLE backup_source.t2 ENABLE ALWAYS TRIGGER undo_begin, ENABLE ALWAYS TRIGGER undo_insert,"
+        " ENABLE ALWAYS TRIGGER undo_update, ENABLE ALWAYS TRIGGER undo_delete, ENABLE ALWAYS TRIGGER undo_truncate"
+    )
+    deployment.script(changed)
+    assert deployment.back_up()["t2"] == (1, 0, 0)
+    assert deployment.rows(f"SELECT table_name FROM backup.lost_history WHERE before_run = {deployment.run}") == [("t2",)]
+    deployment.assert_round_trip()
 
 
 def test_round_trips_are_counted_as_the_link_sees_them(saved_bot, line):

@@ -100,6 +100,8 @@ def staged(snapshot: Snapshot, change: TableChange, number: int, columns: int, m
         ahead = sum(part.read_ahead(most) for part in parts)
         if ahead < most:
             return StagedTable(change, number, parts, is_shared=True, bytes_ahead=ahead)
+        for part in parts:
+            part.let_go()
     return StagedTable(change, number, _parts(snapshot, change, BARE, BARE))
 
 

@@ -37,7 +37,7 @@ class Lines:
 
     def __init__(self, texts: Iterator[bytes], kinds: int, large: Large, frame: Frame):
         self.digest, self.bytes = Digest(), 0
-        self._chunks = self._small_then(large, texts, kinds, frame)
+        self._chunks: Iterator[bytes] = self._small_then(large, texts, kinds, frame)
 
     @property
     def rows(self) -> int:
@@ -56,6 +56,10 @@ class Lines:
             length += len(chunk)
         self._chunks = itertools.chain(ahead, self._chunks)
         return length
+
+    def let_go(self) -> None:
+        """Read no more, and keep nothing of what was read: a row may be large."""
+        self._chunks = iter(())
 
     def _small_then(self, large: Large, texts: Iterator[bytes], kinds: int, frame: Frame) -> Iterator[bytes]:
         has_large, between = False, frame.behind + frame.before

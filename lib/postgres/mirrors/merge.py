@@ -18,6 +18,8 @@ Changed rows (`changed_rows`), with a thread beside that does nothing but wait f
        for the digest of all rows that were merged
     5. compare all rows, where that is due                   nothing
 
+Few rows are counted where the first are sent, in the same message: then there is nothing to wait for.
+
 SQLite is read here only, and the connection is used on one side only: this side leaves it alone until the other one is done.
 What the other side raises, this one raises as soon as it sees it, before it sends anything more. Nothing is committed here; where
 the changed rows turn out not to be enough, the mirrors are again what they were before step 1.

@@ -16,7 +16,8 @@ $$;
 -- What a run has left in every table, as one hash: the client computes the same from its note (lib/postgres/mirrors/last_run.py).
 CREATE OR REPLACE FUNCTION {schema}.hash_of_tables(of_run bigint) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT md5(string_agg(concat_ws(' ', rows, misfits, digest, table_name), E'\n' ORDER BY table_name COLLATE "C")) FROM {schema}.left_by(of_run)
+    SELECT md5(coalesce(string_agg(concat_ws(' ', rows, misfits, digest, table_name), E'\n' ORDER BY table_name COLLATE "C"), ''))
+    FROM {schema}.left_by(of_run)
 $$;
 
 -- What is told of the last saved run: whose it was, what it read and left, whether the undo log has seen all changes since, and whether

@@ -43,9 +43,9 @@ def of(target: Target, source: str, answer: dict[str, Any], note: Note) -> Told:
     """Return what an answer tells, with what it leaves out because it is as noted."""
     mirrors, before = answer["mirrors"], answer["before"]
     if mirrors is None:
-        mirrors = described.as_noted(note["mirrors"])
+        mirrors = described.as_noted(note.get("mirrors", {}))
     if before is None:
-        before = {label: left[0] for label, left in note["tables"].items() if not label.startswith("sqlite_")}
+        before = {label: left[0] for label, left in note.get("tables", {}).items() if not label.startswith("sqlite_")}
     return Told(
         Source(source, answer["mirror_schema"], answer["may_alter"]),
         answer["openings"],

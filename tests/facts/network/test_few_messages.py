@@ -24,7 +24,7 @@ def filled(number):
 def quiet(folder, database, number, schema="backup"):
     """Return a deployment with so many tables whose last run is quiet."""
     made = Deployment(folder, database, schema)
-    made.script(filled(number))
+    made.script(f"PRAGMA user_version = 1; {filled(number)}")
     made.set_up()
     for _ in range(3):
         made.back_up()
@@ -92,6 +92,22 @@ def test_where_two_databases_are_asked_which_they_are_that_is_counted(deployment
 
 def become(deployment, **settings):
     deployment.settings.targets[0] = replace(deployment.settings.targets[0], **settings)
+
+
+def test_a_database_without_a_table_is_two_messages_as_well(tmp_path, database):
+    deployment = quiet(tmp_path / "source", database, 0)
+    assert last_run(deployment).round_trips == 2
+    deployment.script("CREATE TABLE t (a)")
+    deployment.assert_round_trip()
+
+
+def test_a_file_that_cannot_be_copied_leaves_a_failed_run(deployment):
+    """The copy comes before the first message: then a run is opened for the trace alone."""
+    deployment.path.write_bytes(b"no database at all" * 1000)
+    with pytest.raises(Problem) as caught:
+        deployment.back_up()
+    assert deployment.rows("SELECT outcome, error FROM backup.runs ORDER BY run DESC LIMIT 1") == [("failed", caught.value.what)]
+    assert "the last good backup is run 3" in caught.value.untouched
 
 
 REFUSED = {

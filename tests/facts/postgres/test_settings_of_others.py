@@ -235,6 +235,7 @@ def test_old_runs_are_pruned_whole_where_foreign_keys_do_nothing(server, tmp_pat
     made.back_up()
     made.back_up()
     runs = "SELECT count(DISTINCT run), min(run) FROM backup"
-    assert made.rows(f"{runs}.run_tables") == made.rows(f"{runs}.runs WHERE outcome = 'saved'") == [(4, 3)]
+    assert made.rows(f"{runs}.run_tables") == [(1, 3)]  # nothing has changed since
+    assert made.rows(f"{runs}.runs WHERE outcome = 'saved'") == [(4, 3)]
     with Target(made.settings.targets[0], "backup") as target:
         assert target.row("SHOW session_replication_role") == ("replica",)

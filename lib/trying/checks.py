@@ -15,7 +15,6 @@ from lib.base.words import plural, size
 from lib.postgres.books import plan_limit, privacy, runs, setup_version, twins
 from lib.postgres.link import explain
 from lib.postgres.link.connection import Target
-from lib.postgres.setup import installation
 from lib.reporting import alerts
 from lib.settings.channels import Channels
 from lib.settings.config import Settings
@@ -166,9 +165,8 @@ def room(checks: Checks, settings: Settings) -> None:
 def installed(checks: Checks, target: Target) -> None:
     """Look whether setup has been run, by these scripts' version."""
     with checks.step("Setup") as tell:
-        if not installation.is_installed(target):
+        if not setup_version.refuse_other(target):
             raise Problem(f"the schema {target.schema} has not been set up.", "python3 setup_supabase.py")
-        setup_version.refuse_other(target)
         tell(f"the schema {target.schema} is there, version {setup_version.VERSION}")
 
 

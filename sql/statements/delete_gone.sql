@@ -3,7 +3,7 @@
 -- pairs: Postgres takes the columns of a key for independent, and a table that was empty when it was analysed for one row.
 WITH deleted AS (
     DELETE FROM ONLY {mirror} AS mirror WHERE ctid = ANY (ARRAY(
-        SELECT found.place FROM (SELECT {key} FROM {gone} EXCEPT SELECT {key} FROM {staging}) AS gone
+        SELECT found.place FROM (SELECT {key} FROM {gone} AS gone EXCEPT SELECT {key} FROM {staging} AS staging) AS gone
         CROSS JOIN LATERAL (SELECT mirror.ctid AS place FROM ONLY {mirror} AS mirror WHERE {is_gone} OFFSET 0) AS found
     ))
     RETURNING 1

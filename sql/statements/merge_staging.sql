@@ -3,7 +3,7 @@
 -- the mirror now has it, for the digest.
 WITH merged AS (
     INSERT INTO {mirror} AS mirror ({columns})
-    SELECT {columns} FROM {staging}
+    SELECT {columns} FROM {staging} AS staging
     ON CONFLICT ({key}) DO UPDATE SET ({columns}) = ROW ({new})
     WHERE ({old}) IS DISTINCT FROM ({new})
     RETURNING mirror.xmax = 0 AS is_new, {hash} AS hash

@@ -1,3 +1,4 @@
--- What is left to be seen where nothing is sent; if it is otherwise, the run goes back to here and sends every row.
+-- Looks whether there are as many rows as the last run has left, before anything is sent, or the run is saved; if not, the run goes back to
+-- here and sends every row.
 SAVEPOINT merging;
-SELECT {schema}.refuse_other_counts(%(source)s);
+SELECT {schema}.refuse_other_counts({source});

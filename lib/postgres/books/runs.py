@@ -183,7 +183,8 @@ def to_save(
 def save(target: Target, run: Run, values: Mapping[str, object], before: Iterable[str]) -> list[str]:
     """Record what the run did, in its transaction, and commit; return warnings. What is to come `before` travels with it."""
     with target.committing():
-        target.rows(sql.Composed(_statement(target, name) for name in [*before, "save_run"]), values)
+        source = sql.Literal(run.source)
+        target.rows(sql.Composed(_statement(target, name, source=source) for name in [*before, "save_run"]), values)
     run.outcome = "saved"
     return [f"{run.source}: {clocks} (UTC). History was not pruned; set the clock that is wrong." for clocks in target.told_aside]
 

@@ -22,25 +22,26 @@ def installed(target: Target) -> int | None:
     return int(number) if number.isdigit() else 1
 
 
-def refuse_newer(target: Target) -> None:
-    """Raise Problem where newer scripts have set the target up: these ones do not know what they would break."""
+def refuse_newer(target: Target) -> int | None:
+    """Return the target's version; raise Problem where newer scripts have set it up: these may break it."""
     version = installed(target)
     if version and version > VERSION:
         raise Problem(
             f"{target.host} was set up by a newer Hybrid backup (version {version} of sql/setup; these scripts know {VERSION}).",
             "use the newer scripts here, too:  git pull",
         )
+    return version
 
 
-def refuse_other(target: Target) -> None:
-    """Raise Problem where the target has another version than these scripts, or none."""
-    refuse_newer(target)
-    version = installed(target)
+def refuse_other(target: Target) -> int | None:
+    """Return the target's version, None where it has none; raise Problem where it is another one than these scripts'."""
+    version = refuse_newer(target)
     if version and version < VERSION:
         raise Problem(
             f"{target.host} was set up by an older Hybrid backup (version {version} of sql/setup; these scripts need {VERSION}).",
             "python3 setup_supabase.py",
         )
+    return version
 
 
 def _first_comment(schema: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from psycopg2 import sql
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 from psycopg2.extensions import connection as Connection
 
 from lib.base.errors import Locked, MayPass, Problem, Unreachable
@@ -89,10 +89,10 @@ class Target:
         return done
 
     def rows(self, query: sql.Composable | str, values: Values = None) -> list[Row]:
-        """Run a statement, one round trip, and return its rows."""
+        """Run a statement, one round trip, and return its rows; a rollback after an error goes alone."""
         is_alone = not self._is_in_transaction
         query = sql.SQL(query) if isinstance(query, str) else query
-        if self._has_copied and not is_alone:
+        if self._has_copied and self.connection.info.transaction_status == TRANSACTION_STATUS_INTRANS:
             query, self._has_copied = _limit() + query, False
         return self._rows(statement("own_settings") + query if is_alone else query, values)
 
@@ -117,7 +117,8 @@ class Target:
         return self.rows(statement(name, schema=sql.Identifier(self.schema), **parts), values)
 
     def copy_in(self, query: sql.Composable, lines: Readable) -> None:
-        """Send the lines that COPY reads."""
+        """Send the lines that COPY reads; two round trips, because it says first that it is ready for them."""
+        self._line.round_trips += 1
         self._copy(query, CopyFrom(lines, self._line.own_work))
 
     def copy_out(self, query: sql.Composable, take: Take) -> None:

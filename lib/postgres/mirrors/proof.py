@@ -19,7 +19,7 @@ def query(target: Target, source: Source, sent: list[StagedTable]) -> sql.Compos
 
     Those are read when all are merged: a trigger or a foreign key on one mirror may change another.
     """
-    whole = [one.change.table for one in sent if one.change.sends_every_row and one.change.table.mirror]
+    whole = [one.change.table for one in sent if one.is_whole and one.change.table.mirror]
     labels = sql.Literal([one.change.table.label for one in sent])
     return statement("prove", held=_held(target, source, whole), labels=labels)
 

@@ -4,6 +4,7 @@ from psycopg2 import sql
 
 from lib.postgres.books import described
 from lib.postgres.link.connection import Target
+from lib.postgres.link.statements import statement
 from lib.tables.mirror_names import writer_name
 from lib.tables.plan import Mirror, Plan, Source
 
@@ -32,9 +33,9 @@ def mend(target: Target, planned: Plan, source: Source, present: dict[str, Mirro
 
 def secure(target: Target, source: Source, made: list[str]) -> None:
     """Do for mirrors that were made what setup does: close them, let the undo log see them and the writer role write."""
-    watch(target, source, made)
-    target.statement("make_private", {"mirror_schema": source.mirror_schema})
-    target.statement("let_write", {"mirror_schema": source.mirror_schema, "writer": writer_name(target.schema)})
+    steps = [statement(name, schema=sql.Identifier(target.schema)) for name in ("watch_mirrors", "make_private", "let_write")]
+    values = {"source": source.name, "mirror_schema": source.mirror_schema, "names": made, "writer": writer_name(target.schema)}
+    target.rows(sql.SQL(";\n").join(steps), values)
 
 
 def watch(target: Target, source: Source, names: list[str]) -> None:

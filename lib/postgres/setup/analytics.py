@@ -6,7 +6,7 @@ from psycopg2 import sql
 
 from lib.base.errors import Problem
 from lib.postgres.link.connection import Target
-from lib.postgres.link.statements import SQL, from_file
+from lib.postgres.link.statements import SQL, from_file, statement
 from lib.postgres.setup import installation
 from lib.settings.config import Settings
 
@@ -22,24 +22,23 @@ def install(target: Target, settings: Settings) -> str:
     comment = f"Hybrid backup: analytics, BACKUP_SCHEMA {target.schema}"
     with target.transaction():
         installation.refuse_foreign(target, {schema: comment})
-        _apply(target, "000_schema", schema, schema)
-        installation.claim(target, schema, comment)
+        installation.together(target, _views_of("000_schema", schema, schema), installation.claim(schema, comment))
     return "; ".join(_views(target, name, schema) for name in known)
 
 
 def _views(target: Target, name: str, schema: str) -> str:
     try:
         with target.transaction():
-            _apply(target, name, schema, installation.mirror_schema(target.schema, name))
-            target.statement("views_as_invoker", analytics_name=sql.Literal(schema))
+            views = _views_of(name, schema, installation.mirror_schema(target.schema, name))
+            installation.together(target, views, statement("views_as_invoker", analytics_name=sql.Literal(schema)))
             target.statement("make_private", {"mirror_schema": schema})
     except Problem as problem:
         return f"left out for {name}: {problem.what}"
     return f"{name}: see the schema {schema}"
 
 
-def _apply(target: Target, name: str, schema: str, mirrors: str) -> None:
-    target.rows(from_file(_file(name), analytics=sql.Identifier(schema), mirrors=sql.Identifier(mirrors)))
+def _views_of(name: str, schema: str, mirrors: str) -> sql.Composed:
+    return from_file(_file(name), analytics=sql.Identifier(schema), mirrors=sql.Identifier(mirrors))
 
 
 def _file(name: str) -> Path:

@@ -43,16 +43,14 @@ def schemas(settings: Settings) -> list[str]:
 
 def install(target: Target) -> None:
     """Apply sql/setup/ in order, in the caller's transaction."""
-    setup_version.refuse_newer(target)
-    if not setup_version.installed(target):
-        refuse_foreign(target, {target.schema: setup_version.comment(target.schema)})
+    comment = setup_version.comment(target.schema)
+    if not setup_version.refuse_newer(target):
+        refuse_foreign(target, {target.schema: comment})
     parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
     parts |= {"our_triggers": statement("our_triggers", schema=parts["schema"])}
     parts |= {"mirrors": statement("read_mirrors", schema=parts["schema"], source=OF_SOURCE, mirror_schema=IN_SCHEMA)}
-    for path in setup_files():
-        target.rows(from_file(path, **parts))
+    together(target, *(from_file(path, **parts) for path in setup_files()), claim(target.schema, comment))
     target.statement("let_keep_books", {"writer": writer_name(target.schema)})
-    claim(target, target.schema, setup_version.comment(target.schema))
 
 
 def refuse_other_bot(target: Target, name: str, ours: Origin) -> None:
@@ -68,20 +66,22 @@ def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
     """
     source = Source(name, mirror_schema(target.schema, name))
     refuse_foreign(target, {source.mirror_schema: _comment(target, name)})
-    target.statement(
+    create = statement(
         "create_mirror_schema",
+        schema=sql.Identifier(target.schema),
         source=sql.Literal(name),
         mirror_schema=sql.Identifier(source.mirror_schema),
         mirror_schema_text=sql.Literal(source.mirror_schema),
     )
-    claim(target, source.mirror_schema, _comment(target, name))
+    together(target, create, claim(source.mirror_schema, _comment(target, name)))
     before = upkeep.read(target, source)
     if hand_written(name).exists():
         target.rows(hand_written(name).read_text(encoding="utf-8"))
     present = altered.mended(target, source, snapshot, upkeep.read(target, source)).mirrors
     plan = plan_mirrors.plan(snapshot, present, source)
-    upkeep.secure(target, source, list(upkeep.mend(target, plan, source, present)))
-    return _described(before, upkeep.read(target, source), plan)
+    now = upkeep.mend(target, plan, source, present)
+    upkeep.secure(target, source, list(now))
+    return _described(before, now, plan)
 
 
 def create_writer(target: Target, settings: Settings) -> str:
@@ -103,15 +103,9 @@ def _described(before: dict[str, Mirror], after: dict[str, Mirror], plan: Plan) 
     return f"{made}{changed}, {plural(len(after), 'mirror')} in all"
 
 
-def is_installed(target: Target) -> bool:
-    """Whether setup has been run for this deployment."""
-    return setup_version.installed(target) is not None
-
-
 def require(target: Target) -> None:
     """Raise Problem where setup has not been run."""
-    setup_version.refuse_newer(target)
-    if not is_installed(target):
+    if not setup_version.refuse_newer(target):
         raise Problem(f"{target.host}: the target has not been set up (no schema {target.schema}).", "python3 setup_supabase.py")
 
 
@@ -136,6 +130,11 @@ def refuse_foreign(target: Target, expected: dict[str, str]) -> None:
             )
 
 
-def claim(target: Target, name: str, comment: str) -> None:
-    """Say in a schema's comment whose it is."""
-    target.statement("claim_schema", claimed=sql.Identifier(name), comment=sql.Literal(comment))
+def claim(name: str, comment: str) -> sql.Composed:
+    """Return what says in a schema's comment whose it is."""
+    return statement("claim_schema", claimed=sql.Identifier(name), comment=sql.Literal(comment))
+
+
+def together(target: Target, *steps: sql.Composed) -> None:
+    """Run statements in one round trip."""
+    target.rows(sql.SQL(";\n").join(steps))

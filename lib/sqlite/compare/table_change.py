@@ -32,3 +32,8 @@ class TableChange:
     @property
     def sends_every_row(self) -> bool:
         return self.rows == EVERY_ROW
+
+    @property
+    def most(self) -> int:
+        """Return how many rows are sent, or how many keys may be, whichever is more."""
+        return max(self.result.rows, self.before) - self.unchanged.rows

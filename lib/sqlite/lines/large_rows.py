@@ -12,6 +12,7 @@ from typing import Any
 
 from lib.sqlite.files.functions import as_bytes, codec_of, is_plain_text
 from lib.sqlite.files.names import quoted
+from lib.sqlite.lines.frame import Frame
 from lib.tables.digest import Digest, row_md5
 from lib.tables.plan import TablePlan
 
@@ -43,7 +44,7 @@ def _sent(pairs: Iterator[tuple[str, bytes]], digest: Digest) -> Iterator[bytes]
             yield part
 
 
-def of_mirror(connection: sqlite3.Connection, table: TablePlan, source: str, digest: Digest) -> Iterator[bytes]:
+def of_mirror(connection: sqlite3.Connection, table: TablePlan, source: str, digest: Digest, frame: Frame) -> Iterator[bytes]:
     """Yield the large rows' lines in pieces; `source` stands behind FROM, `digest` grows."""
     parts = [
         (purpose, part.format(c=quoted(column.name)))
@@ -52,35 +53,36 @@ def of_mirror(connection: sqlite3.Connection, table: TablePlan, source: str, dig
     ][1:]
     rows = _rows(connection, [part for _, part in parts], source)
     purposes = [purpose for purpose, _ in parts]
-    return _sent(chain.from_iterable(_mirror_line(purposes, row) for row in rows), digest)
+    return _sent(chain.from_iterable(_mirror_line(purposes, row, frame) for row in rows), digest)
 
 
-def _mirror_line(purposes: list[str], row: tuple[Value, ...]) -> Iterator[tuple[str, bytes]]:
+def _mirror_line(purposes: list[str], row: tuple[Value, ...], frame: Frame) -> Iterator[tuple[str, bytes]]:
+    yield "sent", frame.before
     for purpose, part in zip(purposes, row, strict=True):
         for piece in _slices(part):
             yield purpose, piece
-    yield "end", b"\n"
+    yield "end", frame.behind
 
 
-def of_misfits(connection: sqlite3.Connection, table: TablePlan, source: str, label: str, digest: Digest) -> Iterator[bytes]:
-    """Return the misfits' lines, each one CSV field behind the table's label: its quotes are doubled once more."""
+def of_misfits(connection: sqlite3.Connection, table: TablePlan, source: str, digest: Digest, frame: Frame) -> Iterator[bytes]:
+    """Return the misfits' lines, each one CSV field: its quotes are doubled once more."""
     cells = [
         part.format(c=quoted(column.name))
         for column in table.columns
         for part in ("typeof({c})", "CASE WHEN typeof({c}) = 'text' THEN CAST({c} AS BLOB) ELSE {c} END")
     ]
     rows, codec = _rows(connection, cells, source), codec_of(connection)
-    return _sent(chain.from_iterable(_misfit_line(row, codec, label) for row in rows), digest)
+    return _sent(chain.from_iterable(_misfit_line(row, codec, frame) for row in rows), digest)
 
 
-def _misfit_line(row: tuple[Any, ...], codec: str, label: str) -> Iterator[tuple[str, bytes]]:
-    yield "sent", f'{label},"'.encode()
+def _misfit_line(row: tuple[Any, ...], codec: str, frame: Frame) -> Iterator[tuple[str, bytes]]:
+    yield "sent", frame.before + b'"'
     for place in range(0, len(row), 2):
         cell = _misfit_cell(row[place].decode(), row[place + 1], codec)
         for piece in chain([b","] if place else [], cell):
             yield "hashed", piece
             yield "sent", piece.replace(b'"', b'""')
-    yield "end", b'"\n'
+    yield "end", b'"' + frame.behind
 
 
 def _misfit_cell(storage_class: str, value: Any, codec: str) -> Iterator[bytes]:

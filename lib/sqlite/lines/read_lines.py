@@ -1,8 +1,9 @@
 """Write rows as CSV lines, by the expressions of expressions.py, which SQLite evaluates; Python only joins them."""
 
+import functools
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from lib.base.errors import Problem
 from lib.sqlite.files.functions import as_bytes
 from lib.sqlite.files.names import quoted
 from lib.sqlite.lines import expressions, large_rows
+from lib.sqlite.lines.frame import BARE, Frame
 from lib.tables.digest import Digest
 from lib.tables.plan import MOST_COLUMNS, TablePlan
 
@@ -28,14 +30,14 @@ class Lines:
     """The lines of some rows, as a file that COPY reads; `digest` grows as they are read. Large rows come last, in pieces.
 
     `texts` has some rows at a time, and of each row as many texts as `kinds`: its line, and what is hashed where that is
-    something else.
+    something else. `frame` is put around each line that is read, and is not hashed.
 
     Source: psycopg2's copy_expert calls `read` until it returns nothing; it takes more bytes than it asked for.
     """
 
-    def __init__(self, texts: Iterator[bytes], kinds: int, large: Large):
+    def __init__(self, texts: Iterator[bytes], kinds: int, large: Large, frame: Frame):
         self.digest, self.bytes = Digest(), 0
-        self._chunks = self._small_then(large, texts, kinds)
+        self._chunks: Iterator[bytes] = self._small_then(large, texts, kinds, frame)
 
     @property
     def rows(self) -> int:
@@ -55,8 +57,12 @@ class Lines:
         self._chunks = itertools.chain(ahead, self._chunks)
         return length
 
-    def _small_then(self, large: Large, texts: Iterator[bytes], kinds: int) -> Iterator[bytes]:
-        has_large = False
+    def let_go(self) -> None:
+        """Read no more, and keep nothing of what was read: a row may be large."""
+        self._chunks = iter(())
+
+    def _small_then(self, large: Large, texts: Iterator[bytes], kinds: int, frame: Frame) -> Iterator[bytes]:
+        has_large, between = False, frame.behind + frame.before
         for text in texts:
             lines = text.split(b"\0")
             if LARGE_ROW in text and LARGE_ROW in lines:
@@ -64,9 +70,19 @@ class Lines:
                 lines = [line for line in lines if line != LARGE_ROW]
             self.digest.add(lines[kinds - 1 :: kinds])
             if lines:
-                yield b"\n".join([*lines[::kinds], b""])
+                yield b"".join((frame.before, between.join(lines[::kinds]), frame.behind))
         if has_large:
             yield from large(self.digest)
+
+
+class Joined:
+    """Several lines, one after the other, as one file that COPY reads; each is asked for when those before it were read."""
+
+    def __init__(self, parts: Iterable[Lines]):
+        self._chunks = (chunk for part in parts for chunk in iter(functools.partial(part.read, 0), b""))
+
+    def read(self, _size: int) -> bytes:
+        return next(self._chunks, b"")
 
 
 def _texts(connection: sqlite3.Connection, query: str, rows_at_once: int) -> Iterator[bytes]:
@@ -107,7 +123,7 @@ def digest(connection: sqlite3.Connection, table: TablePlan) -> Digest:
 def digests(connection: sqlite3.Connection, table: TablePlan) -> tuple[Digest, Digest]:
     """Return the digest of the misfits and that of all other rows."""
     others = read_through(of_mirror(connection, table)) if table.mirror else Digest()
-    return read_through(of_misfits(connection, table)), others
+    return read_through(of_misfits(connection, table, BARE)), others
 
 
 def digest_without_misfits(connection: sqlite3.Connection, table: TablePlan) -> Digest:
@@ -122,12 +138,14 @@ def read_through(part: Lines) -> Digest:
     return part.digest
 
 
-def of_mirror(connection: sqlite3.Connection, table: TablePlan, rows: Selection = EVERY_ROW) -> Lines:
+def of_mirror(connection: sqlite3.Connection, table: TablePlan, rows: Selection = EVERY_ROW, frame: Frame = BARE) -> Lines:
     """Return the lines of the rows that the mirror can hold."""
-    return _mirror_lines(connection, table, rows, expressions.fits(table))
+    return _mirror_lines(connection, table, rows, expressions.fits(table), frame)
 
 
-def _mirror_lines(connection: sqlite3.Connection, table: TablePlan, rows: Selection, condition: str) -> Lines:
+def _mirror_lines(
+    connection: sqlite3.Connection, table: TablePlan, rows: Selection, condition: str, frame: Frame = BARE
+) -> Lines:
     is_small, source = expressions.is_small_line(table), rows.of(table, condition)
     kinds = list(dict.fromkeys((expressions.mirror_line(table), expressions.sqlite_digest_line(table))))
     line = f"CASE WHEN {is_small} THEN {_with_nul(kinds)} ELSE {_with_nul(['char(1)'] * len(kinds))} END"
@@ -135,13 +153,13 @@ def _mirror_lines(connection: sqlite3.Connection, table: TablePlan, rows: Select
 
     def large(digest: Digest) -> Iterator[bytes]:
         _refuse_too_large(connection, table)
-        return large_rows.of_mirror(connection, table, f"{source} AND NOT {is_small}", digest)
+        return large_rows.of_mirror(connection, table, f"{source} AND NOT {is_small}", digest, frame)
 
     if rows == EVERY_ROW and rowid and JOINS_WITH_NUL:
         texts = _texts(connection, _in_groups(line, quoted(table.name), rowid, condition), 1)
     else:
         texts = _texts(connection, f"SELECT {line} FROM {source}", ROWS_AT_ONCE)
-    return Lines(texts, len(kinds), large)
+    return Lines(texts, len(kinds), large, frame)
 
 
 def _in_groups(line: str, name: str, rowid: str, condition: str) -> str:
@@ -162,34 +180,19 @@ def _with_nul(texts: list[str]) -> str:
     return " || char(0) || ".join(texts)
 
 
-class Misfits:
-    """The misfits of several tables as one file that COPY reads: the table's label and the line."""
-
-    def __init__(self, connection: sqlite3.Connection, tables: list[TablePlan]):
-        self.parts = {table.label: of_misfits(connection, table) for table in tables}
-        self._left = list(self.parts.values())
-
-    def read(self, size: int) -> bytes:
-        while self._left:
-            if chunk := self._left[0].read(size):
-                return chunk
-            self._left.pop(0)
-        return b""
-
-
-def of_misfits(connection: sqlite3.Connection, table: TablePlan) -> Lines:
-    """Return the misfits' lines, each as one CSV field behind the table's label."""
+def of_misfits(connection: sqlite3.Connection, table: TablePlan, frame: Frame) -> Lines:
+    """Return the misfits' lines, each as one CSV field."""
     source = EVERY_ROW.of(table, f"NOT ({expressions.fits(table)})" if table.mirror else "1")
-    is_small, label = expressions.is_small_misfit(table), _csv_field(table.label)
+    is_small = expressions.is_small_misfit(table)
 
     def large(digest: Digest) -> Iterator[bytes]:
         _refuse_too_large(connection, table)
-        return large_rows.of_misfits(connection, table, f"{source} AND NOT {is_small}", label, digest)
+        return large_rows.of_misfits(connection, table, f"{source} AND NOT {is_small}", digest, frame)
 
-    csv = f"""{_literal(label)} || ',"' || replace(line, '"', '""') || '"'"""
+    csv = """'"' || replace(line, '"', '""') || '"'"""
     query = f"""SELECT ifnull({_with_nul([csv, "line"])}, {_with_nul(["char(1)"] * 2)})
         FROM (SELECT CASE WHEN {is_small} THEN {expressions.misfit_line(table)} END AS line FROM {source})"""
-    return Lines(_texts(connection, query, ROWS_AT_ONCE), 2, large)
+    return Lines(_texts(connection, query, ROWS_AT_ONCE), 2, large, frame)
 
 
 def rows(connection: sqlite3.Connection, table: TablePlan) -> int:
@@ -213,11 +216,3 @@ def _too_large(connection: sqlite3.Connection, table: TablePlan, column: str, si
     values = connection.execute(f"SELECT {shown} FROM main.{quoted(table.name)} WHERE {where}").fetchone()
     row = ", ".join(f"{key.name} = {value}" for key, value in zip(keys, values, strict=False))
     return f"{table.printable}.{column} holds {size:,} bytes in the row {row}; Postgres takes {LARGEST:,} at most."
-
-
-def _csv_field(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -251,14 +251,15 @@ def test_dry_run_says_what_others_have_done(saved_bot):
 def test_dry_run_holds_nobody_off_while_it_sends(saved_bot, monkeypatch, full):
     """Another run, and a person, get in while its rows are on their way; all of them are merged in the end."""
     sample_bot.live(saved_bot.data, 5)
-    held, send, said = [], sending.send, []
+    held, copy_in, said = [], Target.copy_in, []
     locks = "SELECT relation::regclass::text FROM pg_locks WHERE mode ~ 'Exclusive' AND relation::regclass::text ~ '^backup'"
 
     def sent_beside(*about):
-        send(*about)
+        copy_in(*about)
         held.append(saved_bot.query(locks))
 
-    monkeypatch.setattr(sending, "send", sent_beside)
+    monkeypatch.setattr(sending, "MUCH_BYTES", 1)
+    monkeypatch.setattr(Target, "copy_in", sent_beside)
     monkeypatch.setattr(script.Console, "say", lambda _, text: said.append(text))
     settings = config.load(saved_bot.folder / ".env")
     rehearse = functools.partial(backup.rehearse, BackupOptions(full=full))

@@ -11,8 +11,9 @@ import pytest
 from psycopg2 import sql
 
 from lib.base.errors import Problem
+from lib.postgres.link.connection import Target
 from lib.postgres.link.statements import equal, names, statement
-from lib.postgres.mirrors import altered, last_run, merge
+from lib.postgres.mirrors import altered, last_run, merge, sending
 from lib.sqlite.compare import find_changes
 from lib.sqlite.compare.table_change import NO_ROW, TableChange
 from lib.sqlite.lines import read_lines
@@ -98,8 +99,9 @@ def test_keys_that_vanished_are_found_in_one_pass_however_many(saved_bot):
 
 @pytest.fixture
 def two_tables(tmp_path, database, monkeypatch):
-    """Two saved tables in which every row has changed since, as if that were much."""
-    monkeypatch.setattr(merge, "MERGED_BYTES", 1)
+    """Two saved tables in which every row has changed since, as if that were much, and of many."""
+    monkeypatch.setattr(sending, "MUCH_BYTES", 1)
+    monkeypatch.setattr(merge, "FEW_ROWS", 0)
     deployment = Deployment(tmp_path, database)
     deployment.script(
         "CREATE TABLE a (id INTEGER PRIMARY KEY, v); INSERT INTO a VALUES (1, 'old'), (2, 'old');"
@@ -135,12 +137,12 @@ def test_postgres_merges_a_large_table_while_the_next_one_is_looked_through(two_
     two_tables.assert_round_trip()
 
 
-@pytest.mark.parametrize("ahead", [0, 10, 1_000_000])
-def test_while_postgres_is_busy_the_next_tables_are_looked_through(two_tables, monkeypatch, ahead):
-    """And their lines are read, or some of them."""
+@pytest.mark.parametrize(("ahead", "copies"), [(0, 4), (30, 3), (4_000_000, 1)])
+def test_while_postgres_is_busy_the_next_tables_are_looked_through(two_tables, monkeypatch, ahead, copies):
+    """And what is little is read, up to so many bytes of all tables; it travels together."""
+    monkeypatch.setattr(sending, "MUCH_BYTES", 100_000)
     monkeypatch.setattr(merge, "AHEAD_BYTES", ahead)
-    monkeypatch.setattr(read_lines, "ROWS_AT_ONCE", 1)
-    looked, look_for = threading.Event(), find_changes.since
+    looked, look_for, copied = threading.Event(), find_changes.since, []
 
     def looking(*arguments):
         yield from look_for(*arguments)
@@ -148,18 +150,17 @@ def test_while_postgres_is_busy_the_next_tables_are_looked_through(two_tables, m
 
     def confirming(*arguments, confirm=last_run.confirm):
         assert looked.wait(30), "the second table waits for Postgres"
-        confirm(*arguments)
+        return confirm(*arguments)
 
-    def reading_ahead(*arguments, read_ahead=read_lines.Lines.read_ahead):
-        read.append(read_ahead(*arguments))
-        return read[-1]
+    def copying(*arguments, copy_in=Target.copy_in):
+        copied.append(arguments)
+        copy_in(*arguments)
 
-    read = []
-    monkeypatch.setattr(read_lines.Lines, "read_ahead", reading_ahead)
     monkeypatch.setattr(find_changes, "since", looking)
     monkeypatch.setattr(last_run, "confirm", confirming)
+    monkeypatch.setattr(Target, "copy_in", copying)
     assert two_tables.back_up() == {"a": (0, 2, 0), "b": (0, 2, 0)}
-    assert read == {0: [], 10: [16], 1_000_000: [16, 16]}[ahead]
+    assert len(copied) == copies
     two_tables.assert_round_trip()
 
 
@@ -196,9 +197,9 @@ def test_a_row_that_the_server_changes_while_it_is_merged_is_not_proven(two_tabl
 
 def test_nobody_changes_a_mirror_while_a_run_works(two_tables, monkeypatch):
     def confirming(*arguments, confirm=last_run.confirm):
-        confirm(*arguments)
         with pytest.raises(Problem, match="source is being backed up; nothing was changed"):
             two_tables.rows("UPDATE backup_source.b SET v = 'by hand' WHERE id = 2")
+        return confirm(*arguments)
 
     monkeypatch.setattr(last_run, "confirm", confirming)
     assert two_tables.back_up() == {"a": (0, 2, 0), "b": (0, 2, 0)}
@@ -434,7 +435,8 @@ def test_where_changed_rows_are_not_enough_every_row_is_sent(tmp_path, database,
 
 @pytest.mark.parametrize("family", hostile.FAMILIES)
 def test_a_hostile_database_may_change(family, tmp_path, database, monkeypatch):
-    monkeypatch.setattr(merge, "MERGED_BYTES", 1)  # as if every table were large
+    monkeypatch.setattr(sending, "MUCH_BYTES", 1)  # as if every table were large
+    monkeypatch.setattr(merge, "FEW_ROWS", 0)
     monkeypatch.setattr(read_lines, "ROWS_AT_ONCE", 2)
     deployment = Deployment(tmp_path, database)
     hostile.build(family, deployment.path)

@@ -7,6 +7,7 @@ import pytest
 from psycopg2 import sql
 
 from lib.postgres.link.connection import Target
+from lib.postgres.link.statements import statement
 from lib.postgres.mirrors import merge, plan_mirrors, saved_state, sending, upkeep
 from lib.sqlite.compare import find_changes
 from lib.sqlite.compare.table_change import TableChange
@@ -62,9 +63,10 @@ def _looked(plan):
     return at_once * plan["Actual Loops"] + sum(map(_looked, plan.get("Plans", [])))
 
 
-@pytest.fixture
-def merging(lived):
-    """A connection in the middle of a run that has staged every row, and the keys of all of them as gone."""
+@pytest.fixture(params=["little", "much"])
+def merging(lived, request, monkeypatch):
+    """A connection in the middle of a run that sends every row, and the keys of all of them as gone."""
+    monkeypatch.setattr(sending, "MUCH_BYTES", 1_000_000 if request.param == "little" else 1)
     lived.script("UPDATE odd SET n = 'new' WHERE rowid = 1; DELETE FROM even WHERE a > 5")
     settings = lived.settings
     with (
@@ -75,21 +77,26 @@ def merging(lived):
         source = merge.Source("source", "backup_source")
         planned = plan_mirrors.plan(snapshot, upkeep.read(target, source), source).tables
         find_changes.attach(snapshot.connection, lived.kept)
-        sending.begin(target, source, planned)
+        target.rows(sending.begin(sending.width(planned)))
         yield target, source, snapshot, {table.name: table for table in planned}
 
 
 def send(merging, part):
-    target, source, snapshot, _ = merging
-    sent = sending.staged(snapshot, part, 0)
-    sending.send(target, source, snapshot, sent)
+    target, source, snapshot, tables = merging
+    columns = sending.width(list(tables.values()))
+    sent = sending.staged(snapshot, part, 1, columns, 1_000_000)
+    if sent.is_shared:
+        sending.send_shared(target, source, snapshot, [sent], columns, [])
+        target.rows(statement("index_staged"))
+    else:
+        sending.send_alone(target, source, sent, [])
+        sending.send_shared(target, source, snapshot, [sent], columns, [])
     return sent
 
 
 def test_misfits(merging):
     target, source, snapshot, tables = merging
-    sent = send(merging, find_changes.every_row(snapshot, [tables["odd"]])[0])
-    sending.send_misfits(target, snapshot, [sent])
+    send(merging, find_changes.every_row(snapshot, [tables["odd"]])[0])
     assert explained(target, merge._merge_misfits(target, source, ["odd"])) < MOST * ROWS
     assert target.row("SELECT sum(inserted), sum(deleted) FROM pg_temp.merged") == (1, 1)
 

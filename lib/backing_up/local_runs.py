@@ -80,13 +80,12 @@ def end_noted(settings: Settings, sources: Iterable[str], attempts: Sequence[Att
     def stopped(number: int) -> None:
         ended(Problem(f"it was stopped by {signal.Signals(number).name}.", "see who stopped it; the next one does it all"))
 
-    stopping.last_words.insert(0, stopped)  # whoever is told besides may take his time
-    try:
-        yield
-    except Exception as error:
-        ended(causes.of(error))
-        raise
-    stopping.last_words.remove(stopped)
+    with stopping.last_word(stopped):
+        try:
+            yield
+        except Exception as error:
+            ended(causes.of(error))
+            raise
 
 
 def note_compared(settings: Settings, source: str, target: int, tables: str) -> list[str]:

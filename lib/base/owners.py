@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from lib.base import causes
 from lib.base.errors import typed
 
 # The folder that the scripts keep for themselves: nothing in it is the bot's.
@@ -25,6 +26,11 @@ def remedy(path: Path, otherwise: str) -> str:
             to = f"sudo chown{' -R' * (path.name == SNAPSHOTS)} {name(os.geteuid())} {typed(path)}"
             return f"it is {name(about.st_uid)}'s: {how}  {to}"
     return otherwise
+
+
+def to_read(path: Path) -> str:
+    """Return how this user gets to read what he cannot."""
+    return remedy(path, causes.RIGHTS.format(place=typed(path)))
 
 
 def shut(paths: Iterable[Path]) -> str:

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 from lib.base import causes, leftovers, owners
-from lib.base.errors import Problem, typed
+from lib.base.errors import Problem
 
 SUFFIX = "new"
 
@@ -28,7 +28,7 @@ def unread(path: Path, error: OSError, so: str) -> str:
     """Return as a warning why a record cannot be read, and what is `so` then: it is not written anew either, it may be whole."""
     if isinstance(error, PermissionError):
         closed = owners.closed([path.parent, path]) or path
-        return f"this user cannot read {closed}: {so} {owners.remedy(closed, causes.RIGHTS.format(place=typed(closed)))}"
+        return f"this user cannot read {closed}: {so} {owners.to_read(closed)}"
     return f"{path} cannot be read ({error.strerror}), and stays as it is: {so} {causes.remedy(error, path.parent)}"
 
 

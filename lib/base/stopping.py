@@ -36,7 +36,7 @@ _asked: list[int] = []
 _held: list[None] = []
 _said: list[int] = []
 _last_word = threading.Lock()
-last_words: list[Callable[[int], None]] = []  # what is done, given the signal, before a script that was stopped ends
+_last_words: list[Callable[[int], None]] = []
 _sockets: list[socket.socket] = []  # the wakeup descriptor must stay open
 
 
@@ -108,6 +108,18 @@ def undisturbed() -> Iterator[None]:
     check()
 
 
+@contextlib.contextmanager
+def last_word(say: Callable[[int], None]) -> Iterator[None]:
+    """While this lasts, `say` is done, given the signal, before a script that was stopped ends; what began last comes first."""
+    _last_words.append(say)
+    try:
+        yield
+    except Exception:  # after an interruption it is yet to be said
+        _last_words.remove(say)
+        raise
+    _last_words.remove(say)
+
+
 def _quiet(hook: Callable[..., object], kind_of: Callable[..., object]) -> Callable[..., None]:
     """Print nothing of an interruption that C code has swallowed, as psycopg2 may; `_end` ends the script then."""
 
@@ -147,6 +159,6 @@ def say_goodbye(number: int) -> None:
             _said.append(number)
             with contextlib.suppress(OSError):
                 streams.answer_failed(f"stopped by {name}.", "run it again")
-            for say in last_words:
+            for say in reversed(_last_words):
                 with contextlib.suppress(Exception):
                     say(number)

@@ -121,16 +121,15 @@ def end_told(settings: Settings, job: Job, started: Sequence[Delivery] = ()) -> 
             _undelivered(started, LAST_WORD_SECONDS)
             _tell_all(settings, {job.whole: said.text}, script.FAILED, "/fail", LAST_WORD_SECONDS)
 
-    stopping.last_words.append(stopped)
-    try:
-        yield
-    except Exception as error:
-        told = error if isinstance(error, Problem) else causes.of(error)
-        _undelivered(started, DELIVERY_SECONDS)
-        for warning in _tell_all(settings, {job.whole: told.text}, script.FAILED, "/fail"):
-            log.warning(warning)
-        raise
-    stopping.last_words.remove(stopped)
+    with stopping.last_word(stopped):
+        try:
+            yield
+        except Exception as error:
+            told = error if isinstance(error, Problem) else causes.of(error)
+            _undelivered(started, DELIVERY_SECONDS)
+            for warning in _tell_all(settings, {job.whole: told.text}, script.FAILED, "/fail"):
+                log.warning(warning)
+            raise
 
 
 def loaded(env_file: str | None, console: Console) -> Settings:

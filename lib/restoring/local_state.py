@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.base import causes, owners
+from lib.base import owners
 from lib.base.errors import Problem, SourceError, typed
 from lib.restoring import beside
 from lib.restoring.rebuild import Rebuilt
@@ -73,7 +73,7 @@ def _refuse_closed(paths: list[Path], name: str) -> None:
     if closed := owners.closed(places):
         raise SourceError(
             f"this user cannot read {closed}, where the snapshot of {name} is kept.",
-            owners.remedy(closed, causes.RIGHTS.format(place=typed(closed))),
+            owners.to_read(closed),
         )
 
 

@@ -49,11 +49,13 @@ def restore_points(target: Target, names: Iterable[str], options: RestoreOptions
 
 def refuse_no_folder(settings: Settings, folder: str) -> None:
     """Refuse a file; and among the snapshots a database of that name is the previous snapshot, which the next run relies on."""
-    path = paths.typed("--to", folder) if folder else Path()
+    if not folder:
+        return
+    path = paths.typed("--to", folder)
     there = next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
     if not there.is_dir():
         raise SettingsError(f"{there} is no folder; --to is for one.", "make a folder, and name it", UNTOUCHED)
-    if folder and path.resolve().is_relative_to(settings.snapshots.resolve()):
+    if path.resolve().is_relative_to(settings.snapshots.resolve()):
         what = f"{folder} has the snapshots of Hybrid backup; --to is for another folder."
         raise SettingsError(what, "make a folder, and name it", UNTOUCHED)
 

@@ -237,7 +237,7 @@ def _remedy_unread(path: Path) -> str:
     closed = owners.closed((path.parent, path))
     if not closed:
         return f"see what it is, or name another one with --env-file:  ls -ld {typed(path)}"
-    return owners.remedy(closed, causes.RIGHTS.format(place=typed(closed)))
+    return owners.to_read(closed)
 
 
 def _remedy(path: Path, problems: list[str]) -> str:

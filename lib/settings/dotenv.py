@@ -44,7 +44,7 @@ def parse(text: str) -> tuple[dict[str, str], list[int]]:
 
 def read(path: Path) -> tuple[dict[str, str], list[int]]:
     """Do the same for a file; raise OSError, NoText or UnicodeDecodeError."""
-    raw = path.read_bytes()  # once: it may be a pipe
+    raw = path.read_bytes()
     if b"\0" in raw:
         raise NoText
     return parse(io.StringIO(raw.decode("utf-8"), newline=None).read())

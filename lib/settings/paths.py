@@ -10,6 +10,8 @@ from lib.base.log import KEPT_FILES
 
 # The files of SQLITE_DATABASES, as they really are: none of them is what another one was meant to be.
 named: set[str] = set()
+# What SQLite writes beside a database.
+BESIDE = ("-wal", "-shm", "-journal")
 # What is no path here, unless there is such a file all the same. A variable is not put in: a password may hold a `$`.
 NO_PATHS = {
     r"\.(db\w*|sqlite\w*)\s*[;|:\s]\s*\S": "is several paths; write a comma between them.",
@@ -45,7 +47,7 @@ def why_none(written: str) -> str:
 
 def taken(sources: Iterable[Path]) -> set[str]:
     """Return the places that are SQLite's: those of the sources, and of what it writes beside them."""
-    return {os.path.realpath(f"{source}{suffix}") for source in sources for suffix in ("", "-wal", "-shm", "-journal")}
+    return {os.path.realpath(f"{source}{suffix}") for source in sources for suffix in ("", *BESIDE)}
 
 
 def databases(written: str, folder: Path, problems: list[str]) -> dict[str, Path]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from lib.base import causes, owners
 from lib.base.errors import SourceError, typed
+from lib.settings.paths import BESIDE
 from lib.sqlite.files import older, written_beside
 from lib.sqlite.files.read_schema import Unsayable
 
 CLOSED, DAMAGED = "unable to open|readonly|Permission denied|not permitted", "malformed|not a database"
-WRITTEN = ("-wal", "-shm", "-journal")
 MAGIC = b"SQLite format 3\0"
 NEWEST_FORMAT = 2
 
@@ -52,7 +52,7 @@ def _remedy(source: Path, error: Exception, has_backup: bool) -> str:
 def _of_surroundings(source: Path, error: Exception, place: Path) -> str:
     """Return what to do where nothing is known to be wrong with the file itself."""
     said = causes.said_by(error)
-    its = [source.parent, source, *(Path(f"{source}{suffix}") for suffix in WRITTEN)]
+    its = [source.parent, source, *(Path(f"{source}{suffix}") for suffix in BESIDE)]
     if re.search(CLOSED, said) and (closed := owners.closed(its)) and (given := owners.remedy(closed, "")):
         return given
     if re.search(CLOSED, said) and (lacking := written_beside.lacking(source)):

@@ -16,8 +16,9 @@ from typing import BinaryIO
 
 from lib.base import leftovers, private_file
 from lib.base.errors import SourceError, typed
+from lib.settings.paths import BESIDE
 
-COMPANIONS = ("", "-wal", "-shm", "-journal")
+COMPANIONS = ("", *BESIDE)
 # What a killed restore leaves behind carries it, and is swept by the next one.
 SUFFIX = "restoring"
 MARK = ".before-restore-"

@@ -41,7 +41,8 @@ def test_a_second_bot_is_refused_by_every_script(saved_bot, second):
     assert_refused(second.run("setup_supabase.py").expect(1), second, "backup.py premium_system --accept-moved")
     assert_refused(second.run("backup.py").expect(1), second, "python3 backup.py premium_system --accept-moved")
     assert_refused(second.run("restore.py", "--yes").expect(1), second, "python3 restore.py --accept-moved")
-    assert_refused(second.run("restore.py", "--yes", "--table", "refunds").expect(1), second, "restore.py --accept-moved")
+    said = second.run("restore.py", "--yes", "--table", "refunds").expect(1)
+    assert_refused(said, second, "restore.py --table refunds --accept-moved")
     for name, path in theirs.items():
         assert compare.differences(path, second.data / f"{name}.db") == []
     assert saved_bot.changes("--full") == {}

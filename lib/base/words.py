@@ -138,9 +138,9 @@ def _zone(text: str) -> datetime.timezone:
     return datetime.timezone(int(f"{text[0]}1") * datetime.timedelta(hours=hours, minutes=minutes))
 
 
-def seconds(text: str) -> int:
+def seconds(text: str, longest: int = LONGEST) -> int:
     """Read `90s`, `45m`, `7h` or `2d`."""
     match = re.fullmatch(r"0*(\d{1,9})([smhd])", text.strip())
-    if not match or not 0 < (length := int(match[1]) * SECONDS[match[2]]) <= LONGEST:
-        raise SettingsError(f"{text!r} is no length of time from 1s to 366d.", "write 90s, 45m, 7h or 2d")
+    if not match or not 0 < (length := int(match[1]) * SECONDS[match[2]]) <= longest:
+        raise SettingsError(f"{text!r} is no length of time from 1s to {longest // SECONDS['d']}d.", "write 90s, 45m, 7h or 2d")
     return length

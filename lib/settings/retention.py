@@ -50,7 +50,7 @@ def _length(values: dict[str, str], name: str, days: int, problems: list[str]) -
 
 def _seconds(values: dict[str, str], name: str, problems: list[str]) -> timedelta:
     try:
-        return timedelta(seconds=seconds(values[name])) if name in values else timedelta()
-    except (SettingsError, OverflowError):
-        problems.append(f"{name} {values[name]!r} is no length of time: write 90s, 45m, 7h or 2d.")
+        return timedelta(seconds=seconds(values[name], MOST_DAYS * 86400)) if name in values else timedelta()
+    except SettingsError as wrong:
+        problems.append(f"{name} {wrong.what.rstrip('.')}: {wrong.remedy}.")
         return timedelta()

@@ -25,11 +25,11 @@ def test_how_long_runs_are_kept_is_written_in_plain_lengths(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("BACKUP_KEEP_ALL=24", "BACKUP_KEEP_ALL '24' is no length of time: write 90s, 45m, 7h or 2d."),
+        ("BACKUP_KEEP_ALL=24", "BACKUP_KEEP_ALL '24' is no length of time from 1s to 36500d: write 90s, 45m, 7h or 2d."),
         ("BACKUP_KEEP_HOURLY=60d", "BACKUP_KEEP_HOURLY '60d' is longer than the 30 days after which history ends"),
         ("BACKUP_KEEP_DAILY=36h", "BACKUP_KEEP_DAILY '36h' is not in whole days."),
         ("BACKUP_KEEP_DAYS=20\nBACKUP_KEEP_DAILY=60d", "BACKUP_KEEP_DAILY '60d' is not the same as BACKUP_KEEP_DAYS 20"),
-        ("BACKUP_KEEP_DAILY=99999d", "BACKUP_KEEP_DAILY '99999' is not a whole number from 1 to 36500."),
+        ("BACKUP_KEEP_DAILY=99999d", "BACKUP_KEEP_DAILY '99999d' is no length of time from 1s to 36500d"),
         ("BACKUP_KEEP_DAYS=0", "BACKUP_KEEP_DAYS '0' is not a whole number from 1 to 36500."),
     ],
 )  # fmt: skip

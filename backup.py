@@ -159,7 +159,7 @@ def back_up_source(
                 try:
                     mirrored = bring_and_save(transfer, settings, ours, options, report)
                 except OtherCounts as found:
-                    mirrored = bring_and_save(transfer._replace(others=found), settings, ours, options, report)
+                    mirrored = bring_and_save(merge.undone(transfer, found), settings, ours, options, report)
                 warnings += mirrored.warnings
             run.committed = len(run.tables)
         doubts = snapshot.copy.finish_check()
@@ -209,8 +209,10 @@ def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report
     plan = plan_mirrors.plan(snapshot, changed.mirrors, source)
     if not options.accept_shrink:
         brake.refuse_sudden_loss(told, snapshot, plan, settings.max_shrink)
+    recounted = unseen.recounted(transfer, plan)
     now = upkeep.mend(target, plan, source, changed.mirrors)
     missed = unseen.look(transfer, plan, changed)
+    missed.changed |= recounted
     must_send_all = options.full or bool(transfer.edits or missed.suspects or transfer.others)
     try:
         seen = bring_rows(transfer, plan, missed, must_send_all, report)
@@ -230,7 +232,7 @@ def bring_rows(transfer: Transfer, plan: Plan, missed: Unseen, must_send_all: bo
     if transfer.last["run"] is None:
         first_load.bring(transfer, plan, report.note)
         return Seen.COMPARED
-    if reason := merge.undone(transfer) or missed.reason:
+    if reason := transfer.others.what if transfer.others else missed.reason:
         report.note(f"{name}: every row is sent, because {reason}.")
     if not must_send_all:
         is_due = last_run.is_comparison_due(snapshot)
@@ -242,7 +244,7 @@ def bring_rows(transfer: Transfer, plan: Plan, missed: Unseen, must_send_all: bo
                 return Seen.NOTED
             changes = find_changes.since(known, snapshot, tables)
             run.tables = merge.changed_rows(transfer, tables, changes, known, compare)
-            return Seen.COMPARED if is_due else Seen.COUNTED
+            return Seen.COMPARED if is_due else Seen.COUNTED if any(not one.is_known for one in run.tables) else Seen.NOTED
         except Doubt as doubt:
             report.note(f"{name}: every row is sent, because {doubt}.")
             missed.changed |= doubt.changed

@@ -50,8 +50,8 @@ CREATE TABLE IF NOT EXISTS {schema}.runs (
 ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS database_bytes bigint;
 -- The transaction that holds the source's lock and writes the run's rows (see take_source).
 ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS xact xid8;
--- The server's process that has opened the run, while it is at work.
-ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS backend integer;
+-- By what whoever has opened the run finds it again, while it is at work: he may not be told its number.
+ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS ticket text;
 -- By how many seconds the server's clock was ahead of the machine's when the run was saved, where that was an hour or more.
 ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS clock_ahead double precision;
 -- Whether the run compared every row of every table with its mirror.

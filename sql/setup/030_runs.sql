@@ -1,16 +1,18 @@
 -- Opening and closing runs. Functions, because they are all that a role which may only back up can do to the run log
 -- and the undo log; they run with their owner's rights, and let nobody touch a run that has ended.
 
+DROP FUNCTION IF EXISTS {schema}.open_run(text, text, text);
 DROP FUNCTION IF EXISTS {schema}.close_dead_runs(text, bigint);
 DROP FUNCTION IF EXISTS {schema}.save_run(bigint, jsonb, text, jsonb);
 DROP FUNCTION IF EXISTS {schema}.note_drill(text, bigint, double precision, bigint, text);
 DROP FUNCTION IF EXISTS {schema}.note_restore(text, bigint);
 
-CREATE OR REPLACE FUNCTION {schema}.open_run(of_source text, on_machine text, by_version text)
+-- Older scripts have no ticket: they are told by the schema's version.
+CREATE OR REPLACE FUNCTION {schema}.open_run(of_source text, on_machine text, by_version text, with_ticket text DEFAULT NULL)
 RETURNS TABLE (run bigint, mirror_schema text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    INSERT INTO {schema}.runs (source, machine, version, backend)
-    SELECT sources.source, on_machine, by_version, pg_backend_pid() FROM {schema}.sources WHERE sources.source = of_source
+    INSERT INTO {schema}.runs (source, machine, version, ticket)
+    SELECT sources.source, on_machine, by_version, with_ticket FROM {schema}.sources WHERE sources.source = of_source
     RETURNING runs.run, (SELECT sources.mirror_schema FROM {schema}.sources WHERE sources.source = of_source)
 $$;
 
@@ -118,7 +120,7 @@ BEGIN
             = (snapshot->>'snapshot_hash', (snapshot->>'snapshot_bytes')::bigint, (snapshot->>'rows')::bigint));
     now_here := greatest(now_here, (
         SELECT max(finished_at) FROM {schema}.runs WHERE source = of_source AND run < of_run AND outcome = 'saved'));
-    UPDATE {schema}.runs SET outcome = 'saved', xact = NULL, backend = NULL, source_schema = this_schema,
+    UPDATE {schema}.runs SET outcome = 'saved', xact = NULL, ticket = NULL, source_schema = this_schema,
         snapshot_hash = CASE WHEN is_other_file THEN snapshot->>'snapshot_hash' END,
         snapshot_bytes = CASE WHEN is_other_file THEN (snapshot->>'snapshot_bytes')::bigint END,
         rows = CASE WHEN is_other_file THEN (snapshot->>'rows')::bigint END, bytes_sent = nullif((snapshot->>'bytes_sent')::bigint, 0),

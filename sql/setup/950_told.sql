@@ -1,11 +1,11 @@
 -- What a run is told and asked in few messages: all that it must know before it begins, in one answer, and whether the mirrors still have
 -- the rows that the last run left. With the rights of who asks.
 
--- The run of a source that was opened on this very connection, and is at work: in the same message, a moment ago.
-CREATE OR REPLACE FUNCTION {schema}.opened_run(of_source text) RETURNS bigint
+-- The run of a source that was opened with a ticket, and is at work.
+CREATE OR REPLACE FUNCTION {schema}.opened_run(of_source text, with_ticket text) RETURNS bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT max(run) FROM {schema}.runs JOIN {schema}.sources USING (source)
-    WHERE source = of_source AND run > coalesce(last_run, 0) AND outcome = 'running' AND backend = pg_backend_pid()
+    WHERE source = of_source AND run > coalesce(last_run, 0) AND outcome = 'running' AND ticket = with_ticket
 $$;
 
 CREATE OR REPLACE FUNCTION {schema}.mirrors(of_source text, in_schema text) RETURNS jsonb
@@ -62,11 +62,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     ) AS edited
 $$;
 
--- All that a run must know before it begins; nothing where the source is not here. `run` is the given one, or the one that was opened a
--- moment ago, and `is_ours` whether it has the source; where another run has it, or has had it since this one was opened, `other` is that
+-- All that a run must know before it begins; nothing where the source is not here. `run` is the one that was opened with the
+-- ticket, and `is_ours` whether it has the source; where another run has it, or has had it since this one was opened, `other` is that
 -- one. `openings` are ways in for others. `before` is how many rows each of the bot's tables had when the source was last known to be
 -- good: after the last saved run, or as it was restored. What the caller knows by its hash, the mirrors and `before`, does not travel.
-CREATE OR REPLACE FUNCTION {schema}.told(of_source text, given_run bigint, known_mirrors text, known_tables text) RETURNS jsonb
+CREATE OR REPLACE FUNCTION {schema}.told(of_source text, with_ticket text, known_mirrors text, known_tables text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_build_object(
         'run', this_run, 'mirror_schema', mirror_schema, 'may_alter', has_schema_privilege(mirror_schema, 'CREATE'),
@@ -84,7 +84,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             SELECT coalesce(jsonb_object_agg(table_name, rows), '{{}}') FROM {schema}.left_by(coalesce(restored_run, last_run))
             WHERE table_name NOT LIKE E'sqlite\\_%') END)
     FROM {schema}.sources
-    CROSS JOIN LATERAL (SELECT coalesce(given_run, {schema}.opened_run(of_source))) AS this (this_run)
+    CROSS JOIN LATERAL (SELECT {schema}.opened_run(of_source, with_ticket)) AS this (this_run)
     CROSS JOIN LATERAL (SELECT EXISTS (
         SELECT FROM {schema}.runs WHERE run = this_run AND outcome = 'running' AND xact = pg_current_xact_id_if_assigned())) AS has (is_ours)
     CROSS JOIN LATERAL {schema}.mirrors(of_source, mirror_schema) AS described
@@ -92,18 +92,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- The tables of which there are not as many rows, misfits included, as the last run has left: what went with a dropped table is not in
--- the undo log. Beside others' work: the client has use for the other core, and two workers more are hardly faster than none.
+-- the undo log. What is no table, or cannot be read, has none. Beside others' work: the client has use for the other core, and two workers more are hardly faster than none.
 CREATE OR REPLACE FUNCTION {schema}.other_counts(of_source text) RETURNS SETOF text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET max_parallel_workers_per_gather = 0 AS $$
 DECLARE
-    last bigint := (SELECT last_run FROM {schema}.sources WHERE source = of_source);
+    last bigint;
     counts text;
 BEGIN
+    SELECT last_run INTO STRICT last FROM {schema}.sources WHERE source = of_source;
     SELECT string_agg(format('SELECT %L, count(*) FROM ONLY %s UNION ALL ', label, place), '') INTO counts
     FROM {schema}.runs JOIN {schema}.source_schemas USING (source_schema) JOIN {schema}.sources ON sources.source = of_source
     CROSS JOIN LATERAL json_each_text(mirrors::json) AS mirrored (label, mirror)
     CROSS JOIN LATERAL to_regclass(quote_ident(mirror_schema) || '.' || quote_ident(mirror)) AS place
-    WHERE run = last AND place IS NOT NULL;
+    JOIN pg_class ON pg_class.oid = place AND relkind = 'r'
+    WHERE run = last AND has_table_privilege(place, 'SELECT');
     RETURN QUERY EXECUTE format($statement$
         SELECT held.table_name FROM {schema}.left_by(%s) AS held LEFT JOIN (
             SELECT label, sum(rows) AS rows FROM (

@@ -138,7 +138,9 @@ def cut_at_offsets(bot: Bot, way: str, moments: int) -> Attacked:
     attacked = Attacked(bot)
     with relay.running("127.0.0.1", int(target["port"])) as (line, port):
         bot.write_env(SUPABASE_DB_URL=bot.url.replace(f":{target['port']}/", f":{port}/"))
+        bot.backup()  # through the relay it is another target: the first run sends every row
         attacked.prepare()
+        line.reset()
         bot.backup()
         length = line.carried[way]
         for number in range(moments):

@@ -1,8 +1,10 @@
 """The run log: every attempt leaves a trace, and a run counts as saved exactly if its rows do."""
 
 import contextlib
+import functools
 import hashlib
 import json
+import secrets
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,6 +46,7 @@ class Run:
     error: str = ""
     committed: int = 0  # so many tables of a first load
     is_compared: bool = False  # every row was
+    ticket: str = field(default_factory=functools.partial(secrets.token_hex, 8))  # it is found by
 
     @property
     def bots_tables(self) -> list[TableResult]:
@@ -61,7 +64,7 @@ class Run:
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` shows of the run; an error only where there is one."""
         shown = asdict(replace(self, tables=self.bots_tables))
-        del shown["database_bytes"], shown["committed"], shown["is_compared"]
+        del shown["database_bytes"], shown["committed"], shown["is_compared"], shown["ticket"]
         for table in shown["tables"]:
             del table["digest"], table["label"], table["is_known"]
         if not self.error:
@@ -92,7 +95,7 @@ def take(target: Target, run: Run, note: Note) -> Told:
     """Send the message that `taken` begins with."""
     opening = NOTHING if run.run else _statement(target, "opening", open_run=_statement(target, "open_run"))
     query = _statement(target, "take_source") + _statement(target, "told")
-    values = {**_opened_by(target, run), "run": run.run or None, **told.known(note)}
+    values = {**_opened_by(target, run), **told.known(note)}
     ((answer,),) = target.begin(before=opening, query=query, values=values)
     if not answer or not answer["run"]:
         raise _not_set_up(target, run.source)
@@ -104,7 +107,7 @@ def take(target: Target, run: Run, note: Note) -> Told:
 
 def look(target: Target, source: str, note: Note) -> tuple[Told, int]:
     """Return what a run would be told, and how many bytes the database has, and leave the source to others."""
-    ((answer,),) = target.statement("told", {"source": source, "run": None, **told.known(note)})
+    ((answer,),) = target.statement("told", {"source": source, "ticket": None, **told.known(note)})
     return told.of(target, source, answer, note), answer["database_bytes"]
 
 
@@ -119,7 +122,7 @@ def _refusal(source: str, other: dict[str, Any] | None) -> Problem:
 
 def _opened_by(target: Target, run: Run) -> dict[str, object]:
     comment = setup_version.comment(target.schema)
-    by = {"machine": socket.gethostname(), "version": __version__}
+    by = {"machine": socket.gethostname(), "version": __version__, "ticket": run.ticket}
     return {"source": run.source, "schema": target.schema, "comment": comment, **by}
 
 
@@ -183,7 +186,7 @@ def to_save(
 def save(target: Target, run: Run, values: Mapping[str, object], before: Iterable[str]) -> list[str]:
     """Record what the run did, in its transaction, and commit; return warnings. What is to come `before` travels with it."""
     with target.committing():
-        source = sql.Literal(run.source)
+        source = sql.SQL("%(source)s")  # a name that is filled in must not stand beside values that are bound
         target.rows(sql.Composed(_statement(target, name, source=source) for name in [*before, "save_run"]), values)
     run.outcome = "saved"
     return [f"{run.source}: {clocks} (UTC). History was not pruned; set the clock that is wrong." for clocks in target.told_aside]

@@ -99,9 +99,13 @@ def _hash(form: list[Any]) -> str:
 
 def confirm(target: Target, source: Source, last: LastRun) -> None:
     """Raise Doubt where the numbers of rows are not as they were left: what went with a dropped table is not in the undo log."""
-    others = {label for (label,) in target.statement("other_counts", {"source": source.name})}
-    if changed := last.left.keys() & others:
+    if changed := last.left.keys() & other_counts(target, source):
         raise Doubt(f"the mirrors no longer hold {LEFT}", changed)
+
+
+def other_counts(target: Target, source: Source) -> set[str]:
+    """Return the labels of the tables that have not as many rows as the last run left."""
+    return {label for (label,) in target.statement("other_counts", {"source": source.name})}
 
 
 def is_noted(known: LastRun, transfer: Transfer, tables: list[TablePlan]) -> bool:

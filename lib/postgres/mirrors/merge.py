@@ -34,7 +34,7 @@ from psycopg2 import sql
 from lib.base.errors import OtherCounts
 from lib.postgres.link.connection import Row, Target
 from lib.postgres.link.statements import equal, mirror_of, names, over_whole_tables, postgres_digest_line, row_hash, statement
-from lib.postgres.mirrors import last_run, proof, sending
+from lib.postgres.mirrors import last_run, proof, sending, upkeep
 from lib.postgres.mirrors.doubt import Doubt
 from lib.postgres.mirrors.sending import StagedTable
 from lib.postgres.mirrors.transfer import Transfer
@@ -87,12 +87,11 @@ def changed_rows(
     return results
 
 
-def undone(transfer: Transfer) -> str:
-    """Take back what relied on numbers of rows that were found to be others, and return why; nothing where there are none."""
-    if not transfer.others:
-        return ""
+def undone(transfer: Transfer, others: OtherCounts) -> Transfer:
+    """Take back what relied on numbers of rows that were found to be others; return the transfer with the mirrors as they are."""
     transfer.target.statement("undo_merge")
-    return transfer.others.what
+    mirrors = upkeep.read(transfer.target, transfer.source)
+    return transfer._replace(others=others, told=transfer.told._replace(mirrors=mirrors))
 
 
 def rely(_results: list[TableResult]) -> None:
@@ -112,7 +111,7 @@ def _look(queue: "_MergeQueue", changes: Iterable[TableChange], known: LastRun) 
         queue.add(change)
     places = {"schema": sql.Identifier(target.schema), "source": sql.Literal(source.name)}
     queue.first.insert(0, statement("refuse_other_counts", **places))
-    if not queue.much and not queue.little:
+    if source.is_rehearsal and not (queue.much or queue.little):  # else they are counted where the run is saved
         last_run.confirm(target, source, known)
 
 

@@ -52,6 +52,18 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(shown[:SHOWN]) + (f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else "")
 
 
+def recounted(transfer: Transfer, plan: Plan) -> set[str]:
+    """Return the labels of the tables whose mirrors are about to be mended, and have not as many rows as the last run left.
+
+    After that nobody can tell; where there are changes by hand as well, neither.
+    """
+    edited = transfer.edited
+    mended = {table.label for table in plan.tables if table.label in plan.mended and table.mirror not in edited}
+    if not mended or "misfit_rows" in edited or transfer.last["run"] is None:
+        return set()
+    return mended & last_run.other_counts(transfer.target, transfer.source)
+
+
 def look(transfer: Transfer, plan: Plan, changed: Altered) -> Unseen:
     """Look whether the undo log may have missed a change."""
     note, last = transfer.snapshot.copy.previous.note, transfer.last

@@ -26,6 +26,7 @@ NOTED: dict[str, type | tuple[type, ...]] = {
 }
 LEFT_IN_A_TABLE = [int, int, int, str]
 MIRROR = {"oid": str, "columns": dict, "key": list, "unique": dict}
+COLUMN = {"type": str, "not_null": bool, "number": int}
 # Where nothing can be: the place of what nobody has kept.
 NOWHERE = Path(os.devnull, "nothing")
 
@@ -141,9 +142,30 @@ def _is_whole(told: dict[str, Any]) -> bool:
 
 
 def _can_be_read(tables: dict[str, Any], mirrors: dict[str, Any]) -> bool:
-    return all(isinstance(left, list) and [type(value) for value in left] == LEFT_IN_A_TABLE for left in tables.values()) and all(
-        isinstance(mirror, dict) and {part: type(said) for part, said in mirror.items()} == MIRROR for mirror in mirrors.values()
-    )
+    are_left = all(isinstance(left, list) and [type(value) for value in left] == LEFT_IN_A_TABLE for left in tables.values())
+    are_mirrors = all(_has(mirror, MIRROR) and _is_mirror(mirror) for mirror in mirrors.values())
+    return are_left and are_mirrors and _is_text([*tables, mirrors])
+
+
+def _is_mirror(mirror: dict[str, Any]) -> bool:
+    columns, key = mirror["columns"], mirror["key"]
+    described = [{"number": 0, **column} if isinstance(column, dict) else None for column in columns.values()]
+    are_named = all(_are_among([*columns], names) for names in [key, *mirror["unique"].values()])
+    return are_named and bool(key) == bool(columns) and all(_has(column, COLUMN) for column in described)
+
+
+def _are_among(columns: list[str], names: Any) -> bool:
+    return isinstance(names, list) and all(name in columns for name in names)
+
+
+def _has(said: Any, parts: Mapping[str, type]) -> bool:
+    return isinstance(said, dict) and {part: type(value) for part, value in said.items()} == parts
+
+
+def _is_text(said: Any) -> bool:
+    """Whether Postgres can be told all of it."""
+    written = json.dumps(said, ensure_ascii=False).replace(r"\\", "")
+    return r"\u0000" not in written and written.encode(errors="replace").decode() == written
 
 
 def read(place: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """One source, one bot: what has the same name is not mirrored over another bot's rows, and no folder is shared by mistake."""
 
+import functools
 import json
 import shutil
 import socket
@@ -255,6 +256,32 @@ def test_a_damaged_note_costs_one_whole_run_and_nothing_else(tmp_path, database,
         note.pop(name) if wrong is None else note.update({name: wrong})
         place.write_text(json.dumps(note))
         deployment.script("UPDATE t SET v = v || 'x'")
+        deployment.back_up()
+    assert deployment.back_up(full=True) == {}
+    assert compare.differences(deployment.path, deployment.restored()) == []
+
+
+def places(said, above=()):
+    """Yield where each part of a JSON stands."""
+    for name, part in said.items() if isinstance(said, dict) else enumerate(said) if isinstance(said, list) else ():
+        yield (*above, name)
+        yield from places(part, (*above, name))
+
+
+@pytest.mark.parametrize("wrong", [None, 7, ["\ud800"], {"x\0": 1}, "gone"], ids=str)
+def test_a_note_that_is_damaged_within_costs_one_whole_run_and_nothing_else(tmp_path, database, wrong):
+    """Every part of what is noted of the mirrors in turn is another kind, or gone."""
+    deployment = Deployment(tmp_path / "bot", database)
+    deployment.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v UNIQUE NOT NULL); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    deployment.set_up()
+    deployment.back_up()
+    place = previous.note_of(deployment.kept)
+    for *above, last in list(places(json.loads(place.read_text())["mirrors"])):
+        note = json.loads(place.read_text())
+        part = functools.reduce(lambda said, name: said[name], above, note["mirrors"])
+        part.pop(last) if wrong == "gone" else part.__setitem__(last, wrong)
+        place.write_text(json.dumps(note))
+        deployment.script("UPDATE t SET v = v || 'x' WHERE id = 1")
         deployment.back_up()
     assert deployment.back_up(full=True) == {}
     assert compare.differences(deployment.path, deployment.restored()) == []

@@ -152,7 +152,7 @@ def a_day_later(bot):
 @pytest.mark.campaign
 def test_every_row_is_compared_once_a_day_and_the_status_says_when(saved_bot, kept):
     query = "SELECT run, compared_all FROM backup.runs WHERE source = 'premium_system' ORDER BY run DESC LIMIT 1"
-    assert saved_bot.query(query)[0][1] is False
+    assert not saved_bot.query(query)[0][1]
     a_day_later(saved_bot)
     sent = saved_bot.backup()["runs"][0]
     ((run, compared),) = saved_bot.query(query)
@@ -160,7 +160,7 @@ def test_every_row_is_compared_once_a_day_and_the_status_says_when(saved_bot, ke
     assert sent["tables"][0]["bytes_sent"] == 0  # compared by digest: nothing need be sent
     assert f"every row last compared: by run {run}, " in saved_bot.run("backup.py", "--status").expect(0).stdout
     saved_bot.backup()
-    assert saved_bot.query(query)[0][1] is False
+    assert not saved_bot.query(query)[0][1]
 
 
 @pytest.mark.campaign

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lib.base.errors import Problem
+from lib.postgres.books import runs
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
 from tests.stand_ins import relay
@@ -167,6 +168,78 @@ def test_what_is_seen_is_seen_though_nothing_has_changed(deployment, what):
     assert deployment.rows("SELECT id, name FROM backup_source.t3 ORDER BY id") == [(1, "a"), (2, "b")]
     deployment.assert_round_trip()
     assert last_run(deployment).round_trips == 2
+
+
+@pytest.mark.parametrize("name", ["100%.db", "a%sb.db", "a%%b.db", "%(run)s.db", "%(source)s.db"])
+def test_any_name_of_a_database_is_asked_for_as_it_is(tmp_path, database, name):
+    deployment = Deployment(tmp_path / "source", database, name=name)
+    deployment.script(filled(4))
+    deployment.set_up()
+    deployment.back_up()
+    deployment.back_up()
+    assert deployment.round_trips == 2
+    ((schema,),) = deployment.rows("SELECT mirror_schema FROM backup.sources")
+    deployment.rows(SEEN["a row that was deleted unseen"].replace("backup_source", f'"{schema}"'))
+    deployment.back_up()
+    assert deployment.warnings
+    deployment.assert_round_trip()
+
+
+def test_a_file_that_was_written_anew_with_the_same_rows_is_two_messages(deployment):
+    deployment.script("DELETE FROM t0 WHERE id = 2; INSERT INTO t0 VALUES (2, 'b')")
+    assert last_run(deployment).round_trips == 2
+    deployment.rows(SEEN["a row that was deleted unseen"])
+    deployment.script("DELETE FROM t0 WHERE id = 2; VACUUM; INSERT INTO t0 VALUES (2, 'b')")
+    deployment.back_up()
+    deployment.assert_round_trip()
+
+
+BROKEN = {
+    "after it was opened": "DROP FUNCTION backup.openings(text[]) CASCADE",
+    "before": "DROP FUNCTION backup.open_run(text, text, text, text)",
+}
+
+
+@pytest.mark.parametrize("when", BROKEN)
+def test_an_error_in_the_first_message_leaves_one_row_at_most(deployment, when):
+    deployment.rows(BROKEN[when])
+    with pytest.raises(Problem):
+        deployment.back_up()
+    assert deployment.rows("SELECT outcome FROM backup.runs WHERE run > 3") == [("failed",)] * (when != "before")
+
+
+def test_a_run_that_another_has_left_open_is_nobody_elses(deployment):
+    """Behind a pooler, and where the server's process has the same number again."""
+    deployment.rows("SELECT backup.open_run('source', 'm', 'v'); SELECT backup.open_run('source', 'm', 'v', 'another ticket')")
+    deployment.rows("COMMENT ON SCHEMA backup IS 'Hybrid backup: bookkeeping, BACKUP_SCHEMA backup, version 999'")
+    with pytest.raises(Problem, match="newer"):
+        deployment.back_up()
+    assert {outcome for (outcome,) in deployment.rows("SELECT outcome FROM backup.runs WHERE run > 3")} == {"running"}
+
+
+@pytest.mark.parametrize("mended", ["ADD UNIQUE (name)", "ADD COLUMN extra int NOT NULL DEFAULT 3"])
+def test_what_was_changed_unseen_in_a_mirror_that_is_mended_is_said(deployment, mended):
+    deployment.script("UPDATE t3 SET name = 'a'")
+    deployment.back_up()
+    unseen = SEEN["a row that was deleted unseen"].replace("t3; ALTER", "t3 WHERE id = 2; ALTER")
+    deployment.rows(f"{unseen}; ALTER TABLE backup_source.t3 {mended}")
+    deployment.back_up()
+    assert any("t3 had been changed behind the undo log's back" in said for said in deployment.warnings)
+    assert deployment.rows("SELECT table_name FROM backup.lost_history") == [("t3",)]
+    deployment.assert_round_trip()
+
+
+def test_a_mirror_that_goes_between_the_two_messages_is_made_anew(deployment, monkeypatch):
+    save = runs.save
+
+    def saved(*arguments):
+        deployment.rows("DROP TABLE IF EXISTS backup_source.t3")
+        monkeypatch.setattr(runs, "save", save)
+        return save(*arguments)
+
+    monkeypatch.setattr(runs, "save", saved)
+    deployment.back_up()
+    deployment.assert_round_trip()
 
 
 def test_the_writer_role_needs_two_messages_as_well(deployment):

@@ -52,11 +52,14 @@ def test_a_server_that_accepts_and_never_answers(saved_bot):
 
 
 def test_a_server_that_falls_silent_in_the_middle_is_given_up(saved_bot, line):
-    length = quiet_length(saved_bot, line)
+    length = quiet_length(saved_bot, line)["down"]
+    line.reset()
+    with Target(config.load(saved_bot.folder / ".env").targets[0], "backup"):
+        login = line.carried["down"]
     saved_bot.environment = QUICK
     changed(saved_bot)
-    for share in (0.2, 0.5, 0.9):
-        line.reset(silent_after={"down": int(length["down"] * share)})
+    for share in (0.1, 0.5, 0.9):
+        line.reset(silent_after={"down": login + int((length - login) * share)})
         done = saved_bot.run("backup.py", "premium_system").expect(1)
         assert "did not answer in time" in done.stderr
         assert "has not answered for 2 seconds. Trying again" in (saved_bot.folder / "supabase_backup.log").read_text()

@@ -1,11 +1,11 @@
 -- What a run is told and asked in few messages: all that it must know before it begins, in one answer, and whether the mirrors still have
 -- the rows that the last run left. With the rights of who asks.
 
--- The run of a source that was opened with a ticket, and is at work.
+-- The run of a source that was opened with a ticket: it is among the newest.
 CREATE OR REPLACE FUNCTION {schema}.opened_run(of_source text, with_ticket text) RETURNS bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT max(run) FROM {schema}.runs JOIN {schema}.sources USING (source)
-    WHERE source = of_source AND run > coalesce(last_run, 0) AND outcome = 'running' AND ticket = with_ticket
+    SELECT run FROM {schema}.runs
+    WHERE with_ticket IS NOT NULL AND source = of_source AND ticket = with_ticket ORDER BY run DESC LIMIT 1
 $$;
 
 CREATE OR REPLACE FUNCTION {schema}.mirrors(of_source text, in_schema text) RETURNS jsonb

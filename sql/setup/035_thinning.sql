@@ -22,15 +22,8 @@ ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS is_thinned boolean NOT NUL
 
 DROP FUNCTION IF EXISTS {schema}.prune(text, integer);
 
--- What counts of the time between a run and the one before it: of one that no run has seen pass only as much as is usual, nothing where it
--- is so long that a clock may have been wrong.
-CREATE OR REPLACE FUNCTION {schema}.counted(waited interval, step interval, pause interval) RETURNS interval
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT coalesce(waited, CASE WHEN step <= greatest(interval '8 days', 2 * pause) THEN least(step, greatest(interval '1 day', pause))
-        ELSE interval '0' END)
-$$;
-
--- How old each saved run is: the times between it and the newest one say, not a clock. `pause` is the usual time between two runs.
+-- How old each saved run is: the times between it and the newest one say, not a clock. `pause` is the usual time between two runs. Of a time
+-- that no run has seen pass only so much counts as is usual, nothing where it is so long that a clock may have been wrong.
 CREATE OR REPLACE FUNCTION {schema}.ages(of_source text)
 RETURNS TABLE (run bigint, finished_at timestamptz, step interval, pause interval, age interval)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -40,7 +33,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     ), usual AS (
         SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY step) AS pause FROM (SELECT step FROM steps ORDER BY run DESC LIMIT 1000) AS newest
     ), counts AS (
-        SELECT run, finished_at, step, pause, sum({schema}.counted(waited, step, pause)) OVER (ORDER BY run) AS lived FROM steps CROSS JOIN usual
+        SELECT run, finished_at, step, pause, sum(coalesce(waited,
+            CASE WHEN step <= greatest(interval '8 days', 2 * pause) THEN least(step, greatest(interval '1 day', pause)) ELSE interval '0' END
+        )) OVER (ORDER BY run) AS lived FROM steps CROSS JOIN usual
     )
     SELECT run, finished_at, step, pause, max(lived) OVER () - lived FROM counts
 $$;
@@ -51,7 +46,8 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.staying(
     of_source text, of_outcome text, every_after bigint, hourly_after bigint, oldest bigint, pause interval)
 RETURNS TABLE (run bigint, counted interval, stays boolean) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT run, {schema}.counted(waited, finished_at - lag(finished_at) OVER alike, pause),
+    SELECT run, coalesce(waited, CASE WHEN finished_at - lag(finished_at) OVER alike <= greatest(interval '8 days', 2 * pause)
+            THEN least(finished_at - lag(finished_at) OVER alike, greatest(interval '1 day', pause)) ELSE interval '0' END),
         (run > every_after OR run = oldest OR kept_at IS NOT NULL OR run = restored_run OR run > oldest AND (
             abs(clock_ahead) >= 3600 OR (date_trunc('day', ended), is_lost) IS DISTINCT FROM lag((date_trunc('day', ended), is_lost)) OVER alike
             OR run > hourly_after AND (date_trunc('hour', ended), is_lost) IS DISTINCT FROM lag((date_trunc('hour', ended), is_lost)) OVER alike

@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 
+from lib.postgres.link.connection import Target
 from lib.settings.retention import Retention
 from tests import compare
 from tests.cases.histories import NEVER, assert_listed_come_back, keep, keeping, listed, log, pass_time, thin, wake
@@ -141,3 +142,21 @@ def test_a_shorter_retention_is_due_at_once_for_every_source(deployment):
     deployment.rows("INSERT INTO backup.sources (source, mirror_schema) VALUES ('other', 'other')")
     deployment.rows("SELECT backup.prune('source', 9, '1h', '1h')")
     assert deployment.rows("SELECT is_thinned FROM backup.sources WHERE source = 'other'") == [(False,)]
+
+
+def test_the_pace_is_that_of_runs_between_which_nothing_was_thinned(deployment):
+    deployment.rows(
+        "INSERT INTO backup.runs (source, outcome, started_at, finished_at, version, source_schema, undo_mark, waited)"
+        " SELECT source, 'saved', at, at, version, source_schema, undo_mark, CASE WHEN n < 15 THEN interval '1 day' END"
+        " FROM backup.runs, generate_series(1, 20) AS n,"
+        " LATERAL (SELECT finished_at + CASE WHEN n < 15 THEN n * interval '1 day' ELSE interval '14 days' END"
+        " + n * interval '1 min') AS t (at)"
+    )
+    with Target(deployment.settings.targets[0], "backup") as target:
+        assert target.statement("health", {"source": "source", "most": 1})[0][0]["pace"] == 60
+
+
+def test_what_is_kept_is_released_also_where_it_cannot_be_restored_any_more(deployment):
+    lived(deployment)
+    deployment.rows("SELECT backup.keep_runs('{source}', 3, 'why'); DELETE FROM backup.undo_log")
+    assert deployment.rows("SELECT run FROM backup.release_runs('{source}', 3)") == [(3,)]

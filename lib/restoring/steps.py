@@ -36,6 +36,7 @@ def restore_points(target: Target, names: Iterable[str], options: RestoreOptions
     since = beginning(options.since) if options.since else None
     if options.since and not since:
         raise SettingsError(f"{options.since!r} is a run: --since is for a time.", "python3 restore.py --list --since 2026-11-01")
+    points.refuse_to_come(target, options.since, None, since)
     if options.last is not None and options.last < 1:
         raise SettingsError(f"--last {options.last} lists nothing.", f"python3 restore.py --list --last {LISTED_RUNS}")
     most = options.last or (None if since else LISTED_RUNS)

@@ -76,7 +76,7 @@ CREATE TABLE IF NOT EXISTS {schema}.lost_history (
 -- What each saved run left in the tables that it changed, or found for the first time; in the others is what the newest run before it
 -- has left there (see left_by). `digest` is the sum of the rows' hashes (see lib/tables/digest.py).
 CREATE TABLE IF NOT EXISTS {schema}.run_tables (
-    run             bigint NOT NULL REFERENCES {schema}.runs ON DELETE CASCADE,
+    run             bigint NOT NULL,
     table_name      text NOT NULL,
     rows            bigint NOT NULL,
     inserted        bigint NOT NULL,

@@ -141,8 +141,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         SELECT {schema}.refuse_meeting(%1$L) WHERE EXISTS (
             SELECT FROM {schema}.undo_log CROSS JOIN LATERAL unnest(string_to_array(lines, E'\n')) AS old_row
             WHERE mirror = %1$L AND record > %2$s AND operation <> 'insert' AND xact = pg_current_xact_id()
-                AND (source, (SELECT jsonb_object_agg(name, old_row::jsonb -> name) FROM unnest(%3$L::text[]) AS name)) IN (
-                    SELECT source, (SELECT jsonb_object_agg(name, line::jsonb -> name) FROM unnest(%3$L::text[]) AS name) FROM (%4$s) AS given));
+                AND (source, (SELECT jsonb_object_agg(name, old_row::json -> name) FROM unnest(%3$L::text[]) AS name)) IN (
+                    SELECT source, (SELECT jsonb_object_agg(name, line::json -> name) FROM unnest(%3$L::text[]) AS name) FROM (%4$s) AS given));
     $statement$, of_mirror, since, keys, query)
 $$;
 

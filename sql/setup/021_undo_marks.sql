@@ -66,7 +66,7 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- What is gone from the undo log, or is no longer what was written there, cannot be undone, whoever did it. That a transaction gives
--- its own records other numbers is no loss, nor is what `compact` packs, which alone says so in a place where nobody else can.
+-- its own records other numbers is no loss, nor is what `pack_step` packs, which alone says so in a place where nobody else can.
 CREATE OR REPLACE FUNCTION {schema}.note_lost_records() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

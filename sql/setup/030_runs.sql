@@ -94,7 +94,9 @@ BEGIN
     -- A run that is dated later than now was dated by a wrong clock, unless that is now: no source is younger than its runs.
     IF agree AND now_here >= (SELECT created_at FROM {schema}.sources WHERE source = of_source) THEN
         UPDATE {schema}.runs SET finished_at = now_here, started_at = least(started_at, now_here)
-        WHERE source = of_source AND finished_at > now_here;
+        WHERE source = of_source AND finished_at > now_here AND run > coalesce((
+            SELECT run FROM {schema}.runs WHERE source = of_source AND outcome = 'saved' AND finished_at <= now_here
+            ORDER BY run DESC LIMIT 1), 0);
     END IF;
     INSERT INTO {schema}.source_schemas (source, definition_hash, definition, mirrors)
     SELECT of_source, hash, given_definition, snapshot->>'mirrors' WHERE given_definition IS NOT NULL
@@ -119,7 +121,7 @@ BEGIN
         SELECT FROM {schema}.snapshot_of(last) WHERE (snapshot_hash, snapshot_bytes, rows)
             = (snapshot->>'snapshot_hash', (snapshot->>'snapshot_bytes')::bigint, (snapshot->>'rows')::bigint));
     now_here := greatest(now_here, (
-        SELECT max(finished_at) FROM {schema}.runs WHERE source = of_source AND run < of_run AND outcome = 'saved'));
+        SELECT finished_at FROM {schema}.runs WHERE source = of_source AND run < of_run AND outcome = 'saved' ORDER BY run DESC LIMIT 1));
     UPDATE {schema}.runs SET outcome = 'saved', xact = NULL, ticket = NULL, source_schema = this_schema,
         snapshot_hash = CASE WHEN is_other_file THEN snapshot->>'snapshot_hash' END,
         snapshot_bytes = CASE WHEN is_other_file THEN (snapshot->>'snapshot_bytes')::bigint END,

@@ -1,6 +1,6 @@
 -- All that --status tells of a source, in one round trip: times are Unix seconds, and `now` is the database's clock.
 -- Rows and changes are those of the bot's tables, not of SQLite's own. What failed without an error has given way to another run, and is
--- no failure. `pace` is the usual time between two runs: the median of the last twenty pauses between saved ones.
+-- no failure. `pace` is the usual time between two runs: the median of the last twenty pauses between saved ones, of which none was thinned.
 SELECT jsonb_build_object(
     'now', extract(epoch FROM clock_timestamp())::float8,
     'database_bytes', pg_database_size(current_database()),
@@ -18,9 +18,9 @@ SELECT jsonb_build_object(
         FROM {schema}.runs WHERE source = %(source)s AND outcome = 'failed' AND error IS NOT NULL ORDER BY run DESC LIMIT 1),
     'pace', (
         SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY pause) FROM (
-            SELECT extract(epoch FROM started_at - lag(started_at) OVER (ORDER BY run)) AS pause
+            SELECT extract(epoch FROM started_at - lag(started_at) OVER (ORDER BY run)) AS pause, to_jsonb(runs)->>'waited' AS waited
             FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved' ORDER BY run DESC LIMIT 20
-        ) AS pauses HAVING count(pause) >= 2),
+        ) AS pauses WHERE waited IS NULL HAVING count(pause) >= 2),
     'last_start', (
         SELECT extract(epoch FROM max(started_at))::float8 FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved'),
     'restore_points', (

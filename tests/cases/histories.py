@@ -1,11 +1,16 @@
 """What a bot and its people do over many runs, and whether every run that is listed comes back."""
 
 import contextlib
+import datetime
 import sqlite3
 
 from lib.postgres.books import points
 from lib.postgres.link.connection import Target
+from lib.settings.retention import Retention
 from tests import compare
+
+DAY = datetime.timedelta(days=1)
+NEVER = Retention(3650, 3650 * DAY, 3650 * DAY)
 
 
 def listed(deployment):
@@ -57,3 +62,40 @@ def random_history(database, chance, run):
     }
     with contextlib.suppress(sqlite3.Error):
         database.executescript(ddl.get(run, ""))
+
+
+def keeping(deployment, retention):
+    object.__setattr__(deployment.settings, "retention", retention)
+
+
+def pass_time(deployment, seconds):
+    """Let so much time pass: every time that is stored lies further back."""
+    past = f"- interval '{seconds} s'"
+    deployment.rows(f"UPDATE backup.runs SET started_at = started_at {past}, finished_at = finished_at {past}")
+
+
+def wake(deployment, seconds):
+    """Let a bot that has been still for so long make a run, and the next one, which confirms that the time has passed."""
+    pass_time(deployment, seconds)
+    deployment.back_up()
+    deployment.back_up()
+
+
+def thin(deployment, retention):
+    """Let the owner ask for it until there is no more to do; return how often that was."""
+    days, every, hourly = retention
+    calls = 0
+    is_thinned = False
+    while not is_thinned:
+        calls += 1
+        assert calls < 500
+        told = deployment.rows(f"SELECT backup.prune('source', {days}, '{every}', '{hourly}')")
+        assert told == [(None,)]
+        ((is_thinned,),) = deployment.rows("SELECT is_thinned FROM backup.sources")
+    return calls
+
+
+def log(deployment):
+    """Return how many records there are, how many rows, and how many in the largest record."""
+    counted = "count(*), coalesce(sum(row_count), 0)::int, coalesce(max(row_count), 0)"
+    return deployment.rows(f"SELECT {counted} FROM backup.undo_log")[0]

@@ -95,6 +95,11 @@ def _chosen(target: Target, statement: str, sources: list[str], text: str, **val
     refuse_to_come(target, text, run, None)
     chosen = target.statement(statement, {"sources": sources, "run": run, **values})
     if not chosen:
-        which = "none that is kept" if statement == "release_runs" else "none that can be restored"
+        which = f"none that is kept{_kept(target, sources)}" if statement == "release_runs" else "none that can be restored"
         raise SourceError(f"of the runs up to {run} there is {which}.", "python3 restore.py --list", NOTHING_CHANGED)
     return [(source, number) for source, number in chosen]
+
+
+def _kept(target: Target, sources: list[str]) -> str:
+    kept = [f"{name}: run {run}" for name, run in target.statement("kept_runs", {"sources": sources})]
+    return f" (kept are {', '.join(kept)})" if kept else ""

@@ -189,7 +189,7 @@ def save(target: Target, run: Run, values: Mapping[str, object], before: Iterabl
         source = sql.SQL("%(source)s")  # a name that is filled in must not stand beside values that are bound
         target.rows(sql.Composed(_statement(target, name, source=source) for name in [*before, "save_run"]), values)
     run.outcome = "saved"
-    return [f"{run.source}: {clocks} (UTC). History was not pruned; set the clock that is wrong." for clocks in target.told_aside]
+    return [f"{run.source}: {what}" for what in target.told_aside]
 
 
 def _read_by(run: Run, snapshot: Snapshot) -> dict[str, object]:

@@ -82,6 +82,7 @@ def test_to_keep_a_run_waits_for_the_one_that_may_be_thinning_it(saved_bot):
         (("--keep", "2"), 2, "--keep"),
         (("--release", "2"), 1, "of the runs up to 2 there is none that is kept."),
         (("--list", "--since", "7"), 2, "'7' is a run: --since is for a time."),
+        (("--list", "--since", "2999-01-01"), 2, "is still to come"),
         (("--list", "--last", "0"), 2, "--last 0 lists nothing."),
         (("--last", "3"), 2, "--last goes only with --list"),
     ],

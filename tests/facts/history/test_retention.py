@@ -155,7 +155,7 @@ def turn_clock(deployment, to):
     """Let the functions that save and prune read another time; return what turns it back."""
     names = (
         "save_run(bigint, jsonb, text, jsonb)",
-        "prune(text, integer, interval, interval)",
+        "prune_or_fail(text, integer, interval, interval)",
     )
     texts = [deployment.rows(f"SELECT pg_get_functiondef('backup.{name}'::regprocedure)")[0][0] for name in names]
     for text in texts:

@@ -11,11 +11,9 @@ import pytest
 from lib.base.errors import Problem
 from lib.settings.retention import Retention
 from tests import compare
-from tests.cases.histories import assert_listed_come_back, keep, random_history
+from tests.cases.histories import DAY, NEVER, assert_listed_come_back, keep, keeping, log, pass_time, random_history, thin, wake
 from tests.stand_ins.deployment import Deployment
 
-DAY = datetime.timedelta(days=1)
-NEVER = Retention(3650, 3650 * DAY, 3650 * DAY)
 TABLES = "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT, n); CREATE TABLE u (k TEXT PRIMARY KEY, v)"
 BY_HAND = (
     "UPDATE backup_source.t SET a = 'by hand' WHERE id % 7 = {n}",
@@ -34,29 +32,6 @@ def deployment(tmp_path, database):
     keeping(deployment, NEVER)
     deployment.back_up()
     return deployment
-
-
-def keeping(deployment, retention):
-    object.__setattr__(deployment.settings, "retention", retention)
-
-
-def pass_time(deployment, seconds):
-    """Let so much time pass: every time that is stored lies further back."""
-    past = f"- interval '{seconds} s'"
-    deployment.rows(f"UPDATE backup.runs SET started_at = started_at {past}, finished_at = finished_at {past}")
-
-
-def thin(deployment, retention):
-    """Let the owner ask for it until there is no more to do; return how often that was."""
-    days, every, hourly = retention
-    calls = 0
-    is_thinned = False
-    while not is_thinned:
-        calls += 1
-        told = deployment.rows(f"SELECT backup.prune('source', {days}, '{every}', '{hourly}')")
-        assert told == [(None,)]
-        ((is_thinned,),) = deployment.rows("SELECT is_thinned FROM backup.sources")
-    return calls
 
 
 def due_to_stay(deployment, retention):
@@ -98,14 +73,9 @@ def lived(deployment, seed, runs, longest):
     return copies
 
 
-def log(deployment):
-    """Return how many records there are, how many rows, and how many in the largest record."""
-    counted = "count(*), coalesce(sum(row_count), 0)::int, coalesce(max(row_count), 0)"
-    return deployment.rows(f"SELECT {counted} FROM backup.undo_log")[0]
-
-
 def assert_thinned_right(deployment, copies, retention):
     """Every listed point comes back, before and after; those stay that have to, and no other."""
+    deployment.back_up()
     expected = due_to_stay(deployment, retention)
     by_hand = "SELECT record, operation, lines FROM backup.undo_log WHERE run IS NULL ORDER BY record"
     before, hand_before = log(deployment), deployment.rows(by_hand)
@@ -154,12 +124,12 @@ def changed(deployment, copies, times):
 
 def test_many_records_of_few_keys_become_few(deployment):
     copies = {}
+    keep(deployment, copies)
     changed(deployment, copies, 12)
     assert log(deployment)[:2] >= (12, 24)
-    pass_time(deployment, 90_000)
-    deployment.back_up()
+    wake(deployment, 90_000)
     thin(deployment, Retention())
-    assert len(deployment.rows("SELECT FROM backup.runs")) <= 4  # an hour may have ended meanwhile
+    assert len(deployment.rows("SELECT FROM backup.runs")) <= 5  # an hour may have ended meanwhile
     records, rows, _ = log(deployment)
     assert (records <= 6, rows <= 12) == (True, True), (records, rows)  # five keys, and one hour or two
     assert assert_listed_come_back(deployment, copies) >= 1
@@ -171,10 +141,15 @@ MORE = (
     "SELECT backup.prune('source', -1, '-1d', '-1d')",
     "SELECT backup.prune('source', 0, '0', NULL)",
     "SELECT backup.prune('source', NULL, NULL, NULL)",
-    "SELECT backup.thin('source', 1000, 1000, 1000, 'infinity')",
+    "SELECT backup.thin('source', 1000, 1000, 1000, '0', 'infinity')",
     "SELECT backup.forget('source', 1000, 1000, 1000, 'infinity')",
-    "SELECT backup.compact('source', 0, 1000000, 1)",
-    "SELECT backup.join_runs('source', '{2,3}', 4, '0')",
+    "SELECT backup.prune_or_fail('source', 0, '0', '0')",
+    "SELECT backup.pack('source', '{1,2}', '{0,0}', 1)",
+    "SELECT backup.take_known('source', 0, 1, '{2,3}', 1)",
+    "SELECT backup.pack_all('source', 'infinity')",
+    "SELECT backup.pack_step(runs) FROM backup.runs",
+    "SELECT backup.inherit(4, '{2,3}')",
+    "DELETE FROM backup.runs WHERE run = 1",
     "SELECT backup.release_runs('{source}', 1000)",
     "UPDATE backup.retention SET keep_all = '0', keep_hourly = '0'",
     "UPDATE backup.runs SET kept_at = NULL, waited = '90 days'",
@@ -204,8 +179,7 @@ def test_the_owner_alone_shortens_what_is_kept(deployment):
     copies = {}
     changed(deployment, copies, 4)
     keeping(deployment, Retention(1, DAY / 1440, DAY / 1440))
-    pass_time(deployment, 300)
-    deployment.back_up()
+    wake(deployment, 300)
     assert len(deployment.rows("SELECT FROM backup.runs")) <= 3
     assert deployment.rows("SELECT keep_days, keep_all::text FROM backup.retention") == [(1, "00:01:00")]
 
@@ -214,8 +188,7 @@ def test_the_owner_alone_shortens_what_is_kept(deployment):
 def test_while_two_clocks_do_not_agree_nothing_is_thinned(deployment, clock):
     copies = {}
     changed(deployment, copies, 3)
-    pass_time(deployment, 90_000)
-    deployment.back_up()
+    wake(deployment, 90_000)
     runs = deployment.rows("SELECT run FROM backup.runs ORDER BY run")
     deployment.rows(f"UPDATE backup.runs SET clock_ahead = {clock} WHERE run = (SELECT last_run FROM backup.sources)")
     deployment.rows("SELECT backup.prune('source', 30, '24h', '7d')")
@@ -235,8 +208,7 @@ def test_what_failed_is_thinned_as_what_was_saved(deployment):
     failed = "SELECT count(*) FROM backup.runs WHERE outcome = 'failed'"
     assert deployment.rows(failed) == [(300,)]
     for _ in range(2):
-        pass_time(deployment, 50_000)
-        deployment.back_up()
+        wake(deployment, 50_000)
     thin(deployment, Retention())
     assert deployment.rows(failed) == [(1,)]
 
@@ -249,12 +221,11 @@ def test_a_run_does_a_bounded_part_and_the_next_ones_the_rest(deployment):
         " FROM backup.runs, generate_series(1, 6000) AS n WHERE run = 1"
     )
     deployment.rows("UPDATE backup.sources SET last_run = (SELECT max(run) FROM backup.runs)")
-    pass_time(deployment, 100_000)
-    deployment.back_up()
+    wake(deployment, 100_000)
     left = "SELECT count(*) FROM backup.runs"
     deployment.rows(
-        "SELECT backup.thin('source', (SELECT max(run) FROM backup.ages('source') WHERE age > '24h'), 0, 0, '-infinity')"
+        "SELECT backup.thin('source', (SELECT max(run) FROM backup.ages('source') WHERE age > '24h'), 0, 0, '1s', '-infinity')"
     )
-    assert 5002 <= deployment.rows(left)[0][0] < 6002  # at most a thousand, or up to the first of an hour
+    assert 5003 <= deployment.rows(left)[0][0] < 6003  # at most a thousand, or up to the first of an hour
     thin(deployment, Retention())
-    assert deployment.rows(left)[0][0] <= 6  # of three hours the first, and the last two
+    assert deployment.rows(left)[0][0] <= 7  # of three hours the first, and the last three

@@ -128,7 +128,9 @@ def chosen_target(settings: Settings, targets: list[TargetSettings], sources: di
 def tell_points(target: Target, sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:
     """List the restore points, or keep one for ever, or let one age again."""
     if options.keep:
-        return report.kept(target.settings, points.keep(target, [*sources], options.keep, options.kept_for), "is kept for ever")
+        kept = points.keep(target, [*sources], options.keep, options.kept_for)
+        report.warnings(points.not_kept_apart(target, moment(options.keep)[0], kept))
+        return report.kept(target.settings, kept, "is kept for ever")
     if options.release:
         return report.kept(target.settings, points.release(target, [*sources], options.release), "is kept no longer than others")
     places = destinations(sources, "", report)
@@ -153,7 +155,7 @@ def restore(target: Target, settings: Settings, sources: dict[str, Path], option
             compare(files, sources, options.table, report)
         if options.table:
             files = patched = [one_table.put_back(built, sources[built.source], options.table) for built in files]
-            report.warnings(patched)
+            report.warnings(warning for file in patched for warning in file.table.warnings)
         replaced = put_in_place(files, report) if agreed(files, options) else []
     for built in replaced if options.replaces_the_bots_files else []:
         with report.attempted():
@@ -167,8 +169,11 @@ def saved_states(target: Target, places: dict[str, Path], options: RestoreOption
     if at:
         points.refuse_to_come(target, options.at, at[0], beginning(options.at))
     if options.table:
-        return one_table.of_one_source({name: steps.saved_or_not(target, name, at) for name in places}, options.table)
-    return of_each(places, lambda name: steps.saved(target, name, at), report)
+        states = one_table.of_one_source({name: steps.saved_or_not(target, name, at) for name in places}, options.table)
+    else:
+        states = of_each(places, lambda name: steps.saved(target, name, at), report)
+    report.warnings(points.not_kept_apart(target, at[0] if at else None, ((name, state.run) for name, state in states.items())))
+    return states
 
 
 def compare(files: Sequence[Rebuilt], sources: dict[str, Path], table: str, report: Report) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,9 @@ class Report:
         for source, run in runs:
             self._say(f"✅ {source}: run {run} in {target.label} {what}")
         told = [{"source": source, "run": run} for source, run in runs]
-        self._console.result({"outcome": "saved", "runs": told, "target": target.host, "number": target.number})
+        self._console.result(
+            {"outcome": "saved", "runs": told, "warnings": self.warned, "target": target.host, "number": target.number}
+        )
         return SAVED
 
     def plan(self, target: TargetSettings, states: dict[str, SavedState], places: dict[str, Path]) -> None:
@@ -134,11 +136,10 @@ class Report:
                 f"{table.added:,} added, {table.changed:,} changed, {table.removed:,} removed"
             )
 
-    def warnings(self, patched: list[Patched]) -> None:
-        """Say what of a table cannot be put back, before it is."""
-        for file in patched:
-            for warning in file.table.warnings:
-                self._warn(warning)
+    def warnings(self, texts: Iterable[str]) -> None:
+        """Say what is not as it was asked for, or cannot be put back, before anything is."""
+        for text in texts:
+            self._warn(text)
 
     def put_in_place(self, built: Rebuilt, safety_copy: Path | None) -> None:
         """Say what was restored, where what it has replaced is, and what is left for the bot to do."""

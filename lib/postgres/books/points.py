@@ -1,5 +1,6 @@
 """The restore points: found by a run or a time, listed, and kept for ever."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, TypedDict
 
@@ -33,6 +34,16 @@ def run_at(target: Target, source: str, run: int | None, before: datetime | None
             f"python3 restore.py --database {typed(source)} --at {oldest}  or longer BACKUP_KEEP_DAYS from now on",
         )
     return chosen
+
+
+def not_kept_apart(target: Target, asked: int | None, chosen: Iterable[tuple[str, int]]) -> list[str]:
+    """Return a warning for each source of which an earlier run was chosen, and the one that was asked for may be thinned away."""
+    others = [(source, run) for source, run in chosen if asked and run != asked]
+    return [
+        f"{source}: run {run} is the newest up to run {asked} that is left: there were others, and history is thinned."
+        for source, run in others
+        if target.statement("is_thinned_after", {"source": source, "run": run})[0][0]
+    ]
 
 
 class Kept(TypedDict):

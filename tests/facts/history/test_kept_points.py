@@ -91,6 +91,28 @@ def test_what_cannot_be_kept_or_listed_is_refused_as_it_was_typed(saved_bot, typ
     assert said in saved_bot.run("restore.py", *typed).expect(status).stderr
 
 
+def test_a_run_that_was_thinned_away_is_said_to_be_gone(saved_bot):
+    for seed in range(3):
+        sample_bot.live(saved_bot.data, seed)
+        saved_bot.backup()
+    days_later(saved_bot, 2)
+    for seed in range(3, 5):
+        saved_bot.query("UPDATE backup.runs SET finished_at = finished_at - interval '1 minute'")
+        sample_bot.live(saved_bot.data, seed)
+        saved_bot.backup()
+    runs = {point["run"] for point in listed(saved_bot) if point["source"] == "user_requests"}
+    assert (2 in runs, 6 in runs) == (True, False)
+    gone = "user_requests: run 2 is the newest up to run 6 that is left"
+    only, to = ("restore.py", "--database", "user_requests"), ("--yes", "--to", "out")
+    for flags in (("--at", "6", *to), ("--at", "6", "--table", "user_requests", "--yes"), ("--keep", "6", "why")):
+        assert gone in saved_bot.run(*only, *flags).expect(0).stderr
+        assert any(warning.startswith(gone) for warning in saved_bot.run(*only, "--json", *flags).expect(0).json["warnings"])
+    for exact in ("2", "12"):
+        assert gone[:15] not in saved_bot.run(*only, *to, "--at", exact).expect(0).stderr
+    assert "none that is kept (kept are user_requests: run 2)" in saved_bot.run("restore.py", "--release", "12").expect(1).stderr
+    saved_bot.run(*only, "--release", "6").expect(0)
+
+
 def test_the_list_shows_the_newest_and_how_to_see_more(saved_bot):
     copied = "source, outcome, started_at, finished_at, version, source_schema, snapshot_hash, snapshot_bytes, undo_mark, rows"
     saved_bot.query(f"INSERT INTO backup.runs ({copied}) SELECT {copied} FROM backup.runs, generate_series(1, 29) WHERE run <= 2")

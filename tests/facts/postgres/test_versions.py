@@ -6,6 +6,7 @@ import pytest
 
 from lib.postgres.books import setup_version
 from lib.trying import sample_bot
+from tests import compare
 
 FIRST = Path(__file__).parent / "first_release.sql"
 
@@ -31,6 +32,18 @@ def test_setup_upgrades_what_an_older_release_made(saved_bot):
     assert saved_bot.changes()
     saved_bot.assert_restorable()
     assert saved_bot.query("SELECT bool_and(database_bytes > 0) FROM backup.runs WHERE run > 2") == [(True,)]
+
+
+def test_what_an_older_release_made_is_restored_as_of_a_run_that_is_another_databases(saved_bot):
+    kept = saved_bot.keep_copies()
+    sample_bot.live(saved_bot.data, seed=1)
+    saved_bot.backup()
+    as_first_release(saved_bot)
+    saved_bot.query("ALTER TABLE backup.runs DROP waited, DROP kept_at, DROP kept_by, DROP kept_for, DROP packing, DROP ticket")
+    saved_bot.run("restore.py", "--yes", "--at", "2", "--to", "out").expect(0)
+    for name, path in kept.items():
+        assert compare.differences(path, saved_bot.folder / "out" / path.name) == [], name
+    assert len(saved_bot.run("restore.py", "--list", "--json").expect(0).json["runs"]) == 4
 
 
 @pytest.mark.parametrize("script", ["backup.py", "restore.py", "setup_supabase.py"])

@@ -16,6 +16,11 @@ except ImportError:
 row_md5 = md5
 
 
+def md5_of(text: str) -> str:
+    """Return the MD5 of a text in hex, as Postgres' md5() has it."""
+    return str(md5(text.encode(), usedforsecurity=False).hexdigest())
+
+
 @dataclass
 class Digest:
     """A number of rows, and the sum of their hashes."""

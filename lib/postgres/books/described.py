@@ -3,12 +3,12 @@
 Where the two have the same hash, the description need not travel.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from lib.sqlite.snapshots.previous import NotedMirror
+from lib.tables.digest import md5_of
 from lib.tables.plan import Mirror, MirrorColumn
 
 
@@ -38,4 +38,4 @@ def _as_noted(columns: dict[str, MirrorColumn]) -> list[list[Any]]:
 
 def hash_of(described: list[list[Any]]) -> str:
     """Return the hash of a description as Postgres computes it, from the text of its jsonb."""
-    return hashlib.md5(json.dumps(described, ensure_ascii=False).encode(), usedforsecurity=False).hexdigest()
+    return md5_of(json.dumps(described, ensure_ascii=False))

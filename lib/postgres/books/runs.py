@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import hashlib
 import json
 import secrets
 import socket
@@ -22,6 +21,7 @@ from lib.postgres.link.connection import NOTHING, Target
 from lib.postgres.link.statements import statement
 from lib.sqlite.snapshots.previous import Note
 from lib.sqlite.snapshots.snapshot import Snapshot
+from lib.tables.digest import md5_of
 from lib.tables.plan import Definition, Plan, Source
 from lib.tables.results import SavedBy, TableResult
 
@@ -171,7 +171,7 @@ def to_save(
     `known_definition` is the hash of the definition that the last run saved, as Postgres has it: the same need not travel again.
     """
     text, mirrors = definition(snapshot, planned), json.dumps({table.label: table.mirror or None for table in planned.tables})
-    text_hash = hashlib.md5((text + mirrors).encode(), usedforsecurity=False).hexdigest()
+    text_hash = md5_of(text + mirrors)
     is_known = text_hash == known_definition
     named = {"definition_hash": text_hash} if is_known else {"mirrors": mirrors}
     return {

@@ -1,12 +1,12 @@
 """What Postgres tells a run before it begins, in one answer (sql/setup/950_told.sql)."""
 
-import hashlib
 from typing import Any, NamedTuple
 
 from lib.postgres.books import described
 from lib.postgres.books.hand_edits import HandEdit
 from lib.postgres.link.connection import Target
 from lib.sqlite.snapshots.previous import Note
+from lib.tables.digest import md5_of
 from lib.tables.plan import Mirror, Source
 from lib.tables.results import LastSaved
 
@@ -36,7 +36,7 @@ def hash_of_tables(note: Note) -> str:
     """Return what Postgres makes of the rows, misfits and digest of every table."""
     tables = sorted(note.get("tables", {}).items())
     lines = (f"{rows} {misfits} {digest} {label}" for label, (rows, misfits, digest, _) in tables)
-    return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
+    return md5_of("\n".join(lines))
 
 
 def of(target: Target, source: str, answer: dict[str, Any], note: Note) -> Told:

@@ -4,10 +4,8 @@ Relied on is what this machine has noted itself beside its snapshot. What Postgr
 password, and is only compared with it.
 """
 
-import hashlib
 import json
 import time
-from typing import Any
 
 from lib.postgres.books import told
 from lib.postgres.link.connection import Target
@@ -16,6 +14,7 @@ from lib.postgres.mirrors.doubt import Doubt
 from lib.postgres.mirrors.transfer import Transfer
 from lib.sqlite.snapshots.previous import Note, NotedMirror
 from lib.sqlite.snapshots.snapshot import Snapshot
+from lib.tables.digest import md5_of
 from lib.tables.plan import Mirror, Plan, Source, TablePlan
 from lib.tables.results import LastRun, LastSaved, TableResult
 
@@ -90,11 +89,8 @@ def forms(snapshot: Snapshot, plan: Plan) -> dict[str, str]:
     """Return, by label, the form of each table: a hash of all that says which rows it has and how they are written."""
     declared = {thing["name"]: thing["sql"] for thing in snapshot.schema.objects if thing["type"] == "table"}
     encoding = snapshot.schema.pragmas["encoding"]
-    return {table.label: _hash([encoding, declared.get(table.name), table.as_json()]) for table in plan.tables}
-
-
-def _hash(form: list[Any]) -> str:
-    return hashlib.md5(json.dumps(form).encode(), usedforsecurity=False).hexdigest()
+    form_of = {table.label: [encoding, declared.get(table.name), table.as_json()] for table in plan.tables}
+    return {label: md5_of(json.dumps(form)) for label, form in form_of.items()}
 
 
 def confirm(target: Target, source: Source, last: LastRun) -> None:

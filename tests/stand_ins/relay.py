@@ -142,9 +142,9 @@ class Relay:
         left = min(self.cut_after[way], self.silent_after[way]) - self.carried[way]
         passed = chunk[: int(max(0, min(left, len(chunk))))]
         time.sleep(len(passed) / self.bytes_per_second[way])
-        sink.sendall(passed)
-        with self._lock:
+        with self._lock:  # counted before it arrives: whoever has got it finds it counted
             self.carried[way] += len(passed)
+        sink.sendall(passed)
         if self.carried[way] >= self.cut_after[way]:
             _drain(sink)
             self.cut_after[way] = FOREVER

@@ -74,7 +74,7 @@ DECLARE
 BEGIN
     FOR point IN SELECT * FROM {schema}.staying(of_source, 'saved', every_after, hourly_after, oldest, pause) ORDER BY run LOOP
         time_between := time_between + coalesce(point.counted, '0');
-        IF gone <> '{{}}' AND (point.stays OR cardinality(gone) >= 1000) THEN
+        IF gone <> '{{}}' AND (point.stays OR cardinality(gone) >= 250) THEN
             UPDATE {schema}.runs SET waited = time_between WHERE run = point.run;
             DELETE FROM {schema}.runs WHERE run = ANY (gone);
             IF clock_timestamp() > until THEN

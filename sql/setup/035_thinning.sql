@@ -121,7 +121,8 @@ $$;
 -- Keeps every run for a while, then the first of each hour, then the first of each day, up to the newest run before the retention, which
 -- stays a restore point; and those that somebody keeps. Only the owner may shorten what is stored. Takes a tenth of a second; the rest is the
 -- next run's. Where there are many runs to look at, it looks once an hour only. Where a clock may be wrong nothing is thinned: where it is
--- plain that is said, and after an unusual pause the next run confirms that the time has passed.
+-- plain that is said, and after an unusual pause the next run confirms that the time has passed: by a pause that is usual, or no longer than
+-- twice that one.
 CREATE OR REPLACE FUNCTION {schema}.prune_or_fail(of_source text, wanted_days integer, wanted_all interval, wanted_hourly interval) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -131,6 +132,9 @@ DECLARE
     kept {schema}.retention;
     newest {schema}.runs := (SELECT runs FROM {schema}.runs JOIN {schema}.sources ON run = last_run WHERE sources.source = of_source);
     bounds record;
+    before_it bigint := (
+        SELECT run FROM {schema}.runs WHERE source = of_source AND run < newest.run AND outcome = 'saved' ORDER BY run DESC LIMIT 1);
+    longest interval;
     is_done boolean;
 BEGIN
     IF pg_has_role(session_user, current_user, 'MEMBER') THEN
@@ -145,8 +149,7 @@ BEGIN
             to_char((clock_timestamp() - make_interval(secs => newest.clock_ahead)) AT TIME ZONE 'UTC', form)) || wrong;
     ELSIF (SELECT is_thinned AND EXISTS (SELECT FROM {schema}.runs WHERE runs.source = of_source OFFSET 500) FROM {schema}.sources WHERE source = of_source)
         AND date_trunc('hour', newest.finished_at AT TIME ZONE 'UTC') = (
-            SELECT date_trunc('hour', finished_at AT TIME ZONE 'UTC') FROM {schema}.runs
-            WHERE source = of_source AND run < newest.run AND outcome = 'saved' ORDER BY run DESC LIMIT 1)
+            SELECT date_trunc('hour', finished_at AT TIME ZONE 'UTC') FROM {schema}.runs WHERE run = before_it)
     THEN
         RETURN NULL;
     END IF;
@@ -156,16 +159,19 @@ BEGIN
         coalesce(max(run) FILTER (WHERE age > least(kept.keep_all, make_interval(days => kept.keep_days))), 0) AS every_after,
         coalesce(max(run) FILTER (WHERE age > least(kept.keep_hourly, make_interval(days => kept.keep_days))), 0) AS hourly_after,
         bool_or(finished_at < newest.finished_at - make_interval(days => kept.keep_days)) AS has_old,
-        max(step) FILTER (WHERE run = newest.run) AS last_step, max(pause) AS pause
+        max(step) FILTER (WHERE run = newest.run) AS last_step, max(step) FILTER (WHERE run = before_it) AS step_before, max(pause) AS pause
     INTO bounds FROM {schema}.ages(of_source);
-    IF bounds.has_old AND bounds.last_step > greatest(interval '8 days', 2 * bounds.pause) THEN
+    longest := greatest(2 * bounds.pause, 2 * bounds.step_before);
+    IF bounds.has_old AND bounds.last_step > greatest(interval '8 days', longest) THEN
         RETURN format('the clocks say %s, and the last run was at %s', to_char(newest.finished_at AT TIME ZONE 'UTC', form),
             to_char((newest.finished_at - bounds.last_step) AT TIME ZONE 'UTC', form)) || wrong;
     END IF;
-    is_done := bounds.last_step <= greatest(interval '1 hour', 2 * bounds.pause) IS NOT FALSE
-        AND {schema}.thin(of_source, bounds.every_after, bounds.hourly_after, bounds.oldest, bounds.pause, until)
-        AND {schema}.pack_all(of_source, until)
-        AND {schema}.forget(of_source, bounds.every_after, bounds.hourly_after, bounds.oldest, until);
+    is_done := bounds.last_step <= greatest(interval '1 hour', longest) IS NOT FALSE;
+    IF is_done THEN  -- the packing of a source that changes much may never end
+        is_done := {schema}.thin(of_source, bounds.every_after, bounds.hourly_after, bounds.oldest, bounds.pause, until);
+        is_done := {schema}.forget(of_source, bounds.every_after, bounds.hourly_after, bounds.oldest, until) AND is_done;
+        is_done := {schema}.pack_all(of_source, until) AND is_done;
+    END IF;
     UPDATE {schema}.sources SET is_thinned = is_done WHERE source = of_source AND is_thinned <> is_done;
     RETURN NULL;
 END;

@@ -122,6 +122,33 @@ def changed(deployment, copies, times):
         keep(deployment, copies)
 
 
+def test_what_no_point_needs_goes_though_packing_never_ends(deployment):
+    copies = {}
+    changed(deployment, copies, 6)
+    pack_all = "FUNCTION backup.pack_all(of_source text, until timestamptz) RETURNS boolean"
+    deployment.rows(f"CREATE OR REPLACE {pack_all} LANGUAGE sql AS 'SELECT false'")
+    for _ in range(4):
+        wake(deployment, 86_400)
+    mark = "(SELECT min(undo_mark) FROM backup.runs WHERE outcome = 'saved')"
+    deployment.rows("SELECT backup.prune('source', 2, '1h', '1h')")
+    assert deployment.rows(f"SELECT count(*), {mark} > 5 FROM backup.undo_log WHERE record <= {mark}") == [(0, True)]
+    assert deployment.rows("SELECT is_thinned FROM backup.sources") == [(False,)]
+
+
+def test_a_bot_that_runs_more_rarely_than_before_is_thinned_again(deployment):
+    """The usual pause is still that of the many runs before."""
+    copies = {}
+    changed(deployment, copies, 30)
+    keeping(deployment, Retention(1, DAY / 4, DAY / 4))
+    for number in range(12):
+        pass_time(deployment, 20_000)
+        deployment.script(f"INSERT INTO t (a) VALUES ('rare {number}')")
+        deployment.back_up()
+        keep(deployment, copies)
+    assert len(deployment.rows("SELECT run FROM backup.runs WHERE outcome = 'saved'")) < 10
+    assert assert_listed_come_back(deployment, copies) > 3
+
+
 def test_many_records_of_few_keys_become_few(deployment):
     copies = {}
     keep(deployment, copies)
@@ -129,7 +156,7 @@ def test_many_records_of_few_keys_become_few(deployment):
     assert log(deployment)[:2] >= (12, 24)
     wake(deployment, 90_000)
     thin(deployment, Retention())
-    assert len(deployment.rows("SELECT FROM backup.runs")) <= 5  # an hour may have ended meanwhile
+    assert len(deployment.rows("SELECT run FROM backup.runs")) <= 5  # an hour may have ended meanwhile
     records, rows, _ = log(deployment)
     assert (records <= 6, rows <= 12) == (True, True), (records, rows)  # five keys, and one hour or two
     assert assert_listed_come_back(deployment, copies) >= 1
@@ -180,7 +207,7 @@ def test_the_owner_alone_shortens_what_is_kept(deployment):
     changed(deployment, copies, 4)
     keeping(deployment, Retention(1, DAY / 1440, DAY / 1440))
     wake(deployment, 300)
-    assert len(deployment.rows("SELECT FROM backup.runs")) <= 3
+    assert len(deployment.rows("SELECT run FROM backup.runs")) <= 3
     assert deployment.rows("SELECT keep_days, keep_all::text FROM backup.retention") == [(1, "00:01:00")]
 
 

@@ -138,6 +138,37 @@ def test_a_clock_that_is_days_ahead_for_one_run_thins_nothing_and_the_next_run_c
     assert deployment.rows("SELECT count(*) FROM backup.runs")[0][0] < 7
 
 
+def test_what_was_dated_by_clocks_that_came_right_stays(deployment):
+    """Both clocks are days behind for one run: the runs before it seem to be of the future, and get its time."""
+    keeping(deployment, Retention(30, datetime.timedelta(days=1), datetime.timedelta(days=7)))
+    pass_time(deployment, 50 * 3600)
+    deployment.rows("UPDATE backup.sources SET created_at = created_at - interval '100 days'")
+    copies = {}
+    for number in range(12):
+        pass_time(deployment, 1800)
+        deployment.script(f"INSERT INTO t VALUES ({number}, 'a')")
+        deployment.back_up()
+        keep(deployment, copies)
+    pass_time(deployment, -3 * 86_400)
+    deployment.back_up()
+    pass_time(deployment, 3 * 86_400)
+    for _ in range(4):
+        pass_time(deployment, 1800)
+        deployment.back_up()
+    assert assert_listed_come_back(deployment, copies) == len(copies)
+
+
+def test_a_run_whose_definition_somebody_has_deleted_is_not_listed_as_restorable(deployment):
+    copies = {}
+    keep(deployment, copies)
+    deployment.script("CREATE TABLE another (id INTEGER PRIMARY KEY)")
+    deployment.back_up()
+    keep(deployment, copies)
+    deployment.rows("DELETE FROM backup.source_schemas WHERE source_schema = (SELECT min(source_schema) FROM backup.source_schemas)")
+    assert listed(deployment) == [deployment.run]
+    assert assert_listed_come_back(deployment, copies) == 1
+
+
 def test_a_shorter_retention_is_due_at_once_for_every_source(deployment):
     deployment.rows("INSERT INTO backup.sources (source, mirror_schema) VALUES ('other', 'other')")
     deployment.rows("SELECT backup.prune('source', 9, '1h', '1h')")

@@ -164,7 +164,8 @@ def test_a_run_whose_definition_somebody_has_deleted_is_not_listed_as_restorable
     deployment.script("CREATE TABLE another (id INTEGER PRIMARY KEY)")
     deployment.back_up()
     keep(deployment, copies)
-    deployment.rows("DELETE FROM backup.source_schemas WHERE source_schema = (SELECT min(source_schema) FROM backup.source_schemas)")
+    oldest = "SELECT min(source_schema) FROM backup.source_schemas"
+    deployment.rows(f"DELETE FROM backup.source_schemas WHERE source_schema = ({oldest})")
     assert listed(deployment) == [deployment.run]
     assert assert_listed_come_back(deployment, copies) == 1
 

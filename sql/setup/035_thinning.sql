@@ -161,7 +161,7 @@ BEGIN
         bool_or(finished_at < newest.finished_at - make_interval(days => kept.keep_days)) AS has_old,
         max(step) FILTER (WHERE run = newest.run) AS last_step, max(step) FILTER (WHERE run = before_it) AS step_before, max(pause) AS pause
     INTO bounds FROM {schema}.ages(of_source);
-    longest := greatest(2 * bounds.pause, 2 * bounds.step_before);
+    longest := 2 * greatest(bounds.pause, bounds.step_before);
     IF bounds.has_old AND bounds.last_step > greatest(interval '8 days', longest) THEN
         RETURN format('the clocks say %s, and the last run was at %s', to_char(newest.finished_at AT TIME ZONE 'UTC', form),
             to_char((newest.finished_at - bounds.last_step) AT TIME ZONE 'UTC', form)) || wrong;

@@ -1,6 +1,6 @@
 -- The newest saved runs of a source, so many or since a time, and those that are kept, newest first: what each left, whether the undo log
--- still reaches it with all its tables and nobody has deleted their definition, when it was last proven, of which tables its state may be lost, who keeps it, and how many there are
--- in all. An older release's runs have none that is kept: hence to_jsonb.
+-- still reaches it with all its tables and nobody has deleted their definition, when it was last proven, of which tables its state may be
+-- lost, who keeps it, and how many there are in all. An older release's runs have none that is kept: hence to_jsonb.
 SELECT runs.run, to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), noted.rows, noted.snapshot_bytes,
     undo_mark >= pruned_to AND lost.tables IS NULL AND has_schema,
     (SELECT coalesce(sum(inserted + updated + deleted), 0)::bigint

@@ -21,6 +21,9 @@ usage: python3 backup.py [SOURCE …] [flags]
                                     only with --max-age, and for the same reason
   python3 backup.py --every 6h      stay and repeat, where there is no cron: now
                                     and then every six hours, until SIGTERM
+  python3 backup.py --live 2s       stay, and have each commit in Supabase within
+                                    two seconds or so, until SIGTERM; cron's
+                                    runs go on beside it
   python3 backup.py --demo          the whole story on sample databases and an
                                     embedded Postgres
 
@@ -68,6 +71,7 @@ from lib.base.words import seconds
 from lib.postgres.books import origin, runs, twins
 from lib.postgres.books.origin import Origin
 from lib.postgres.link.connection import Target
+from lib.postgres.link.kept import Reach
 from lib.postgres.mirrors import altered, first_load, last_run, merge, plan_mirrors, proof, unseen, upkeep
 from lib.postgres.mirrors.doubt import Doubt
 from lib.postgres.mirrors.transfer import Transfer
@@ -105,6 +109,11 @@ def main(options: BackupOptions, console: Console) -> int:
         compare = functools.partial(rehearse, options) if options.dry_run else dry_run.differences
         look = functools.partial(dry_run.show, settings, sources, compare, console)
         return exit_status(look()) if options.dry_run else alerts.told(settings, alerts.COMPARISON, console, look)
+    if options.live:
+        from lib.live import turns
+
+        work = functools.partial(back_up_all, options=options, console=console)
+        turns.stay(settings, sources, seconds(options.live, turns.LONGEST), work, console)
     if options.every:
         schedule.repeat(seconds(options.every), lambda: back_up(settings, sources, options, console), console)
     return back_up(settings, sources, options, console)
@@ -121,35 +130,41 @@ def back_up(settings: Settings, sources: dict[str, Path], options: BackupOptions
     return report.close(time.monotonic() - started)
 
 
-def back_up_all(settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console) -> Report:
+def back_up_all(
+    settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console, reach: Reach = Target
+) -> Report:
     """One target or source that fails does not stop the others."""
-    report, seen = Report(console), twins.Seen()
-    for warning in settings.warnings:
-        report.warn(warning)
-    for note in settings.notes:
-        report.note(note)
+    report, seen = Report.of(settings, console), twins.Seen()
     for target_settings in settings.targets:
         previous = {name: settings.snapshot_of(name, target_settings.number) for name in sources}
         with (
             local_runs.end_noted(settings, sources, report.attempts),
             report.attempted(target_settings, *sources),
-            copying.Ahead(sources, settings.snapshots, settings.check, previous) as ahead,
-            Target(target_settings, settings.schema) as target,
+            copying.Ahead(sources, settings.snapshots, settings.first_check, previous) as ahead,
+            reach(target_settings, settings.schema) as target,
         ):
             twins.refuse(target, seen)
             for name in sources:
                 with report.attempted(target_settings, name):
                     attempt = functools.partial(back_up_source, target, settings, name, ahead, options, report)
-                    report.add(target_settings, target.with_reconnects(attempt))
+                    if run := target.with_reconnects(attempt):
+                        report.add(target_settings, run)
     return report
 
 
 def back_up_source(
     target: Target, settings: Settings, name: str, ahead: copying.Ahead, options: BackupOptions, report: Report
-) -> runs.Run:
-    """Snapshot, plan, merge, verify, commit: all of it or nothing; but a first load is committed now and then."""
-    run, warnings = runs.Run(0, name, target.host, number=target.settings.number), []
-    with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
+) -> runs.Run | None:
+    """Snapshot, plan, merge, verify, commit: all of it or nothing; but a first load is committed now and then.
+
+    A live batch of which nothing is new is no run.
+    """
+    run, warnings = runs.Run(0, name, target.host, number=target.settings.number, is_live=settings.is_live), []
+    copy = ahead.copy_of(name)
+    if copy.is_unchecked and copy.hash == copy.previous.hash:
+        copy.remove()
+        return None
+    with runs.closed(target, run), snapshots.being_checked(copy) as snapshot:
         previous = snapshot.copy.previous
         ours = origin.of(settings, name, previous.told)
         while run.outcome == "running":
@@ -174,7 +189,10 @@ def back_up_source(
 def bring_and_save(transfer: Transfer, settings: Settings, ours: Origin, options: BackupOptions, report: Report) -> Mirrored:
     """Make the mirrors equal to the snapshot, and save a run that is whole; raise OtherCounts where they were not as noted."""
     mirrored, snapshot = bring(transfer, settings, options, report), transfer.snapshot
+    if snapshot.copy.is_unchecked and mirrored.must_be_checked(transfer):
+        snapshot.copy.begin_check(settings.check)
     snapshot.copy.finish_check()
+    refusals.refuse_restored(snapshot, transfer.source.name)
     runs.refuse_outrun(snapshot, transfer.source.name)
     return mirrored.saved(transfer, settings, ours) if first_load.is_whole(transfer.run, mirrored.plan) else mirrored
 
@@ -235,7 +253,7 @@ def bring_rows(transfer: Transfer, plan: Plan, missed: Unseen, must_send_all: bo
     if reason := transfer.others.what if transfer.others else missed.reason:
         report.note(f"{name}: every row is sent, because {reason}.")
     if not must_send_all:
-        is_due = last_run.is_comparison_due(snapshot)
+        is_due = last_run.is_comparison_due(snapshot) and not snapshot.copy.is_unchecked
         compare = functools.partial(proof.compare, transfer, tables) if is_due else merge.rely
         try:
             known = last_run.left(snapshot, plan, transfer.last)
@@ -264,6 +282,7 @@ def flags() -> script.Parser:
     parser.add_argument("--status", action="store_true")
     parser.add_argument("--max-age")
     parser.add_argument("--every")
+    parser.add_argument("--live")
     parser.add_argument("--report", metavar="FILE.html")
     parser.add_argument("--demo", action="store_true")
     return parser

@@ -8,6 +8,7 @@ from lib.base import log, script
 from lib.base.errors import Locked, Problem
 from lib.base.words import plural, size
 from lib.postgres.books.runs import Run
+from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.tables.results import TableResult
 
@@ -59,6 +60,16 @@ class Report:
         self.attempts: list[Attempt] = []
         self.failures: list[Problem] = []
         self.warnings: list[str] = []
+
+    @classmethod
+    def of(cls, settings: Settings, console: script.Console) -> "Report":
+        """Begin with what is to be said of the settings; with a live batch it was said before."""
+        report = cls(console)
+        for warning in [] if settings.is_live else settings.warnings:
+            report.warn(warning)
+        for note in [] if settings.is_live else settings.notes:
+            report.note(note)
+        return report
 
     def warn(self, text: str) -> None:
         """Print a warning; it stands in the result as well."""
@@ -116,7 +127,7 @@ class Report:
         """Take a saved run, and say what it did to each table."""
         self.runs.append(run)
         self.attempts.append(Saved(run.source, target, run))
-        for table in run.bots_tables:
+        for table in run.told_tables:
             line = _line(run, table)
             log.info(target.named(f"run {run.run}: {line}"))
             self.console.note(f"   {target.named(line)}")

@@ -35,7 +35,7 @@ def refuse_sudden_loss(told: Told, snapshot: Snapshot, plan: Plan, max_shrink: i
     `max_shrink` is in percent; 100 turns the brake off.
     """
     now = {table.label: snapshot.rows(table) for table in plan.tables if not table.is_internal}
-    rows, source = RowCounts(told.before, now), told.source.name
+    rows, source = RowCounts(told.good, now), told.source.name
     if max_shrink < 100 and (loss := _gone(rows) or _emptied(rows) or _shrunk(rows, max_shrink)):
         raise Problem(f"{source} {loss}. Is that right?", _remedy(source))
 

@@ -9,6 +9,7 @@ from lib.postgres.mirrors.altered import Altered
 from lib.postgres.mirrors.transfer import Transfer
 from lib.postgres.mirrors.unseen import Unseen
 from lib.settings.config import Settings
+from lib.sqlite.snapshots import previous
 from lib.tables.plan import Mirror, Plan
 
 
@@ -40,6 +41,12 @@ class Mirrored(NamedTuple):
     def warnings(self) -> list[str]:
         return [*self.altered.warnings, *self.plan.warnings, *self.said]
 
+    def must_be_checked(self, transfer: Transfer) -> bool:
+        """Whether more has happened than that rows of known tables have changed since a run whose file was checked."""
+        copy = transfer.snapshot.copy
+        is_new = runs.definition_hash(transfer.snapshot, self.plan) != transfer.last["definition_hash"]
+        return self.is_compared or bool(self.plan.ddl) or is_new or not previous.last_checked(copy.previous.note)
+
     def what_others_did(self, transfer: Transfer, openings: list[str], ours: Origin) -> list[str]:
         """Return warnings of who else can get in, and of what others have done to the mirrors."""
         source, last = transfer.source, transfer.last
@@ -50,6 +57,7 @@ class Mirrored(NamedTuple):
     def saved(self, transfer: Transfer, settings: Settings, ours: Origin) -> "Mirrored":
         """Save the run and commit it; raise OtherCounts where the rows, counted only now, are others."""
         about = ours.as_told | {"compared_all": self.is_compared, "lost": sorted(self.unseen.changed)}
+        about |= {"is_live": True} if settings.is_live else {}
         stored = runs.to_save(transfer.run, transfer.snapshot, self.plan, about, transfer.last["definition_hash"])
         before = ["refuse_other_counts"] if self.seen is Seen.NOTED else []
         transfer.run.is_compared = self.is_compared

@@ -18,6 +18,7 @@ class BackupOptions:
     dry_run: bool = False
     verify: bool = False
     every: str | None = None
+    live: str | None = None
     full: bool = False
     accept_shrink: bool = False
     accept_exposure: bool = False

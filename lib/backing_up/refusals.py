@@ -3,12 +3,14 @@
 from lib.backing_up import brake
 from lib.backing_up.mirrored import Mirrored
 from lib.backing_up.options import BackupOptions
-from lib.base.errors import Problem, typed
+from lib.base.errors import MayPass, Problem, typed
 from lib.postgres.books import origin, plan_limit, privacy, runs
 from lib.postgres.books.origin import Origin
 from lib.postgres.mirrors.transfer import Transfer
 from lib.postgres.mirrors.unseen import Unseen
 from lib.settings.config import Settings
+from lib.sqlite.replacing import safety_copies
+from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.plan import Plan
 from lib.tables.results import LastSaved
 
@@ -20,6 +22,12 @@ def refuse_to_begin(transfer: Transfer, settings: Settings, ours: Origin, option
     runs.refuse_outrun(snapshot, run.source)
     refuse_unless_accepted(run.source, transfer.told.openings, ours, transfer.last, options)
     return warnings
+
+
+def refuse_restored(snapshot: Snapshot, name: str) -> None:
+    """Raise MayPass where a restore has replaced the file since it was copied; the next attempt copies what is there now."""
+    if safety_copies.has(snapshot.copy.source, snapshot.copy.file):
+        raise MayPass(f"{name} was restored while it was being backed up.", "wait until that has ended")
 
 
 def refuse_unless_accepted(name: str, openings: list[str], ours: Origin, last: LastSaved, options: BackupOptions) -> None:

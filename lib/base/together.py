@@ -13,6 +13,7 @@ BACKUP: Tasks = {
     "--verify": "SOURCE",
     "--status": "SOURCE --max-age",
     "--report": "SOURCE --max-age",
+    "--live": "SOURCE --accept-exposure",
     "--demo": "",
 }
 RESTORE: Tasks = {

@@ -100,6 +100,11 @@ def tell(settings: Settings, report: Report, started: list[Delivery]) -> list[st
     return [*late, *_tell_all(settings, BACKUP.named(report.verdicts, settings), status, beat)]
 
 
+def beat(settings: Settings) -> list[str]:
+    """Tell the heartbeat that live backups go on, and return what could not be delivered as warnings."""
+    return _tell_all(settings, {}, script.SAVED, "")
+
+
 def told(settings: Settings, job: Job, console: Console, look: Callable[[], Verdicts]) -> int:
     """Do another job than a backup, tell what it found, and return the exit status; its success is none of the heartbeat's."""
     with end_told(settings, job):

@@ -25,6 +25,8 @@ DEFAULTS = {
     "BACKUP_LOG": "supabase_backup.log",
 }
 SHOWN_LINES = 3
+# In place of a check's name.
+UNCHECKED = "unchecked"
 MEGABYTE = 1_000_000
 OURS = re.compile(r"BACKUP_|SUPABASE_DB_")
 KNOWN = re.compile(rf"SUPABASE_DB_URL(_\d+)?|SUPABASE_DB_({'|'.join(targets.PARTS)})|{'|'.join(DEFAULTS)}|{retention.DAILY}")
@@ -47,6 +49,12 @@ class Settings:
     max_database_mb: int = 500
     channels: Channels = field(default_factory=Channels)
     file: str = ".env"
+    is_live: bool = False
+
+    @property
+    def first_check(self) -> str:
+        """Return which check a copy gets from the start: that of a live batch is left to the next ordinary run."""
+        return UNCHECKED if self.is_live else self.check
 
     @property
     def max_database_bytes(self) -> int:

@@ -1,7 +1,9 @@
 """How long we wait, in seconds; HYBRID_BACKUP_CONNECT_SECONDS and the like in the environment change it."""
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 
 LONGEST = 1_000_000
 NAME = "HYBRID_BACKUP_{}_SECONDS"
@@ -31,9 +33,24 @@ SILENCE_SECONDS = STATEMENT_SECONDS * 1.1
 FIRST_LOAD_SECONDS = _seconds("FIRST_LOAD", 60, least=0)
 # For all pauses together, while what stands in the way may pass.
 RETRY_SECONDS = _seconds("RETRY", 300, least=0)
+# A transaction of the bot's is waited for.
+TURN_SECONDS = 60.0
+# None of them is longer for what is tried again soon, and holds up others meanwhile.
+BRIEF = {"CONNECT_SECONDS": 10.0, "SILENCE_SECONDS": 300.0, "RETRY_SECONDS": 2.0, "TURN_SECONDS": 5.0}
 
 problems += [
     f"{name} is no limit of Hybrid backup; is it misspelt?"
     for name in sorted(os.environ)
     if re.fullmatch(NAME.format(".*"), name) and name not in _known
 ]
+
+
+@contextlib.contextmanager
+def brief() -> Iterator[None]:
+    """Wait for nobody long, as long as this lasts."""
+    usual = {name: globals()[name] for name in BRIEF}
+    globals().update({name: min(usual[name], BRIEF[name]) for name in BRIEF})
+    try:
+        yield
+    finally:
+        globals().update(usual)

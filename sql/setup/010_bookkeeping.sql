@@ -27,6 +27,8 @@ UPDATE {schema}.sources SET created_at = clock_timestamp() WHERE created_at > cl
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin text;
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin_machine text;
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin_path text;
+-- When a live process has last saved a batch, or found that nothing is new.
+ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS live_at timestamptz;
 
 -- One row per attempt at one source. A row that stays at 'running' belongs to a run that was killed.
 -- `undo_mark` is the newest undo record when the run ended: undoing all later ones gives the state that it left.

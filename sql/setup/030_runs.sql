@@ -143,7 +143,8 @@ BEGIN
     SELECT of_source, lost, of_run FROM jsonb_array_elements_text(snapshot->'lost') AS lost
     ON CONFLICT (source, table_name) DO UPDATE SET before_run = of_run;
     UPDATE {schema}.sources SET last_run = of_run, restored_run = NULL, origin = snapshot->>'origin',
-        origin_machine = snapshot->>'machine', origin_path = snapshot->>'path'
+        origin_machine = snapshot->>'machine', origin_path = snapshot->>'path',
+        live_at = CASE WHEN snapshot->>'is_live' = 'true' THEN clock_timestamp() ELSE live_at END
     WHERE source = of_source;
 END;
 $$;
@@ -153,6 +154,13 @@ CREATE OR REPLACE FUNCTION {schema}.note_restore(of_source text, to_run bigint, 
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     UPDATE {schema}.sources SET restored_run = to_run, origin = by_origin, origin_machine = on_machine, origin_path = at_path
     WHERE source = of_source AND EXISTS (SELECT FROM {schema}.runs WHERE run = to_run AND runs.source = of_source AND outcome = 'saved')
+$$;
+
+-- Remembers that a live process has found nothing new since a source's last run: only whoever knows which one that is has looked.
+CREATE OR REPLACE FUNCTION {schema}.note_seen(of_sources text[], last_runs bigint[]) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE {schema}.sources SET live_at = clock_timestamp()
+    FROM unnest(of_sources, last_runs) AS seen (of_source, of_run) WHERE source = of_source AND last_run = of_run
 $$;
 
 -- Records a rehearsal, with who says so: whoever may back up may write one.

@@ -38,7 +38,7 @@ BEGIN
     FOREACH allowed IN ARRAY ARRAY[
         'open_run(text, text, text, text)', 'take_source(bigint)', 'fail_run(bigint, text)', 'save_run(bigint, jsonb, text, jsonb)',
         'note_restore(text, bigint, text, text, text)', 'note_drill(text, bigint, double precision, bigint, text, text)',
-        'prune(text, integer, interval, interval)', 'keep_runs(text[], bigint, text)', 'left_by(bigint)', 'snapshot_of(bigint)', 'openings(text[])', 'watchers(oid, regprocedure, bytea)', 'key_of(oid)', 'as_arguments(text[])', 'is_watched(text, oid)',
+        'note_seen(text[], bigint[])', 'prune(text, integer, interval, interval)', 'keep_runs(text[], bigint, text)', 'left_by(bigint)', 'snapshot_of(bigint)', 'openings(text[])', 'watchers(oid, regprocedure, bytea)', 'key_of(oid)', 'as_arguments(text[])', 'is_watched(text, oid)',
         'are_books_watched()', 'opened_run(text, text)', 'mirrors(text, text)', 'hash_of_tables(bigint)', 'last_saved(text)', 'hand_edits(text)',
         'told(text, text, text, text)', 'other_counts(text)', 'refuse_other_counts(text)', 'tell(text)'
     ] LOOP

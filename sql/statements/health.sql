@@ -21,6 +21,7 @@ SELECT jsonb_build_object(
             SELECT extract(epoch FROM started_at - lag(started_at) OVER (ORDER BY run)) AS pause, to_jsonb(runs)->>'waited' AS waited
             FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved' ORDER BY run DESC LIMIT 20
         ) AS pauses WHERE waited IS NULL HAVING count(pause) >= 2),
+    'live_at', (SELECT extract(epoch FROM live_at)::float8 FROM {schema}.sources WHERE source = %(source)s),
     'last_start', (
         SELECT extract(epoch FROM max(started_at))::float8 FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved'),
     'restore_points', (

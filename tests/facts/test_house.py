@@ -25,7 +25,7 @@ FLOORS = (
     "base", "start", "settings", "tables",
     "sqlite.files", "sqlite.lines", "sqlite.snapshots", "sqlite.compare", "sqlite.building", "sqlite.replacing",
     "postgres.link", "postgres.books", "postgres.mirrors", "postgres.setup",
-    "backing_up", "restoring", "reporting", "trying",
+    "backing_up", "restoring", "reporting", "live", "trying",
 )  # fmt: skip
 
 

@@ -46,12 +46,18 @@ class Run:
     error: str = ""
     committed: int = 0  # so many tables of a first load
     is_compared: bool = False  # every row was
+    is_live: bool = False  # it is a batch
     ticket: str = field(default_factory=functools.partial(secrets.token_hex, 8))  # it is found by
 
     @property
     def bots_tables(self) -> list[TableResult]:
         """Return what people ask about, and all numbers of rows count: SQLite's own tables are copied, too."""
         return [table for table in self.tables if not table.is_internal]
+
+    @property
+    def told_tables(self) -> list[TableResult]:
+        """Return what is said of a run: of a live batch only what has changed."""
+        return [table for table in self.bots_tables if not (self.is_live and table.is_known)]
 
     @property
     def rows(self) -> int:
@@ -64,7 +70,7 @@ class Run:
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` shows of the run; an error only where there is one."""
         shown = asdict(replace(self, tables=self.bots_tables))
-        del shown["database_bytes"], shown["committed"], shown["is_compared"], shown["ticket"]
+        del shown["database_bytes"], shown["committed"], shown["is_compared"], shown["is_live"], shown["ticket"]
         for table in shown["tables"]:
             del table["digest"], table["label"], table["is_known"]
         if not self.error:
@@ -162,6 +168,15 @@ def definition(snapshot: Snapshot, planned: Plan) -> str:
     return json.dumps(stored)
 
 
+def definition_hash(snapshot: Snapshot, planned: Plan) -> str:
+    """Return the hash of the definition and of its mirrors, as Postgres has it of those that it knows."""
+    return md5_of(definition(snapshot, planned) + _mirrors(planned))
+
+
+def _mirrors(planned: Plan) -> str:
+    return json.dumps({table.label: table.mirror or None for table in planned.tables})
+
+
 def to_save(
     run: Run, snapshot: Snapshot, planned: Plan, about: Mapping[str, object], known_definition: str | None
 ) -> dict[str, object]:
@@ -170,8 +185,7 @@ def to_save(
     `about` is the origin as told, {"compared_all": whether every row was compared, "lost": labels of what was changed unseen}.
     `known_definition` is the hash of the definition that the last run saved, as Postgres has it: the same need not travel again.
     """
-    text, mirrors = definition(snapshot, planned), json.dumps({table.label: table.mirror or None for table in planned.tables})
-    text_hash = md5_of(text + mirrors)
+    text, mirrors, text_hash = definition(snapshot, planned), _mirrors(planned), definition_hash(snapshot, planned)
     is_known = text_hash == known_definition
     named = {"definition_hash": text_hash} if is_known else {"mirrors": mirrors}
     return {
@@ -190,6 +204,11 @@ def save(target: Target, run: Run, values: Mapping[str, object], before: Iterabl
         target.rows(sql.Composed(_statement(target, name, source=source) for name in [*before, "save_run"]), values)
     run.outcome = "saved"
     return [f"{run.source}: {what}" for what in target.told_aside]
+
+
+def note_seen(target: Target, last_runs: Mapping[str, int]) -> None:
+    """Say in Postgres that a live process has found nothing new in these sources, given their last runs."""
+    target.statement("note_seen", {"sources": [*last_runs], "runs": [*last_runs.values()]})
 
 
 def _read_by(run: Run, snapshot: Snapshot) -> dict[str, object]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from lib.postgres.books import described
 from lib.postgres.books.hand_edits import HandEdit
 from lib.postgres.link.connection import Target
+from lib.sqlite.snapshots import previous
 from lib.sqlite.snapshots.previous import Note
 from lib.tables.digest import md5_of
 from lib.tables.plan import Mirror, Source
@@ -15,8 +16,8 @@ class Told(NamedTuple):
     """What is told of a source.
 
     `openings` are ways in for others, `last` is the last saved run, `edits` are what people have changed in the mirrors since.
-    `mirrors` are as they are now, by name; `before` is how many rows each of the bot's tables had when the source was last known
-    to be good, by label.
+    `mirrors` are as they are now, by name; `before` is how many rows each of the bot's tables had after the last saved run, or as
+    it was restored, by label, and `good` the same when the source's file was last checked: live batches leave that to later runs.
     """
 
     source: Source
@@ -25,6 +26,7 @@ class Told(NamedTuple):
     edits: list[HandEdit]
     mirrors: dict[str, Mirror]
     before: dict[str, int]
+    good: dict[str, int]
 
 
 def known(note: Note) -> dict[str, str]:
@@ -41,11 +43,13 @@ def hash_of_tables(note: Note) -> str:
 
 def of(target: Target, source: str, answer: dict[str, Any], note: Note) -> Told:
     """Return what an answer tells, with what it leaves out because it is as noted."""
-    mirrors, before = answer["mirrors"], answer["before"]
+    mirrors, before, good = answer["mirrors"], answer["before"], answer["before"]
     if mirrors is None:
         mirrors = described.as_noted(note.get("mirrors", {}))
     if before is None:
         before = {label: left[0] for label, left in note.get("tables", {}).items() if not label.startswith("sqlite_")}
+        checked = previous.last_checked(note)
+        good = checked["rows"] if checked else before
     return Told(
         Source(source, answer["mirror_schema"], answer["may_alter"]),
         answer["openings"],
@@ -53,4 +57,5 @@ def of(target: Target, source: str, answer: dict[str, Any], note: Note) -> Told:
         [HandEdit(*edit) for edit in answer["edits"]],
         described.mirrors(mirrors),
         before,
+        good,
     )

@@ -56,6 +56,11 @@ class Target:
         counted, self._counted_trips = self._counted_trips, self._line.round_trips
         return self._counted_trips - counted
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the connection is no more."""
+        return self._line.is_cut
+
     def wire_bytes(self) -> tuple[int, int]:
         """Return the bytes sent and received so far."""
         return self._line.wire_bytes()

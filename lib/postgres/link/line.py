@@ -7,6 +7,7 @@ comes, is shut by the thread that watches (lib/base/stopping.py), and the server
 import contextlib
 import math
 import os
+import select
 import socket
 import struct
 import sys
@@ -58,6 +59,15 @@ class Line:
     def connect_if_closed(self) -> None:
         if self.connection.closed:
             self.connection, self._is_silent = _connect(self._settings), False
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the connection was ended while nobody used it: what comes unasked is its end, as a rule."""
+        if not self.connection.closed:
+            waiting = select.poll()
+            waiting.register(self.connection.fileno(), select.POLLIN)
+            return bool(waiting.poll(0))
+        return True
 
     def cut(self) -> None:
         """Shut the connection if it is waiting for the server, which then rolls back; called from another thread.

@@ -12,7 +12,7 @@ from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered
 from lib.postgres.mirrors.doubt import Doubt
 from lib.postgres.mirrors.transfer import Transfer
-from lib.sqlite.snapshots.previous import Note, NotedMirror
+from lib.sqlite.snapshots.previous import Checked, Note, NotedMirror
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.digest import md5_of
 from lib.tables.plan import Mirror, Plan, Source, TablePlan
@@ -72,7 +72,17 @@ def noted(transfer: Transfer, plan: Plan, mirrors: dict[str, Mirror], is_compare
         "tables": {table.label: (table.rows, table.misfits, table.digest, now[table.label]) for table in run.tables},
         "mirrors": altered.as_noted(mirrors),
         "compared_at": time.time() if is_compared else before,
+        "checked": _checked(transfer),
     }
+
+
+def _checked(transfer: Transfer) -> Checked:
+    """Return which run's file was checked last: this one, or that of the last ordinary run before it."""
+    run, copy = transfer.run, transfer.snapshot.copy
+    if copy.is_unchecked:
+        return copy.previous.note["checked"]
+    rows = {table.label: table.rows for table in run.bots_tables}
+    return {"run": run.run, "at": time.time(), "rows": rows, "target": run.number if transfer.target.settings.count > 1 else None}
 
 
 def noted_mirrors(last: LastSaved, note: Note) -> dict[str, NotedMirror] | None:

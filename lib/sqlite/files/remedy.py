@@ -4,6 +4,7 @@ import os
 import re
 import sqlite3
 from pathlib import Path
+from typing import NamedTuple
 
 from lib.base import causes, owners
 from lib.base.errors import SourceError, typed
@@ -20,13 +21,27 @@ class Lost(SourceError):
     """A source that is damaged or gone: a restore brings it back."""
 
 
-def source_error(source: Path, error: Exception, has_backup: bool, copied_to: Path | None = None) -> SourceError:
+class LastSound(NamedTuple):
+    """The last run whose file was checked and found sound, where later ones are not: what is said of it, and typed."""
+
+    said: str
+    flags: str
+
+
+def source_error(
+    source: Path, error: Exception, has_backup: bool, copied_to: Path | None = None, sound: LastSound | None = None
+) -> SourceError:
     """Return what is told of an error in reading a source; `has_backup` is whether this machine knows of one."""
     if "not a database" in str(error) and _has_newer_format(source):
         error = older.too_old(source.name, "its file format is newer")
     told = _remedy(source, error, has_backup) or _of_surroundings(source, error, copied_to or source.parent)
-    kind = Lost if told == restore(source, has_backup) else SourceError
-    return kind(f"{source.name}: {causes.said_by(error)}.", told)
+    what, is_lost = f"{source.name}: {causes.said_by(error)}.", told == restore(source, has_backup)
+    if is_lost and sound:
+        what, told = (
+            f"{what} It was found sound last by {sound.said}; nobody has checked what came later.",
+            f"{told} {sound.flags}",
+        )
+    return (Lost if is_lost else SourceError)(what, told)
 
 
 def restore(source: Path, has_backup: bool) -> str:

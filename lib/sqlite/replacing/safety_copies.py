@@ -43,6 +43,11 @@ def of(destination: Path) -> list[Path]:
     return sorted(copies, key=_age_of, reverse=True)
 
 
+def has(destination: Path, file: tuple[int, int]) -> bool:
+    """Whether a restore has replaced this file, given its device and inode."""
+    return any((about.st_dev, about.st_ino) == file for about in (copy.lstat() for copy in of(destination)))
+
+
 def files_of(copy: Path) -> list[Path]:
     """Return a safety copy and its journals, as far as they are there."""
     return [Path(f"{copy}{companion}") for companion in COMPANIONS if os.path.lexists(f"{copy}{companion}")]

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from lib.base import disk, leftovers
 from lib.base.errors import Problem
+from lib.settings.config import UNCHECKED
 from lib.sqlite.files import not_there, remedy, virtual_tables
 from lib.sqlite.files.integrity import Checking, give_way
 from lib.sqlite.snapshots import live_file, previous
@@ -20,18 +21,19 @@ SUFFIX = "taking"
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Copy:
-    """A copy of a source; `hash` is the SHA-256 of the file.
+    """A copy of a source; `hash` is the SHA-256 of the file, `file` the device and the inode of what was copied.
 
     `previous` is the last run's snapshot as it was when this copy was begun. `checking` is what SQLite does since the copy was
-    made, nothing where the very same bytes have been checked as thoroughly before.
+    made, nothing where the very same bytes have been checked as thoroughly before, or the check is left to another run.
     """
 
     source: Path
     path: Path
     journal_mode: str
     hash: str
+    file: tuple[int, int]
     previous: Previous
     check: str
     checking: Checking | None
@@ -41,10 +43,20 @@ class Copy:
         """Return where the copy was made, and stays not."""
         return leftovers.lasting(self.path.parent)
 
+    @property
+    def is_unchecked(self) -> bool:
+        """Whether the check is left to the next ordinary run."""
+        return self.check == UNCHECKED
+
+    def begin_check(self, check: str) -> None:
+        """Have the copy checked after all, where that was to be left to another run."""
+        if self.is_unchecked:
+            self.check, self.checking = check, Checking(self.path, check, virtual_tables.doubts)
+
     def finish_check(self) -> list[str]:
         """Wait until SQLite has checked the copy; raise SourceError where it is damaged, return what may be wrong with it."""
         if not self.checking:
-            return self.previous.note["doubts"]
+            return self.previous.note.get("doubts", [])
         with explained(self.source, self.previous.told, self.folder):
             return [f"{self.source.name}: {doubt}" for doubt in self.checking.finish()]
 
@@ -60,6 +72,7 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
     told = previous.read(kept) if kept else {}
     with explained(source, told, folder), contextlib.ExitStack() as undo:
         _refuse_unusable(source, told)
+        about = source.stat()
         disk.require(folder, size_of(source), f"{source.name}: a copy")
         leftovers.make_private(folder)
         path = leftovers.make(folder, source.name, SUFFIX) / source.name
@@ -70,14 +83,15 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
             looking = meanwhile.submit(previous.look, kept, seen)
             journal_mode = live_file.copy(source, path)
             _refuse_empty(source, path.stat().st_size, told)
-            checking = Checking(path, check, virtual_tables.doubts)
-            undo.callback(checking.close)
+            checking = None if check == UNCHECKED else Checking(path, check, virtual_tables.doubts)
+            if checking:
+                undo.callback(checking.close)
             file_hash, last = previous.file_hash(path), looking.result()
-        is_known = last.hash == file_hash and last.note["check"] in (check, "full")
-        if is_known:
+        if checking and last.hash == file_hash and last.note["check"] in (check, "full"):
             checking.close()
+            checking = None
         undo.pop_all()
-        return Copy(source, path, journal_mode, file_hash, last, check, None if is_known else checking)
+        return Copy(source, path, journal_mode, file_hash, (about.st_dev, about.st_ino), last, check, checking)
 
 
 def size_of(source: Path) -> int:
@@ -174,4 +188,4 @@ def explained(source: Path, told: dict[str, Any], folder: Path | None = None) ->
     try:
         yield
     except (sqlite3.Error, OSError, MemoryError) as error:
-        raise remedy.source_error(source, error, bool(told), folder) from error
+        raise remedy.source_error(source, error, bool(told), folder, previous.last_sound(told)) from error

@@ -18,11 +18,10 @@ from typing import BinaryIO
 
 from lib.base import progress, stopping
 from lib.base.errors import SourceError
+from lib.settings import limits
 from lib.sqlite.files.opening import uri
 from lib.sqlite.files.written_beside import is_in_wal_mode
 
-# A transaction of the bot's is waited for.
-TURN_SECONDS = 60
 TURN_PAUSE = 0.005
 # So long a wait is said, once.
 TOLD_SECONDS = 5
@@ -67,11 +66,12 @@ def _read_locked(source: Path) -> Iterator[sqlite3.Connection]:
         while not (live := _begun(source)):
             stopping.check()
             if not is_told and time.monotonic() > began + TOLD_SECONDS:
-                progress.say_waiting(f"{source.name} is locked by another program: waiting, {TURN_SECONDS} seconds at most")
+                longest = f"{limits.TURN_SECONDS:g} seconds at most"
+                progress.say_waiting(f"{source.name} is locked by another program: waiting, {longest}")
                 is_told = True
-            if time.monotonic() > began + TURN_SECONDS:
+            if time.monotonic() > began + limits.TURN_SECONDS:
                 raise SourceError(
-                    f"{source.name} was locked for more than {TURN_SECONDS} seconds.",
+                    f"{source.name} was locked for more than {limits.TURN_SECONDS:g} seconds.",
                     "see which program keeps a transaction open",
                 )
             time.sleep(TURN_PAUSE)

@@ -11,9 +11,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from lib.base import private_file
+from lib.base.words import clock
+from lib.sqlite.files.remedy import LastSound
 from lib.tables.plan import MirrorColumn
 
 # What a run notes beside its snapshot, and of which kind it is.
@@ -26,6 +28,7 @@ NOTED: dict[str, type | tuple[type, ...]] = {
 }
 LEFT_IN_A_TABLE = [int, int, int, str]
 MIRROR = {"oid": str, "columns": dict, "key": list, "unique": dict}
+CHECKED = {"run": int, "at": float, "rows": dict, "target": int}
 COLUMN = {"type": str, "not_null": bool, "number": int}
 # Where nothing can be: the place of what nobody has kept.
 NOWHERE = Path(os.devnull, "nothing")
@@ -45,8 +48,20 @@ class NotedMirror(TypedDict):
     unique: Mapping[str, Sequence[str]]
 
 
+class Checked(TypedDict):
+    """The last run whose file was checked, when that was, in Unix seconds, and the rows of the bot's tables then, by label.
+
+    `target` is the target's number where there are several, else nothing.
+    """
+
+    run: int
+    at: float
+    rows: dict[str, int]
+    target: int | None
+
+
 class Note(TypedDict, total=False):
-    """What a run notes beside its snapshot: all of it, or nothing.
+    """What a run notes beside its snapshot: all of it, or nothing; only `checked` is younger than the rest.
 
     `hash` is the SHA-256 of the file. `tables` go by label, `mirrors` by name. `compared_at`, in Unix seconds, is when every row
     was compared last.
@@ -65,6 +80,7 @@ class Note(TypedDict, total=False):
     mirrors: dict[str, NotedMirror]
     doubts: list[str]
     compared_at: float
+    checked: Checked
 
 
 @dataclass(frozen=True)
@@ -174,6 +190,23 @@ def read(place: Path) -> dict[str, Any]:
         note = json.loads(private_file.read(note_of(place)))
         return note if isinstance(note, dict) else {}
     return {}
+
+
+def last_checked(told: Mapping[str, Any]) -> Checked | None:
+    """Return which run's file was checked last, where that is noted, and can be read."""
+    checked: Any = told.get("checked")
+    if not isinstance(checked, dict) or not _has({**checked, "target": 0}, CHECKED):
+        return None
+    return cast(Checked, checked) if all(type(rows) is int for rows in checked["rows"].values()) else None
+
+
+def last_sound(told: Mapping[str, Any]) -> LastSound | None:
+    """Return which run to go back to where the file is damaged, if that is not the newest: nobody has checked what came later."""
+    checked = last_checked(told)
+    if not checked or checked["run"] == told.get("run"):
+        return None
+    on = f" --target {checked['target']}" if type(checked["target"]) is int else ""
+    return LastSound(f"run {checked['run']}, {clock(checked['at'])}", f"--at {checked['run']}{on}")
 
 
 def note_of(place: Path) -> Path:

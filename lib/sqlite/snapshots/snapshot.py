@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.base import owners, private_file
-from lib.base.errors import SourceError
+from lib.base.errors import Locked, MayPass, Problem
 from lib.sqlite.files import lock
 from lib.sqlite.files import read_schema as schemas
 from lib.sqlite.files.opening import open_read_only
@@ -93,7 +93,10 @@ def being_checked(copy: Copy) -> Iterator[Snapshot]:
                 connection = stack.enter_context(contextlib.closing(open_read_only(copy.path)))
                 snapshot = Snapshot(copy, connection, schemas.read(connection))
             yield snapshot
-        except (sqlite3.Error, MemoryError, SourceError):
+        except (sqlite3.Error, MemoryError, Problem) as error:
+            if isinstance(error, MayPass | Locked):
+                raise
+            copy.begin_check("full")
             copy.finish_check()  # the check knows better what is wrong
             with explained(copy.source, copy.previous.told, copy.folder):
                 raise

@@ -323,9 +323,10 @@ def test_no_psycopg2_names_the_one_command(tmp_path):
 def test_a_bot_that_holds_the_file_for_ever_is_named(saved_bot, monkeypatch, capsys):
     monkeypatch.setenv("HYBRID_BACKUP_VENV", "")
     from lib.base.errors import SourceError
+    from lib.settings import limits
     from lib.sqlite.snapshots import live_file, snapshot
 
-    monkeypatch.setattr(live_file, "TURN_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "TURN_SECONDS", 0.2)
     monkeypatch.setattr(live_file, "TOLD_SECONDS", 0)
     holder = sqlite3.connect(saved_bot.premium, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")

@@ -1,0 +1,1 @@
+"""Backups right after each commit, by a process that stays."""

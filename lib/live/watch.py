@@ -1,0 +1,95 @@
+"""One source on one target, as a live process sees it: what was saved of it last, and what is to be done about it."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib.backing_up.attempts import Attempt, Busy, Failed
+from lib.backing_up.local_runs import BUSY_SECONDS
+from lib.backing_up.schedule import clock
+from lib.live.pace import Pause
+from lib.settings.config import Settings
+from lib.settings.targets import TargetSettings
+from lib.sqlite.snapshots import previous, watched
+from lib.sqlite.snapshots.watched import State
+
+# Where cron makes the ordinary runs, every six hours, they come first.
+ORDINARY_SECONDS = 6 * 3600 + 900
+LONG_AGO = -1e9
+
+
+@dataclass
+class Watch:
+    """`saved` is the file's state before it was copied for the last run that got through, `note` the snapshot that this has left.
+
+    Times are those of `clock`.
+    """
+
+    source: str
+    path: Path
+    target: TargetSettings
+    note: Path
+    saved: State | None = None
+    ordinary_at: float = LONG_AGO
+    seen_at: float = LONG_AGO
+    busy_since: float | None = None
+    failure: str = ""
+    was_slow: bool = False
+    pause: Pause = field(default_factory=Pause)
+
+    @classmethod
+    def of(cls, settings: Settings, source: str, path: Path, target: TargetSettings) -> "Watch":
+        return cls(source, path, target, settings.snapshot_of(source, target.number))
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether there may be something to bring: after a failure always."""
+        return bool(self.failure) or watched.state(self.path) != self.saved
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether an ordinary run must find out: the last one has failed, or another file is in the place of the one it saved."""
+        return bool(self.failure) or not self.saved or not watched.is_same_file(watched.state(self.path), self.saved)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether nobody has made an ordinary run for six hours."""
+        if self.saved and clock() - self.ordinary_at >= ORDINARY_SECONDS:
+            checked = previous.last_checked(previous.read(self.note))
+            age = time.time() - checked["at"] if checked else ORDINARY_SECONDS
+            self.ordinary_at = clock() - age if age >= 0 else LONG_AGO
+        return clock() - self.ordinary_at >= ORDINARY_SECONDS
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether all that was committed is saved, as far as anybody can tell."""
+        return bool(self.saved) and not self.busy_since and not self.has_changed
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether other runs have been at work on it for so long that it looks as if nothing got through."""
+        return bool(self.busy_since) and clock() - (self.busy_since or 0) >= BUSY_SECONDS
+
+    @property
+    def last_run(self) -> int:
+        """Return the last run that this machine has noted."""
+        run = previous.read(self.note).get("run")
+        return run if isinstance(run, int) else 0
+
+    def take(self, attempt: Attempt | None, state: State, is_ordinary: bool) -> bool:
+        """Take what became of an attempt; nothing is a batch of which nothing was new. Return whether that is news."""
+        before = self.failure
+        if isinstance(attempt, Busy):
+            self.busy_since = self.busy_since or clock()
+            self.pause.begin()
+            return False
+        self.busy_since = None
+        if isinstance(attempt, Failed):
+            self.failure = attempt.problem.what
+            self.pause.begin()
+            return self.failure != before
+        self.saved, self.failure = state, ""
+        self.pause.forget()
+        if is_ordinary:
+            self.ordinary_at = clock()
+        return bool(attempt) and (is_ordinary or bool(before))

@@ -1,0 +1,42 @@
+"""What can be looked at of a source without any lock, and is another one after every commit.
+
+Nobody in this process may have the file open in SQLite meanwhile: closing any descriptor of it drops the locks of all.
+"""
+
+from pathlib import Path
+
+from lib.sqlite.snapshots.live_file import COUNTERS, HEADER_BYTES
+
+# In WAL mode a commit counts once it stands in the head of the -shm, of which there are two copies; what was written to the -wal
+# before, and is copied before that, is not in the copy. Source: https://sqlite.org/walformat.html
+SHM_HEAD_BYTES = 96
+# Device, inode, size, and times of the last write and of the last change, of the file and of its -wal; what SQLite counts.
+State = tuple[tuple[int, ...], tuple[int, ...], bytes, bytes]
+
+
+def state(source: Path) -> State:
+    """Return the state of a source; of what is not there, or out of reach, it is empty: whoever copies it says what is wrong."""
+    real = source.resolve()
+    counted = _first_bytes(real, HEADER_BYTES)[COUNTERS]
+    return _stat(real), _stat(Path(f"{real}-wal")), counted, _first_bytes(Path(f"{real}-shm"), SHM_HEAD_BYTES)
+
+
+def is_same_file(state: State, other: State) -> bool:
+    """Whether two states are of one file, which SQLite never exchanges for another."""
+    return state[0][:2] == other[0][:2]
+
+
+def _stat(path: Path) -> tuple[int, ...]:
+    try:
+        about = path.stat()
+    except OSError:
+        return ()
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
+def _first_bytes(path: Path, count: int) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(count)
+    except OSError:
+        return b""

@@ -22,6 +22,9 @@ usage: python3 setup_supabase.py [flags]
   python3 setup_supabase.py --schedule systemd | sudo sh
                                     the same with systemd: prints what writes
                                     the units; --remove: what removes them
+  python3 setup_supabase.py --schedule systemd --live | sudo sh
+                                    and live backups beside it, by a process that
+                                    is always there (with cron as well)
 
 flags:
   --env-file PATH    settings from this file instead of .env beside the scripts
@@ -39,7 +42,7 @@ exit status:
 
 import sys
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
@@ -80,7 +83,7 @@ def main(flags: Namespace, console: script.Console) -> int:
         return set_schedule(Deployment.at(config.file_of(flags.env_file)), flags, console)
     settings = config.load(flags.env_file)
     if flags.schedule:
-        return set_schedule(Deployment.of(settings), flags, console)
+        return set_schedule(replace(Deployment.of(settings), is_live=flags.live), flags, console)
     settings.warnings.extend(log.open_file(settings.log))
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
@@ -193,6 +196,7 @@ def flags() -> script.Parser:
     parser.add_argument("--ddl", metavar="PATH.db")
     parser.add_argument("--writer-role", action="store_true")
     parser.add_argument("--schedule", choices=("cron", "systemd"))
+    parser.add_argument("--live", action="store_true")
     parser.add_argument("--install", action="store_true")
     parser.add_argument("--remove", action="store_true")
     return parser

@@ -11,8 +11,10 @@ from lib.backing_up.timetable import Deployment
 from lib.base import together
 
 SCRIPT, SETTINGS = "backup.py", "--env-file"
+# It goes on until the machine is switched off.
+STAYS = {"--every", "--live"}
 # Asked for these, it makes no backup.
-LOOKS = {*filter(None, together.BACKUP), "--help", "-h", "--version"}
+LOOKS = {*together.BACKUP, "--help", "-h", "--version"} - {"", *STAYS}
 COMMENT = re.compile(r"\s*#")
 VARIABLE = re.compile(r"""\s*(\w+)\s*=\s*["']?(.*?)["']?\s*""")
 TIMED = re.compile(r"\s*(?:(@\w+)|(?:[^\s@]\S*\s+){4}\S+)\s+(.*)")
@@ -39,7 +41,7 @@ def _is_any(written: str, is_once: bool, deployment: Deployment, variables: Mapp
     """Look at each command of a line; to cron, a % ends it."""
     command = re.split(r"(?<!\\)%", written)[0].replace("\\%", "%")
     found = _backups(IN_PLACE.sub(lambda part: part[1] or variables.get(part[2], part[0]), command), variables["HOME"])
-    return any(settings == deployment.settings_file and not (is_once and "--every" not in flags) for settings, flags in found)
+    return any(settings == deployment.settings_file and (not is_once or STAYS & {*flags}) for settings, flags in found)
 
 
 def _backups(command: str, folder: str) -> Iterator[tuple[Path, list[str]]]:

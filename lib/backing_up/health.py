@@ -5,9 +5,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from lib.backing_up import local_runs
+from lib.backing_up.known import Answer, Failure, Known, Success
 from lib.base.errors import MayPass, Problem, Unreachable
 from lib.postgres.books import twins
 from lib.postgres.link.connection import Target
@@ -22,90 +23,8 @@ CLOCKS_DIFFER = 1
 LATE_SECONDS = 3600
 # How long a pause may be where nobody knows how often runs come: no schedule is seen, and there were too few of them.
 UNKNOWN_PACE = 2 * 86400
-
-
-class Success(TypedDict):
-    """A saved run; `at` is when it ended, in Unix seconds, `seconds` how long it took, `bytes_sent` of rows."""
-
-    run: int
-    at: float
-    rows: int
-    changes: int
-    bytes_sent: int
-    seconds: float
-
-
-class _FailureHere(TypedDict):
-    at: float
-    error: str | None
-
-
-class Failure(_FailureHere, total=False):
-    """A failed run; one that this machine alone knows of never got a number, one that it does not know has no remedy."""
-
-    run: int
-    remedy: str
-
-
-class ShownRun(TypedDict):
-    """One of the newest runs; `at` is when it ended, or began where it has not."""
-
-    outcome: str
-    at: float
-
-
-class Compared(TypedDict):
-    """The last run that compared every row, and when it ended."""
-
-    run: int
-    at: float
-
-
-class Drill(Compared):
-    """The last drill that went well: `by` which user of Postgres, on which `machine` (older drills have not noted it)."""
-
-    seconds: float
-    by: str
-    machine: str | None
-
-
-class FailedDrill(Compared):
-    """The last drill, where it failed, and why."""
-
-    error: str
-
-
-class RestorePoints(TypedDict):
-    """How many runs can be restored, how many of them are `kept`; the `oldest` and when it ended, where there is one."""
-
-    count: int
-    kept: int
-    oldest: int | None
-    at: float | None
-
-
-class Known(TypedDict):
-    """What both sides can tell of a source; `now` is the clock from which ages are counted, `runs` are newest first.
-
-    `pace` is the usual pause between two runs in seconds, where there is one, `last_start` when the last success began.
-    """
-
-    now: float
-    last_success: Success | None
-    last_failure: Failure | None
-    runs: list[ShownRun]
-    pace: float | None
-    last_start: float | None
-
-
-class Answer(Known):
-    """What sql/statements/health.sql tells."""
-
-    database_bytes: int
-    restore_points: RestorePoints
-    compared: Compared | None
-    proven: Drill | None
-    failed_drill: FailedDrill | None
+# A live process says each minute that it is there.
+LIVE_SECONDS = 180
 
 
 @dataclass(frozen=True)
@@ -132,21 +51,36 @@ class Health:
 
     @property
     def age(self) -> int | None:
-        """Return how long ago the last success was, in seconds; nothing where there is none, or its time is still to come."""
-        seconds = self.known["now"] - self.success["at"] if self.success else -math.inf
+        """Return how long ago all was saved, in seconds; nothing where it never was, or that time is still to come."""
+        seconds = self.known["now"] - max(self.success["at"], self.known["live_at"] or 0) if self.success else -math.inf
         return round(max(seconds, 0)) if seconds >= -CLOCKS_DIFFER else None
 
     @property
+    def live_age(self) -> float | None:
+        """Return how long ago a live process was seen, in seconds; nothing where there was none."""
+        return self.known["now"] - self.known["live_at"] if self.known["live_at"] else None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a live process is there."""
+        return self.live_age is not None and self.live_age < LIVE_SECONDS
+
+    @property
     def next_expected(self) -> int | None:
-        """Return when the next run should begin, in Unix seconds, judged by the usual pause, where that can be told."""
+        """Return when the next run should begin, in Unix seconds, judged by the usual pause, where that can be told.
+
+        Beside a live process that is whenever something changes.
+        """
         pace, last = self.known["pace"], self.known["last_start"]
-        return round(last + pace) if pace and last else None
+        return round(last + pace) if pace and last and not self.is_live else None
 
     @property
     def is_overdue(self) -> bool:
         """Whether a run should have begun long ago; where nobody knows when, after three days."""
         pace, last = self.known["pace"] or UNKNOWN_PACE, self.known["last_start"]
-        return last is not None and self.known["now"] - last > pace + max(pace / 2, LATE_SECONDS)
+        if last is None or self.is_live:
+            return False
+        return self.known["now"] - last > pace + max(pace / 2, LATE_SECONDS)
 
     def is_late(self, limit: int | None) -> bool:
         """Whether there is no success, or none that is known to be younger than so many seconds."""
@@ -202,6 +136,7 @@ def _as_recorded_here(settings: Settings, target: TargetSettings, name: str, pro
         "runs": runs[:SHOWN_RUNS],
         "pace": None,
         "last_start": success and success["at"],
+        "live_at": None,
     }
     different = local_runs.difference(settings, name, target.number)
     return Unanswered(name, target, known, _warnings(runs), runs[:1] == [known["last_failure"]], different, problem)

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import NamedTuple
 
-from lib.postgres.books import origin, privacy, runs
+from lib.postgres.books import origin, privacy, runs, saving
 from lib.postgres.books.origin import Origin
 from lib.postgres.mirrors.altered import Altered
 from lib.postgres.mirrors.transfer import Transfer
@@ -44,7 +44,7 @@ class Mirrored(NamedTuple):
     def must_be_checked(self, transfer: Transfer) -> bool:
         """Whether more has happened than that rows of known tables have changed since a run whose file was checked."""
         copy = transfer.snapshot.copy
-        is_new = runs.definition_hash(transfer.snapshot, self.plan) != transfer.last["definition_hash"]
+        is_new = saving.definition_hash(transfer.snapshot, self.plan) != transfer.last["definition_hash"]
         return self.is_compared or bool(self.plan.ddl) or is_new or not previous.last_checked(copy.previous.note)
 
     def what_others_did(self, transfer: Transfer, openings: list[str], ours: Origin) -> list[str]:
@@ -58,7 +58,7 @@ class Mirrored(NamedTuple):
         """Save the run and commit it; raise OtherCounts where the rows, counted only now, are others."""
         about = ours.as_told | {"compared_all": self.is_compared, "lost": sorted(self.unseen.changed)}
         about |= {"is_live": True} if settings.is_live else {}
-        stored = runs.to_save(transfer.run, transfer.snapshot, self.plan, about, transfer.last["definition_hash"])
+        stored = saving.to_save(transfer.run, transfer.snapshot, self.plan, about, transfer.last["definition_hash"])
         before = ["refuse_other_counts"] if self.seen is Seen.NOTED else []
         transfer.run.is_compared = self.is_compared
         stored |= settings.retention._asdict()

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lib.backing_up import crontab, timetable
+from lib.backing_up import alone, crontab, timetable
 from lib.backing_up.health import Health
 from lib.backing_up.timetable import BACKUP, Deployment
 from lib.base.errors import Problem
@@ -15,7 +15,7 @@ INSTALL = "python3 setup_supabase.py --schedule cron --install"
 
 @dataclass(frozen=True)
 class Schedule:
-    """`kind` is cron, systemd, none or unknown; `said` is the same for people."""
+    """`kind` is cron, systemd, live, none or unknown; `said` is the same for people."""
 
     kind: str
     said: str
@@ -26,7 +26,16 @@ class Schedule:
 
 
 def look(settings: Settings) -> Schedule:
-    """Look for lines of cron's and timers of systemd's; a container that repeats cannot be seen from here."""
+    """Look for a live process, lines of cron's and timers of systemd's; a container that repeats cannot be seen from here."""
+    by_clock = _by_clock(settings)
+    if not alone.is_held(settings):
+        return by_clock
+    if by_clock.kind == "none":
+        return Schedule("live", "live backups alone, which check the files every six hours, too")
+    return Schedule(by_clock.kind, f"{by_clock.said}; live backups beside it")
+
+
+def _by_clock(settings: Settings) -> Schedule:
     try:
         deployment = Deployment.of(settings)
         if _has_timer(deployment):

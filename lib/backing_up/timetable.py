@@ -18,6 +18,9 @@ from lib.start import REPOSITORY
 # The pause between two backups, in seconds.
 PAUSE = 6 * 3600
 UNITS = Path("/etc/systemd/system")
+# A service that stays; whoever stops it by SIGTERM gets 143.
+LIVES = "Type=exec\nRestart=always\nRestartSec=10\nSuccessExitStatus=143"
+WANTED = "\n[Install]\nWantedBy=multi-user.target\n"
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,15 @@ TASKS = (
         ("restore.py", "--drill", "--quiet"),
     ),
 )
+# What stays, and is started again when it ends: see lib/live/.
+LIVE = Task("live", "Live backups, right after each commit.", "@reboot", "", ("backup.py", "--live", "2s"))
 
 
 @dataclass(frozen=True)
 class Deployment:
     """What the lines and units name: the settings file, the scripts' folder, the Python that has psycopg2, the user.
 
-    `has_log` says whether the machine has a system's log.
+    `has_log` says whether the machine has a system's log, `is_live` whether live backups are to run beside the timetable.
     """
 
     settings_file: Path
@@ -64,6 +69,7 @@ class Deployment:
     python: str
     user: str
     has_log: bool
+    is_live: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> "Deployment":
@@ -124,7 +130,8 @@ def cron_lines(deployment: Deployment) -> str:
     mails, and the system's log keeps, which is rotated.
     """
     start, end = deployment.marks
-    anew = shlex.join(["python3", "setup_supabase.py", *deployment.named, "--schedule", "cron"])
+    live = ["--live"] if deployment.is_live else []
+    anew = shlex.join(["python3", "setup_supabase.py", *deployment.named, "--schedule", "cron", *live])
     lines = [
         start,
         f"# Do not edit: {anew} --install makes them anew, --remove takes them away.",
@@ -133,6 +140,9 @@ def cron_lines(deployment: Deployment) -> str:
         lines += [f"# {task.why}", f"{task.minute} {_for_cron(deployment, task)}"]
         if task.catches_up:
             lines.append(f"@reboot sleep 60; {_for_cron(deployment, task)}")
+    if deployment.is_live:
+        now = "cron starts them with the machine; systemd would also start them again."
+        lines += [f"# {LIVE.why} {now}", f"{LIVE.minute} sleep 60; {_for_cron(deployment, LIVE)}"]
     return "\n".join([*lines, end, ""])
 
 
@@ -148,14 +158,25 @@ def systemd_install(deployment: Deployment) -> str:
     for task in TASKS:
         files[f"{_name(deployment, task)}.service"] = _service(deployment, task)
         files[f"{_name(deployment, task)}.timer"] = _timer(deployment, task)
+    if deployment.is_live:
+        files[f"{_name(deployment, LIVE)}.service"] = _service(deployment, LIVE, LIVES) + WANTED
     written = [f"cat > {UNITS / name} << 'END'\n{text}END" for name, text in files.items()]
-    return "\n".join(["set -e", *written, "systemctl daemon-reload", f"systemctl enable --now {_timers(deployment)}", ""])
+    live = [f"systemctl enable --now {_name(deployment, LIVE)}.service"] if deployment.is_live else [_without_live(deployment)]
+    timers = f"systemctl enable --now {_timers(deployment)}"
+    return "\n".join(["set -e", *written, "systemctl daemon-reload", timers, *live, ""])
 
 
 def systemd_remove(deployment: Deployment) -> str:
     """Return a script for a root shell that takes them away again."""
     units = f"{UNITS}/{deployment.unit}-*"
-    return f"systemctl disable --now {_timers(deployment)}\nrm -f {units}.service {units}.timer\nsystemctl daemon-reload\n"
+    off = f"systemctl disable --now {_timers(deployment)}\n{_without_live(deployment)}\n"
+    return f"{off}rm -f {units}.service {units}.timer\nsystemctl daemon-reload\n"
+
+
+def _without_live(deployment: Deployment) -> str:
+    """Return what ends live backups where there are any."""
+    unit = f"{_name(deployment, LIVE)}.service"
+    return f"if [ -e {UNITS / unit} ]; then systemctl disable --now {unit}; rm {UNITS / unit}; fi"
 
 
 def _name(deployment: Deployment, task: Task) -> str:
@@ -166,7 +187,7 @@ def _timers(deployment: Deployment) -> str:
     return " ".join(f"{_name(deployment, task)}.timer" for task in TASKS)
 
 
-def _service(deployment: Deployment, task: Task) -> str:
+def _service(deployment: Deployment, task: Task, kind: str = "Type=oneshot") -> str:
     """What it says goes to the journal, which is rotated."""
     return f"""[Unit]
 Description=Hybrid backup of {_for_systemd(str(deployment.settings_file))}: {task.name}
@@ -174,7 +195,7 @@ Wants=network-online.target
 After=network-online.target
 
 [Service]
-Type=oneshot
+{kind}
 User={deployment.user}
 ExecStart={" ".join(f'"{_in_command(word)}"' for word in deployment.command(task))}
 """

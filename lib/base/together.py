@@ -25,7 +25,7 @@ RESTORE: Tasks = {
     "--undo": "--database --to --dry-run --yes",
     "--drill": "--database --target",
 }
-SETUP: Tasks = {"": "--writer-role", "--check": "", "--ddl": "", "--schedule": "--install --remove"}
+SETUP: Tasks = {"": "--writer-role", "--check": "", "--ddl": "", "--schedule": "--live --install --remove"}
 TRIAL: Tasks = {"": "", "--send-alert": ""}
 # Where the settings are and how a script speaks goes with everything, but for these pairs, and why.
 ALWAYS = ("--env-file", "--json", "--quiet", "--verbose")
@@ -37,6 +37,7 @@ APART = {
     ("--writer-role", "--json"): "--writer-role shows a password once, and cannot be quiet",
     ("--ddl", "--quiet"): "--ddl does nothing but print",
     ("--schedule", "--quiet"): "--schedule prints what is to run",
+    ("--live", "--remove"): "--remove takes away all of it",
     ("--install", "--remove"): "one puts the schedule there, the other takes it away",
 }
 

@@ -67,6 +67,8 @@ def health_card(account: Account) -> Html:
     if last:
         facts["it saved"] = f"run {last['run']}: {plural(last['rows'], 'row')}, {plural(last['changes'], 'change')}"
         facts["it took"] = f"{last['seconds']:.1f} s, {size(last['bytes_sent'])} sent"
+    if health.live_age is not None:
+        facts["live"] = f"{age(health.live_age)} behind" if health.is_live else f"not seen for {age(health.live_age)}"
     if failure:
         facts["last failure"] = joined(when(failure["at"], now), ": ", failure["error"] or "")
     if health.next_expected:

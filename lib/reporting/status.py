@@ -5,7 +5,8 @@ from pathlib import Path
 
 from lib.backing_up import health as healths
 from lib.backing_up import scheduled
-from lib.backing_up.health import Answered, Health, ShownRun, Unanswered
+from lib.backing_up.health import Answered, Health, Unanswered
+from lib.backing_up.known import ShownRun
 from lib.base import script
 from lib.base.words import age, ago, clock, plural, seconds, size, with_iso
 from lib.reporting import troubles
@@ -15,7 +16,7 @@ from lib.settings.config import Settings
 MARKS = {"saved": "✅", "incomplete": "⚠️", "failed": "❌", "running": "⏳"}
 MEANINGS = {"saved": "saved", "incomplete": "incomplete", "failed": "failed", "running": "at work, or killed"}
 # What `--json` shows as times, not as numbers.
-TIMES = ("now", "at", "last_start", "next_expected")
+TIMES = ("now", "at", "last_start", "live_at", "next_expected")
 NEVER = "never (python3 restore.py --drill)"
 UNKNOWN = "unknown until the target answers"
 
@@ -64,7 +65,13 @@ def _as_text(health: Health, settings: Settings) -> str:
     lines = [f"{health.source} → {health.target.label}"]
     if isinstance(health, Unanswered):
         lines.append(f"  the target cannot be asked: {health.problem.what}\n  what follows is this machine's own record")
-    lines += [f"  last success: {_success(health)}", *_failure(health), *_expected(health), *_told(health, settings)]
+    lines += [
+        f"  last success: {_success(health)}",
+        *_live(health),
+        *_failure(health),
+        *_expected(health),
+        *_told(health, settings),
+    ]
     lines += [f"  warning: {text}" for text in health.warnings]
     return "\n".join([*lines, f"  last runs, newest first: {_marks(health.known['runs'])}"])
 
@@ -98,6 +105,12 @@ def _success(health: Health) -> str:
         return troubles.no_success(health)
     did = f"{plural(last['rows'], 'row')}, {plural(last['changes'], 'change')}, {size(last['bytes_sent'])} sent"
     return f"run {last['run']}, {clock(last['at'])}, {_ago(health, last['at'])}: {did}, {last['seconds']:.1f} s"
+
+
+def _live(health: Health) -> list[str]:
+    if health.live_age is None:
+        return []
+    return [f"  live: {age(health.live_age)} behind" if health.is_live else f"  live: ⚠️  not seen for {age(health.live_age)}"]
 
 
 def _failure(health: Health) -> list[str]:

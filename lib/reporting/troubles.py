@@ -21,6 +21,7 @@ from lib.settings.config import Settings
 BACK_UP = "python3 backup.py"
 NOT_COMING = f"{BACK_UP}, and see why its schedule does not:  journalctl -t hybrid-backup"
 SET_UP = "python3 setup_supabase.py"
+LIVE_AGAIN = "start them again; if they have ended for good:  python3 setup_supabase.py"
 TRY_ALERTS = "python3 test_backup.py --send-alert"
 DRILL = "python3 restore.py --drill"
 # The schedule has one every week; a machine that was off on a Sunday has missed it.
@@ -170,6 +171,8 @@ def _of_one(health: Health, limit: int, max_age: str | None, mend: str, anew: st
     if health.different:
         yield _bad(f"--verify found differences in {health.different}.", EQUAL_AGAIN)
     yield from _of_pauses(health, max_age, mend)
+    if health.live_age is not None and not health.is_live:
+        yield _mind(f"live backups were last seen {ago(health.live_age)}.", LIVE_AGAIN)
     if isinstance(health, Answered):
         yield from _of_drills(health)
         yield from _of_size(health, limit)

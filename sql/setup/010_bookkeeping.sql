@@ -29,6 +29,8 @@ ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin_machine text;
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin_path text;
 -- When a live process has last saved a batch, or found that nothing is new.
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS live_at timestamptz;
+-- Whoever has ended live backups for good says so by running setup.
+UPDATE {schema}.sources SET live_at = NULL WHERE live_at < clock_timestamp() - interval '3 minutes';
 
 -- One row per attempt at one source. A row that stays at 'running' belongs to a run that was killed.
 -- `undo_mark` is the newest undo record when the run ended: undoing all later ones gives the state that it left.

@@ -21,8 +21,8 @@ usage: python3 backup.py [SOURCE …] [flags]
                                     only with --max-age, and for the same reason
   python3 backup.py --every 6h      stay and repeat, where there is no cron: now
                                     and then every six hours, until SIGTERM
-  python3 backup.py --live 2s       stay, and have each commit in Supabase within
-                                    two seconds or so, until SIGTERM; cron's
+  python3 backup.py --live 2s       stay, and have each commit in Supabase in
+                                    about two seconds, until SIGTERM; cron's
                                     runs go on beside it
   python3 backup.py --demo          the whole story on sample databases and an
                                     embedded Postgres

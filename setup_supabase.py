@@ -23,8 +23,8 @@ usage: python3 setup_supabase.py [flags]
                                     the same with systemd: prints what writes
                                     the units; --remove: what removes them
   python3 setup_supabase.py --schedule systemd --live | sudo sh
-                                    and live backups beside it, by a process that
-                                    is always there (with cron as well)
+                                    and live backups beside it, by a process
+                                    that is always there (with cron as well)
 
 flags:
   --env-file PATH    settings from this file instead of .env beside the scripts

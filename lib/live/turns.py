@@ -32,6 +32,8 @@ from lib.sqlite.snapshots import watched
 # A commit that follows the one before it by less is waited for, but only for so long.
 QUIET_SECONDS, LONGEST_UNREST = 0.2, 1.0
 SEEN_SECONDS, BEAT_SECONDS = 60, 300
+# A batch is little: who has not answered for so long has fallen silent, and others wait.
+SILENCE_SECONDS = 300.0
 # Whoever may lose more than this needs no process that stays.
 LONGEST = 3600
 
@@ -44,7 +46,7 @@ class BackUp(Protocol):
 
 def stay(settings: Settings, sources: dict[str, Path], interval: int, back_up: BackUp, console: Console) -> NoReturn:
     """Look at the sources until a signal comes, and back up what has changed; raise Problem where another process does."""
-    with alone.held(settings):
+    with alone.held(settings), limits.at_most(**limits.SOON):
         live = Live(settings, sources, interval, back_up, console)
         while True:
             live.turn()
@@ -81,7 +83,7 @@ class Live:
         _wait_until_quiet(changed)
         began, doubtful = time.process_time(), [watch for watch in changed if watch.is_doubtful]
         self._run(target, doubtful, self._settings)
-        with limits.brief():
+        with limits.at_most(SILENCE_SECONDS=SILENCE_SECONDS):
             self._run(target, [watch for watch in changed if watch not in doubtful], replace(self._settings, is_live=True))
         used = time.process_time() - began
         self._allowance.use(used)
@@ -103,7 +105,6 @@ class Live:
         self._unnoted |= {attempt.label: attempt for attempt in report.attempts if not isinstance(attempt, Busy | Failed)}
         if news:
             self._note([attempts[source] for source in news], report.warnings)
-        if news or report.failures:
             self._say(lambda: alerts.tell(self._settings, report, []))
         if report.attempts:
             report.close(time.monotonic() - began)
@@ -153,7 +154,7 @@ class Live:
         for watch in quiet:
             watch.seen_at = clock()
         try:
-            with limits.brief(), self._kept.reach(target, self._settings.schema) as reached:
+            with limits.at_most(SILENCE_SECONDS=SILENCE_SECONDS), self._kept.reach(target, self._settings.schema) as reached:
                 runs.note_seen(reached, {watch.source: watch.last_run for watch in quiet})
         except Problem:  # an ordinary run finds out, and tells
             for watch in quiet:

@@ -7,7 +7,9 @@ from pathlib import Path
 from lib.backing_up.attempts import Attempt, Busy, Failed
 from lib.backing_up.local_runs import BUSY_SECONDS
 from lib.backing_up.schedule import clock
+from lib.base.errors import MayPass, Unreachable
 from lib.live.pace import Pause
+from lib.reporting.told import REPEAT_SECONDS
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.sqlite.snapshots import previous, watched
@@ -16,6 +18,8 @@ from lib.sqlite.snapshots.watched import State
 # Where cron makes the ordinary runs, every six hours, they come first.
 ORDINARY_SECONDS = 6 * 3600 + 900
 LONG_AGO = -1e9
+# One outage has many faces, and is told as one.
+OUTAGE = "an outage"
 
 
 @dataclass
@@ -34,6 +38,7 @@ class Watch:
     seen_at: float = LONG_AGO
     busy_since: float | None = None
     failure: str = ""
+    told_at: float = LONG_AGO
     was_slow: bool = False
     pause: Pause = field(default_factory=Pause)
 
@@ -78,18 +83,21 @@ class Watch:
 
     def take(self, attempt: Attempt | None, state: State, is_ordinary: bool) -> bool:
         """Take what became of an attempt; nothing is a batch of which nothing was new. Return whether that is news."""
-        before = self.failure
+        before, now = self.failure, clock()
         if isinstance(attempt, Busy):
-            self.busy_since = self.busy_since or clock()
+            self.busy_since = self.busy_since or now
             self.pause.begin()
             return False
         self.busy_since = None
         if isinstance(attempt, Failed):
-            self.failure = attempt.problem.what
+            is_outage = isinstance(attempt.problem, MayPass | Unreachable)
+            self.failure = OUTAGE if is_outage else attempt.problem.what
             self.pause.begin()
-            return self.failure != before
+            is_news = self.failure != before or now - self.told_at >= REPEAT_SECONDS
+            self.told_at = now if is_news else self.told_at
+            return is_news
         self.saved, self.failure = state, ""
         self.pause.forget()
         if is_ordinary:
-            self.ordinary_at = clock()
+            self.ordinary_at = now
         return bool(attempt) and (is_ordinary or bool(before))

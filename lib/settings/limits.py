@@ -35,8 +35,8 @@ FIRST_LOAD_SECONDS = _seconds("FIRST_LOAD", 60, least=0)
 RETRY_SECONDS = _seconds("RETRY", 300, least=0)
 # A transaction of the bot's is waited for.
 TURN_SECONDS = 60.0
-# None of them is longer for what is tried again soon, and holds up others meanwhile.
-BRIEF = {"CONNECT_SECONDS": 10.0, "SILENCE_SECONDS": 300.0, "RETRY_SECONDS": 2.0, "TURN_SECONDS": 5.0}
+# For what is tried again soon, and holds up others meanwhile.
+SOON = {"CONNECT_SECONDS": 10.0, "RETRY_SECONDS": 2.0, "TURN_SECONDS": 5.0}
 
 problems += [
     f"{name} is no limit of Hybrid backup; is it misspelt?"
@@ -46,10 +46,10 @@ problems += [
 
 
 @contextlib.contextmanager
-def brief() -> Iterator[None]:
-    """Wait for nobody long, as long as this lasts."""
-    usual = {name: globals()[name] for name in BRIEF}
-    globals().update({name: min(usual[name], BRIEF[name]) for name in BRIEF})
+def at_most(**seconds: float) -> Iterator[None]:
+    """Let some of these limits be no longer than so, as long as this lasts."""
+    usual = {name: globals()[name] for name in seconds}
+    globals().update({name: min(usual[name], seconds[name]) for name in seconds})
     try:
         yield
     finally:

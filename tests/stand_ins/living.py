@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -10,18 +11,20 @@ from pathlib import Path
 from tests.stand_ins.bot import Bot, environment
 
 SECONDS = 60
+PAYMENT = "INSERT INTO payment_history (owner_id, payment_id, stars_amount, status, created_at) VALUES (1, ?, 5, 'paid', 1)"
+ARRIVED = "SELECT count(*) FROM backup_premium_system.payment_history WHERE payment_id = %s"
 SAVED = "SELECT run, source FROM backup.runs WHERE outcome = 'saved' ORDER BY run"
 
 
 class Living:
     """`backup.py --live` with some flags; what it says is in files, so that it never waits for a reader."""
 
-    def __init__(self, bot: Bot, *flags: str):
+    def __init__(self, bot: Bot, *flags: str, interval: str = "1s"):
         self.bot = bot
         self.stdout, self.stderr = (Path(bot.folder, f"live.{name}") for name in ("stdout", "stderr"))
         with open(self.stdout, "w") as out, open(self.stderr, "w") as err:
             self.process = subprocess.Popen(
-                bot.command("backup.py", "--live", "1s", *flags),
+                bot.command("backup.py", "--live", interval, *flags),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -41,6 +44,9 @@ class Living:
             assert time.monotonic() < deadline, self.said
             time.sleep(0.05)
 
+    def until_it_has(self, payment: str) -> None:
+        self.until(lambda: has(self.bot, payment))
+
     def end(self, number: int = signal.SIGTERM) -> float:
         """Send a signal, and return how long the process took to end."""
         began = time.monotonic()
@@ -48,6 +54,17 @@ class Living:
             self.process.send_signal(number)
         self.process.wait(timeout=30)
         return time.monotonic() - began
+
+
+def pay(bot: Bot, payment: str) -> None:
+    """Let the bot commit a payment."""
+    with contextlib.closing(sqlite3.connect(bot.premium, isolation_level=None)) as database:
+        database.execute(PAYMENT, [payment])
+
+
+def has(bot: Bot, payment: str) -> bool:
+    """Whether a payment has arrived in its mirror."""
+    return bool(bot.query(ARRIVED, [payment])[0][0])
 
 
 def saved(bot: Bot) -> list[tuple[int, str]]:

@@ -1,39 +1,199 @@
 """`backup.py --live` has each commit in Supabase within seconds, by ordinary runs but for the check of the file."""
 
 import contextlib
+import json
+import re
+import signal
 import sqlite3
 
-from tests.stand_ins.living import living, saved
+import pytest
 
-PAYMENT = "INSERT INTO payment_history (owner_id, payment_id, stars_amount, status, created_at) VALUES (1, '{}', 5, 'paid', 1)"
-ARRIVED = "SELECT count(*) FROM backup_premium_system.payment_history WHERE payment_id = %s"
+from tests.stand_ins.inbox import Inbox
+from tests.stand_ins.living import has, living, pay, saved
+from tests.stand_ins.unreachable import down
 
+NOTHING_NEW = "SELECT count(*) FROM backup.sources WHERE live_at IS NULL OR live_at < clock_timestamp() - interval '90 s'"
 
-def pay(bot, payment):
-    with contextlib.closing(sqlite3.connect(bot.premium, isolation_level=None)) as database:
-        database.execute(PAYMENT.format(payment))
-
-
-def has(bot, payment):
-    return bot.query(ARRIVED, [payment]) == [(1,)]
+NINE_HOURS = "interval '9 h'"
 
 
-def test_a_commit_is_in_supabase_and_can_be_restored(saved_bot):
+def check_of(bot):
+    """Return how the file of the newest run was checked."""
+    return json.loads((bot.folder / "snapshots" / "premium_system.db.json").read_text())["check"]
+
+
+def test_a_commit_is_in_supabase_unchecked_but_proven_and_can_be_restored(saved_bot):
     with living(saved_bot) as live:
         for payment in ("first", "second"):
             pay(saved_bot, payment)
-            live.until(lambda payment=payment: has(saved_bot, payment))
+            live.until_it_has(payment)
+        live.until(lambda: check_of(saved_bot) == "unchecked")
         assert live.end() < 2
-        assert live.process.returncode == 128 + 15
+        assert live.process.returncode == 128 + signal.SIGTERM
+        assert live.stderr.read_text() == "Stopped by SIGTERM; what was not finished was rolled back.\n"
     saved_bot.assert_restorable()
     assert saved_bot.changes("--full") == {}
+    assert check_of(saved_bot) == "full"
 
 
-def test_nothing_is_written_where_nothing_changes(saved_bot):
+def test_nothing_is_written_where_nothing_changes_but_that_it_was_seen(saved_bot):
     with living(saved_bot) as live:
         pay(saved_bot, "one")
-        live.until(lambda: has(saved_bot, "one"))
+        live.until_it_has("one")
         runs = saved(saved_bot)
         saved_bot.sqlite(saved_bot.premium, "BEGIN; UPDATE refunds SET stars_amount = 0; ROLLBACK; PRAGMA user_version")
-        live.until(lambda: saved_bot.query("SELECT count(live_at) FROM backup.sources") == [(2,)], 90)
+        live.until(lambda: saved_bot.query(NOTHING_NEW) == [(0,)], 90)
         assert saved(saved_bot) == runs
+
+
+def test_the_status_says_how_far_behind_it_is_and_when_it_is_there_no_more(saved_bot):
+    assert "live" not in saved_bot.run("backup.py", "--status").stdout
+    with living(saved_bot) as live:
+        live.until(lambda: saved_bot.query(NOTHING_NEW) == [(0,)])
+        saved_bot.query(
+            "UPDATE backup.runs SET started_at = started_at - interval '9 h', finished_at = finished_at - interval '9 h'"
+        )
+        status = saved_bot.run("backup.py", "--status", "--max-age", "7h").expect(0).stdout
+        assert len(re.findall(r"\n  live: \d+ seconds? behind\n", status)) == 2
+        assert "\nschedule: live backups alone, which check the files every six hours, too\n" in status
+    saved_bot.query("UPDATE backup.sources SET live_at = live_at - interval '8 h'")
+    status = saved_bot.run("backup.py", "--status", "--max-age", "7h").expect(1).stdout
+    assert "  live: ⚠️  not seen for 8 hours\n" in status
+    assert "live backups were last seen 8 hours ago. Try: start them again; if they have ended for good:" in status
+    saved_bot.run("setup_supabase.py").expect(0)
+    assert "live" not in saved_bot.run("backup.py", "--status").stdout
+
+
+def test_a_schema_that_changes_is_checked_and_so_is_a_file_that_takes_the_place_of_another(saved_bot):
+    with living(saved_bot) as live:
+        pay(saved_bot, "one")
+        live.until(lambda: check_of(saved_bot) == "unchecked")
+        saved_bot.sqlite(saved_bot.premium, "CREATE INDEX of_tests ON refunds (owner_id)")
+        live.until(lambda: check_of(saved_bot) == "full")
+        pay(saved_bot, "two")
+        live.until(lambda: check_of(saved_bot) == "unchecked")
+        other = saved_bot.folder / "other.db"
+        saved_bot.sqlite(saved_bot.premium, f"VACUUM INTO '{other}'")
+        other.replace(saved_bot.premium)
+        pay(saved_bot, "three")
+        live.until_it_has("three")
+        live.until(lambda: check_of(saved_bot) == "full")
+    saved_bot.assert_restorable()
+
+
+def test_what_was_changed_in_supabase_is_put_right_by_a_checked_run(saved_bot):
+    with living(saved_bot) as live:
+        saved_bot.query("DELETE FROM backup_premium_system.refunds")
+        pay(saved_bot, "one")
+        live.until_it_has("one")
+        live.until(lambda: check_of(saved_bot) == "full")
+        live.until(lambda: "somebody changed the mirror by hand" in live.stderr.read_text())
+    saved_bot.assert_restorable()
+
+
+def test_somebody_elses_run_in_between_is_gone_on_from(saved_bot):
+    with living(saved_bot) as live:
+        for payment in ("one", "two"):
+            pay(saved_bot, payment)
+            saved_bot.run("backup.py").expect(0)
+            pay(saved_bot, f"{payment} more")
+            live.until_it_has(f"{payment} more")
+        again = saved_bot.run("backup.py", "--live", "2s").expect(1).stderr
+        assert again.startswith(f"Error: live backups with {saved_bot.folder}/.env run already.\n")
+    saved_bot.assert_restorable()
+
+
+def test_the_brake_judges_by_the_last_run_whose_file_was_checked(saved_bot):
+    counted = "SELECT count(*) FROM backup_user_requests.message_owners"
+    with contextlib.closing(sqlite3.connect(saved_bot.requests, isolation_level=None)) as bots, living(saved_bot) as live:
+        (rows,) = bots.execute("SELECT count(*) FROM message_owners").fetchone()
+        some = f"DELETE FROM message_owners WHERE rowid IN (SELECT rowid FROM message_owners LIMIT {rows * 45 // 100})"
+        bots.execute(some)
+        ((left,),) = bots.execute("SELECT count(*) FROM message_owners").fetchall()
+        live.until(lambda: saved_bot.query(counted) == [(left,)])
+        bots.execute(some)
+        live.until(lambda: "user_requests has lost 62 %" in live.stderr.read_text())
+        assert saved_bot.query(counted) == [(left,)]
+        saved_bot.run("backup.py", "user_requests", "--accept-shrink").expect(0)
+        bots.execute("INSERT INTO user_requests VALUES (1, 1, 'a late one', 1)")
+        late = "SELECT count(*) FROM backup_user_requests.user_requests WHERE gift_name = 'a late one'"
+        live.until(lambda: saved_bot.query(late) == [(1,)])
+
+
+def test_an_outage_is_told_once_and_then_that_all_is_well(saved_bot, line):
+    inbox = Inbox()
+    with open(saved_bot.folder / ".env", "a") as settings:
+        settings.write(f"ALERT_WEBHOOK_URL={inbox.url}\n")
+    with living(saved_bot) as live:
+        line.cut()  # nobody needs to hear of a connection that was cut while nobody used it
+        pay(saved_bot, "one")
+        live.until_it_has("one")
+        assert inbox.got == []
+        line.is_down = True
+        line.cut()
+        pay(saved_bot, "two")
+        live.until(lambda: live.stderr.read_text().count("Error: ") > 2)
+        line.is_down = False
+        live.until_it_has("two")
+        live.until(lambda: len(inbox.got) > 1)
+    failed, again = inbox.texts()
+    assert "failed" in failed
+    assert "Works again: " in again
+    saved_bot.assert_restorable()
+
+
+def test_a_restore_under_its_feet_is_what_counts(saved_bot):
+    with living(saved_bot) as live:
+        (run, _) = saved(saved_bot)[-1]
+        pay(saved_bot, "one")
+        live.until_it_has("one")
+        saved_bot.run("restore.py", "--at", str(run), "--yes").expect(0)
+        live.until(lambda: not has(saved_bot, "one"))
+        pay(saved_bot, "two")
+        live.until_it_has("two")
+    saved_bot.assert_restorable()
+
+
+def test_a_damaged_file_is_told_with_the_run_to_go_back_to(saved_bot):
+    with living(saved_bot) as live:
+        checked = max(run for run, source in saved(saved_bot) if source == "premium_system")
+        pay(saved_bot, "one")
+        live.until_it_has("one")
+    with contextlib.closing(sqlite3.connect(saved_bot.premium, isolation_level=None)) as bots:
+        ((root,),) = bots.execute("SELECT rootpage FROM sqlite_master WHERE name = 'idx_owner'").fetchall()
+        ((size,),) = bots.execute("PRAGMA page_size").fetchall()
+    with open(saved_bot.premium, "r+b") as file:
+        file.seek((root - 1) * size + 8)
+        file.write(b"\xff" * 40)
+    said = saved_bot.run("backup.py", "premium_system").expect(1).stderr
+    assert f" It was found sound last by run {checked}, " in said
+    assert f"Try: restore it with  python3 restore.py --database premium_system --at {checked}\n" in said
+    saved_bot.run("restore.py", "--database", "premium_system", "--at", str(checked), "--yes").expect(0)
+
+
+def test_a_setting_that_is_changed_is_said_to_need_a_start(saved_bot):
+    with living(saved_bot) as live:
+        saved_bot.write_env(BACKUP_KEEP_DAYS="20")
+        live.until(lambda: "was changed: that counts for live backups when they are started again." in live.stderr.read_text())
+
+
+def test_a_target_that_is_gone_holds_up_no_other(saved_bot):
+    saved_bot.write_env(SUPABASE_DB_URL_2=down(saved_bot.url))
+    with living(saved_bot) as live:
+        pay(saved_bot, "one")
+        live.until_it_has("one")
+        live.until(lambda: "Error: target 2: " in live.stderr.read_text())
+        pay(saved_bot, "two")
+        live.until_it_has("two")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_it_can_be_ended_in_the_middle_of_anything(saved_bot, line, number):
+    with living(saved_bot) as live:
+        line.reset(silent_from=2)
+        pay(saved_bot, "one")
+        live.until(lambda: line.questions > 1)
+        assert live.end(number) < 2.5
+        line.reset()
+    saved_bot.run("backup.py").expect(0)
+    saved_bot.assert_restorable()

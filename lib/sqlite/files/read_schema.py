@@ -74,9 +74,16 @@ def is_without_rowid(connection: sqlite3.Connection, table: str) -> bool:
     return bool(index) and not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [index]).fetchone()
 
 
+def is_rowid(connection: sqlite3.Connection, table: str, columns: list[str]) -> bool:
+    """Whether these columns are a table's INTEGER PRIMARY KEY, which is the rowid itself."""
+    key = connection.execute("SELECT name FROM pragma_table_info(?, 'main') WHERE pk ORDER BY pk", [table]).fetchall()
+    return [name for (name,) in key] == columns and not _key_index(connection, table)
+
+
 def _key_index(connection: sqlite3.Connection, table: str) -> str:
-    indexes = connection.execute(f"PRAGMA index_list({quoted(table)})")
-    return next((name for _, name, _, origin, _ in indexes if origin == "pk"), "")
+    # Of the others, a name may be no text.
+    found = connection.execute("SELECT name FROM pragma_index_list(?, 'main') WHERE origin = 'pk'", [table]).fetchone()
+    return str(found[0]) if found else ""
 
 
 def _unique(connection: sqlite3.Connection, table: str) -> tuple[tuple[str, ...], ...]:

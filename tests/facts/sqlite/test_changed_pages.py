@@ -1,0 +1,249 @@
+"""What is found by comparing pages is what is found by comparing every row, and only rows that may have changed are looked at."""
+
+import contextlib
+import random
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from lib.sqlite.compare import find_changes, pages
+from lib.sqlite.compare.table_change import NO_ROW
+from lib.sqlite.files import mirror_types, read_schema
+from lib.sqlite.files.names import quoted
+from lib.sqlite.files.opening import open_read_only
+from lib.sqlite.lines import read_lines
+from lib.sqlite.snapshots import live_file
+from lib.sqlite.snapshots.copying import Copy
+from lib.sqlite.snapshots.previous import Previous
+from lib.sqlite.snapshots.snapshot import Snapshot
+from lib.tables.mirror_names import mirror_name
+from lib.tables.plan import Mirror, planned
+from lib.tables.results import LastRun, TableResult
+from tests import compare
+
+TABLES = {
+    "plain": "(id INTEGER PRIMARY KEY, a TEXT, b BLOB, n INTEGER)",
+    "counted": "(id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT UNIQUE, b BLOB)",
+    "keyed": "(k TEXT PRIMARY KEY, v, w TEXT)",
+    "pairs": "(a, b, c, PRIMARY KEY (a, b))",
+    "loose": "(a TEXT, b)",
+    "index_only": "(k INTEGER PRIMARY KEY, a TEXT, b) WITHOUT ROWID",
+    "taken": "(rowid TEXT, oid INTEGER, v)",
+    "out_of_reach": "(rowid TEXT, oid INTEGER, _rowid_)",
+    "hidden": "(rowid TEXT, oid, _rowid_ INTEGER PRIMARY KEY)",
+    'span" first': '(id INTEGER PRIMARY KEY, first, last, "span.first", span)',
+    "": '("" INTEGER PRIMARY KEY, " ")',
+    "spans_0": "(first INTEGER PRIMARY KEY DESC, old, new)",
+}
+HUGE = (-(2**63), 2**63 - 1, -1, 0, 2**31, -(2**40))
+# Each connection of the bot's is one step; `{t}` is a table, `{c}` one of its columns, `{i}` and `{j}` are rowids.
+STEPS = (
+    *["UPDATE {t} SET {c} = {v} WHERE {r} = {i}"] * 6,
+    *["INSERT OR REPLACE INTO {t} VALUES ({vs})"] * 4,
+    *["DELETE FROM {t} WHERE {r} = {i}"] * 3,
+    "INSERT OR REPLACE INTO {t} SELECT * FROM {t} WHERE {r} > {i} LIMIT 20",
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {j}) INSERT OR IGNORE INTO {t} SELECT {vs} FROM n",
+    "DELETE FROM {t} WHERE {r} BETWEEN {i} AND {i} + {j}",
+    "UPDATE OR IGNORE {t} SET {r} = {h} WHERE {r} = {i}",
+    "UPDATE OR IGNORE {t} SET {r} = {r} + 1 WHERE {r} > {i}",
+    "UPDATE OR REPLACE {t} SET {c} = upper(hex(randomblob(length({c}) / 2))) WHERE {r} BETWEEN {i} AND {i} + 9",
+    "UPDATE {t} SET {c} = substr({c}, 1, length({c}) - 1) || 'z' WHERE {r} = {i}",
+    "UPDATE OR REPLACE {t} SET {c} = NULL",
+    "DELETE FROM {t}",
+    "BEGIN; DELETE FROM {t}; ROLLBACK",
+    "CREATE INDEX IF NOT EXISTS {x} ON {t} ({c})",
+    "DROP INDEX IF EXISTS {x}",
+    "DROP TABLE {t}",
+    "ALTER TABLE {t} ADD COLUMN {x} DEFAULT 7",
+    "VACUUM",
+    "PRAGMA incremental_vacuum(3)",
+    "PRAGMA auto_vacuum = {a}; VACUUM",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA journal_mode = DELETE",
+    "ANALYZE",
+)
+
+
+class Files:
+    """A bot's file that lives, and its copies: the previous one and the present one."""
+
+    def __init__(self, folder: Path, script: str = ""):
+        self.source, self.previous, self.present = (folder / name for name in ("source.db", "previous.db", "present.db"))
+        self.script(script)
+
+    def script(self, text: str) -> None:
+        with contextlib.closing(sqlite3.connect(self.source, isolation_level=None)) as database:
+            database.executescript(text)
+
+    def copy(self) -> None:
+        """Copy the file as a run does; what was the present copy becomes the previous one."""
+        if self.present.exists():
+            self.present.replace(self.previous)
+        self.present.touch()
+        live_file.copy(self.source, self.present)
+
+    @contextlib.contextmanager
+    def opened(self):
+        """Yield the present copy as a run has it, and what the last run has left of each table that is as it was declared."""
+        copy = Copy(self.source, self.present, "delete", "present", Previous(self.previous, {}, {}, ()), "quick", None)
+        with contextlib.closing(open_read_only(self.present)) as now, contextlib.closing(open_read_only(self.previous)) as before:
+            schema, was = read_schema.read(now), read_schema.read(before)
+            tables = [plan_of(before if table in was.tables else now, table) for table in schema.tables]
+            known = [plan for plan in tables if declared(was, plan.name) == declared(schema, plan.name)]
+            left = {plan.label: left_of(before, plan) for plan in known}
+            yield Snapshot(copy, now, schema), LastRun("previous", left), tables
+
+    def found(self) -> dict[str, tuple]:
+        """Return by label what is sent of each table."""
+        with self.opened() as (snapshot, known, tables):
+            return {change.table.label: sent(snapshot, change) for change in find_changes.since(known, snapshot, tables)}
+
+
+def declared(schema, name):
+    return [entry["sql"] for entry in schema.objects if (entry["type"], entry["name"]) == ("table", name)]
+
+
+def plan_of(connection, table):
+    if table.is_internal or not table.key:
+        return planned(table, None)
+    types = {mirror_name(column.name): mirror_types.mirror_type(connection, table, column) for column in table.columns}
+    columns = {name: {"type": kind, "not_null": False} for name, kind in types.items()}
+    return planned(table, Mirror(mirror_name(table.name), columns, tuple(map(mirror_name, table.key)), {}))
+
+
+def left_of(connection, plan):
+    misfits, others = read_lines.digests(connection, plan)
+    both = misfits + others
+    return TableResult(plan.label, plan.printable, both.rows, misfits.rows, digest=both.total)
+
+
+def sent(snapshot, change):
+    """Return all that a run would do with a change; where no row is sent, there is nothing else."""
+    if change.sends_every_row or not change.is_sent:
+        return change.sends_every_row, change.result
+    connection, table = snapshot.connection, change.table
+    lines = (
+        read_lines.of_mirror(connection, table, change.rows),
+        read_lines.of_mirror(connection, table.only_key, change.vanished),
+    )
+    read = [sorted(b"".join(iter(lambda: part.read(0), b"")).splitlines()) for part in lines]  # noqa: B023
+    return False, change.result, *read, change.unchanged, change.most
+
+
+def every_row_compared(files, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(pages, "changed", lambda *_: {})
+        return files.found()
+
+
+def assert_same(files, monkeypatch):
+    """Whatever comparing every row finds, pages find; one without an address is sent whole unless its pages say that it is as it was."""
+    whole, found = every_row_compared(files, monkeypatch), files.found()
+    quiet = {label for label in found if found[label] != whole[label]}
+    if quiet:
+        with files.opened() as (_, known, tables):
+            assert quiet <= {plan.label for plan in tables if not find_changes._address(plan)}
+            assert all(found[label] == (False, known.left[label]) for label in quiet)
+        names = {difference.split()[0] for difference in compare.differences(files.previous, files.present)}
+        assert not names & quiet
+    return found
+
+
+def assert_all_others_are_the_same(previous, present, spans):
+    """Every row outside of the spans is in both files, byte for byte."""
+    with contextlib.closing(open_read_only(previous)) as before, contextlib.closing(open_read_only(present)) as now:
+        for table in read_schema.read(now).tables:
+            rowid = next(
+                (column.name for column in table.columns if column.is_rowid), table.key[0] if len(table.key) == 1 else ""
+            )
+            if spans.get(table.name) == [] or (rowid and table.name in spans):
+                others = [rows_outside(file, table.name, rowid, spans[table.name]) for file in (before, now)]
+                assert others[0] == others[1], table.name
+
+
+def rows_outside(connection, table, rowid, spans):
+    connection.text_factory = lambda raw: ("text", raw)
+    rows = connection.execute(f"SELECT {quoted(rowid) if rowid else 0}, * FROM {quoted(table)}").fetchall()
+    return sorted(repr(row) for row in rows if not any(first <= row[0] <= last for first, last in spans))
+
+
+def value(chance):
+    size = chance.choice((0, 3, 30, 30, 30, 300, 3000, 70_000))
+    return chance.choice(
+        ("NULL", "0.0", "-0.0", "1", f"{chance.randrange(1000)}", f"'{chance.randbytes(size // 2).hex()}'", f"randomblob({size})")
+    )
+
+
+def make_table(database, name):
+    database.execute(f"CREATE TABLE IF NOT EXISTS {quoted(name)} {TABLES[name]}")
+    return name
+
+
+def step(database, chance):
+    """Take a random step, if SQLite allows it."""
+    if chance.random() < 0.05:
+        make_table(database, chance.choice(list(TABLES)))
+    names = [
+        name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB 'sqlite_*'")
+    ]
+    name = chance.choice(names or [make_table(database, "plain")])
+    columns = database.execute(f"PRAGMA table_info({quoted(name)})").fetchall()
+    rowid = next((column for _, column, kind, _, _, key in columns if key and kind == "INTEGER"), "_rowid_")
+    ids = [row[0] for row in database.execute(f"SELECT {quoted(rowid)} FROM {quoted(name)} ORDER BY random() LIMIT 1")]
+    values = [value(chance) for _ in columns]
+    for place, column in enumerate(columns):
+        if column[1] == rowid:
+            values[place] = chance.choice(
+                ("NULL", "NULL", f"{chance.choice(HUGE)}", f"abs(random()) % {chance.choice((9, 999))}")
+            )
+    words = {
+        "t": quoted(name), "c": quoted(chance.choice(columns)[1]), "r": quoted(rowid), "x": f"x{chance.randrange(3)}",
+        "i": ids[0] if ids and isinstance(ids[0], int) else 0, "j": chance.choice((3, 30, 300)), "h": chance.choice(HUGE),
+        "v": value(chance), "vs": ", ".join(values), "a": chance.randrange(3),
+    }  # fmt: skip
+    with contextlib.suppress(sqlite3.OperationalError, sqlite3.IntegrityError):
+        database.executescript(chance.choice(STEPS).format(**words))
+
+
+def made(folder, chance):
+    """Make a file with some tables, some of them with many rows."""
+    encoding, page_size = chance.choice(("UTF-8", "UTF-8", "UTF-16le")), 512 << chance.randrange(8)
+    pragmas = f"PRAGMA encoding = '{encoding}'; PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = {chance.randrange(3)}"
+    files = Files(folder, f"{pragmas}; CREATE TABLE anchor (a)")
+    with contextlib.closing(sqlite3.connect(files.source, isolation_level=None)) as database:
+        for name in chance.sample(list(TABLES), 4):
+            make_table(database, name)
+        for _ in range(chance.choice((5, 40))):
+            step(database, chance)
+    return files
+
+
+def live(folder, seed, rounds, monkeypatch):
+    """Let a file live, and compare its copies; return how many tables pages had told of, without change, in part."""
+    chance, told = random.Random(seed), {"unchanged": 0, "changed": 0}
+    files, look = made(folder, chance), pages.changed
+
+    def looking(*arguments):
+        spans = look(*arguments)
+        assert_all_others_are_the_same(files.previous, files.present, spans)
+        for ranges in spans.values():
+            told["changed" if ranges else "unchanged"] += 1
+        return spans
+
+    monkeypatch.setattr(pages, "changed", looking)
+    monkeypatch.setattr(pages, "MOST_LEAVES", chance.choice((0.8, 1)))
+    files.copy()
+    for _ in range(rounds):
+        with contextlib.closing(sqlite3.connect(files.source, isolation_level=None)) as database:
+            for _ in range(chance.choice((0, 1, 1, 1, 2, 5, 20))):
+                step(database, chance)
+        files.copy()
+        assert_same(files, monkeypatch)
+    return told
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_pages_find_what_comparing_every_row_finds(tmp_path, seed, monkeypatch):
+    live(tmp_path, seed, 8, monkeypatch)

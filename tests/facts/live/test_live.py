@@ -10,6 +10,7 @@ import pytest
 
 from tests.stand_ins.inbox import Inbox
 from tests.stand_ins.living import has, living, pay, saved
+from tests.stand_ins.machine import with_cron
 from tests.stand_ins.unreachable import down
 
 NOTHING_NEW = "SELECT count(*) FROM backup.sources WHERE live_at IS NULL OR live_at < clock_timestamp() - interval '90 s'"
@@ -46,12 +47,13 @@ def test_nothing_is_written_where_nothing_changes_but_that_it_was_seen(saved_bot
         assert saved(saved_bot) == runs
 
 
-def test_the_status_says_how_far_behind_it_is_and_when_it_is_there_no_more(saved_bot):
+def test_the_status_says_how_far_behind_it_is_and_when_it_is_there_no_more(saved_bot, tmp_path):
+    saved_bot.environment = with_cron(tmp_path)
     assert "live" not in saved_bot.run("backup.py", "--status").stdout
     with living(saved_bot) as live:
         live.until(lambda: saved_bot.query(NOTHING_NEW) == [(0,)])
         saved_bot.query(
-            "UPDATE backup.runs SET started_at = started_at - interval '9 h', finished_at = finished_at - interval '9 h'"
+            f"UPDATE backup.runs SET started_at = started_at - {NINE_HOURS}, finished_at = finished_at - {NINE_HOURS}"
         )
         status = saved_bot.run("backup.py", "--status", "--max-age", "7h").expect(0).stdout
         assert len(re.findall(r"\n  live: \d+ seconds? behind\n", status)) == 2

@@ -39,6 +39,10 @@ class SourceError(Problem):
     """One source cannot be read; the others go on."""
 
 
+class HeldUp(SourceError):
+    """Another program keeps the source locked."""
+
+
 class ConnectionRefused(Problem):
     """The target refuses us; trying again would not help, and may do harm."""
 

@@ -4,10 +4,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.backing_up.attempts import Attempt, Busy, Failed
+from lib.backing_up.attempts import Attempt, Busy, Failed, Saved
 from lib.backing_up.local_runs import BUSY_SECONDS
 from lib.backing_up.schedule import clock
-from lib.base.errors import MayPass, Unreachable
+from lib.base.errors import HeldUp, MayPass, Unreachable
 from lib.live.pace import Pause
 from lib.reporting.told import REPEAT_SECONDS
 from lib.settings.config import Settings
@@ -18,6 +18,8 @@ from lib.sqlite.snapshots.watched import State
 # Where cron makes the ordinary runs, every six hours, they come first.
 ORDINARY_SECONDS = 6 * 3600 + 900
 LONG_AGO = -1e9
+# A transaction of the bot's may be in the way for so long, as with any run.
+HELD_UP_SECONDS = 60
 # One outage has many faces, and is told as one.
 OUTAGE = "an outage"
 
@@ -81,10 +83,15 @@ class Watch:
         run = previous.read(self.note).get("run")
         return run if isinstance(run, int) else 0
 
+    def _is_held_up(self, attempt: Attempt | None) -> bool:
+        """Whether a transaction of the bot's was in the way, and not yet for as long as any run would wait."""
+        is_locked = isinstance(attempt, Failed) and isinstance(attempt.problem, HeldUp)
+        return is_locked and clock() - (self.busy_since or clock()) < HELD_UP_SECONDS
+
     def take(self, attempt: Attempt | None, state: State, is_ordinary: bool) -> bool:
         """Take what became of an attempt; nothing is a batch of which nothing was new. Return whether that is news."""
         before, now = self.failure, clock()
-        if isinstance(attempt, Busy):
+        if isinstance(attempt, Busy) or self._is_held_up(attempt):
             self.busy_since = self.busy_since or now
             self.pause.begin()
             return False
@@ -97,7 +104,10 @@ class Watch:
             self.told_at = now if is_news else self.told_at
             return is_news
         self.saved, self.failure = state, ""
-        self.pause.forget()
+        if isinstance(attempt, Saved) and attempt.run.is_compared and not is_ordinary:
+            self.pause.begin()  # every row was sent; where that is so each time, it is not to be each second
+        else:
+            self.pause.forget()
         if is_ordinary:
             self.ordinary_at = now
         return bool(attempt) and (is_ordinary or bool(before))

@@ -3,12 +3,13 @@
 import contextlib
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.base import owners
+from lib.base import causes, owners
 from lib.base.errors import Problem, SourceError, typed
 from lib.restoring import beside
 from lib.restoring.rebuild import Rebuilt
@@ -104,6 +105,20 @@ def _copied(state: LocalState, destination: Path) -> Iterator[Copied]:
             shutil.copyfile(state.path, path)
             if previous.file_hash(path) != state.hash:  # a run may put its snapshot there at any time
                 raise Problem(f"{state.path} was replaced in the meantime.", "run it again")
-            integrity.of_file(path)
+            _refuse_damaged(path, state)
             new_file.set_journal_mode(path, state.journal_mode)
         yield Copied(state.source.name, state.run, state.rows, destination, path, [])
+
+
+def _refuse_damaged(path: Path, state: LocalState) -> None:
+    """Raise Problem where the bot's file was damaged already when it was copied, as may be found after live backups."""
+    try:
+        integrity.of_file(path)
+    except sqlite3.DatabaseError as error:
+        name, sound = state.source.name, previous.last_sound(previous.read(state.path))
+        last = f" It was found sound last by {sound.said}." if sound else ""
+        flags = f" {sound.flags}" if sound else ""
+        raise Problem(
+            f"this machine's snapshot of {name} is damaged: {causes.said_by(error)}.{last}",
+            f"restore it from Supabase:  python3 restore.py --database {typed(name)}{flags}",
+        ) from error

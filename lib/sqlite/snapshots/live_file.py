@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lib.base import progress, stopping
-from lib.base.errors import SourceError
+from lib.base.errors import HeldUp, SourceError
 from lib.settings import limits
 from lib.sqlite.files.opening import uri
 from lib.sqlite.files.written_beside import is_in_wal_mode
@@ -70,7 +70,7 @@ def _read_locked(source: Path) -> Iterator[sqlite3.Connection]:
                 progress.say_waiting(f"{source.name} is locked by another program: waiting, {longest}")
                 is_told = True
             if time.monotonic() > began + limits.TURN_SECONDS:
-                raise SourceError(
+                raise HeldUp(
                     f"{source.name} was locked for more than {limits.TURN_SECONDS:g} seconds.",
                     "see which program keeps a transaction open",
                 )

@@ -156,17 +156,27 @@ def test_a_restore_under_its_feet_is_what_counts(saved_bot):
     saved_bot.assert_restorable()
 
 
+def damage(bot):
+    """Let an index hold what no row has, behind SQLite's back."""
+    with contextlib.closing(sqlite3.connect(bot.premium, isolation_level=None)) as bots:
+        ((root,),) = bots.execute("SELECT rootpage FROM sqlite_master WHERE name = 'idx_expires'").fetchall()
+        ((size,),) = bots.execute("PRAGMA page_size").fetchall()
+    with open(bot.premium, "r+b") as file:
+        file.seek(root * size - 3)
+        file.write(b"\x7f")
+
+
 def test_a_damaged_file_is_told_with_the_run_to_go_back_to(saved_bot):
     with living(saved_bot) as live:
         checked = max(run for run, source in saved(saved_bot) if source == "premium_system")
         pay(saved_bot, "one")
         live.until_it_has("one")
-    with contextlib.closing(sqlite3.connect(saved_bot.premium, isolation_level=None)) as bots:
-        ((root,),) = bots.execute("SELECT rootpage FROM sqlite_master WHERE name = 'idx_owner'").fetchall()
-        ((size,),) = bots.execute("PRAGMA page_size").fetchall()
-    with open(saved_bot.premium, "r+b") as file:
-        file.seek((root - 1) * size + 8)
-        file.write(b"\xff" * 40)
+        damage(saved_bot)
+        pay(saved_bot, "two")
+        live.until_it_has("two")
+    local = saved_bot.run("restore.py", "--database", "premium_system", "--local", "--yes").expect(1).stderr
+    assert local.startswith("Error: this machine's snapshot of premium_system is damaged: ")
+    assert f"Try: restore it from Supabase:  python3 restore.py --database premium_system --at {checked}\n" in local
     said = saved_bot.run("backup.py", "premium_system").expect(1).stderr
     assert f" It was found sound last by run {checked}, " in said
     assert f"Try: restore it with  python3 restore.py --database premium_system --at {checked}\n" in said

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 from backup import back_up_all
@@ -10,11 +11,12 @@ from lib.backing_up.options import BackupOptions
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
 from lib.restoring import drill, rebuild
-from lib.settings.config import Settings
+from lib.settings.config import UNCHECKED, Settings
 from lib.settings.retention import Retention
 from lib.settings.targets import TargetSettings
 from lib.sqlite.compare import count_differences
 from lib.sqlite.files.names import quoted
+from lib.sqlite.snapshots import previous
 from lib.trying import trial
 from tests import compare
 from tests.stand_ins.bot import URL
@@ -74,6 +76,14 @@ class Deployment:
         self.tables = {table.table: table for table in report.runs[0].tables}
         counts = {name: (table.inserted, table.updated, table.deleted) for name, table in self.tables.items()}
         return {name: found for name, found in counts.items() if any(found)}
+
+    def live_batch(self) -> bool:
+        """Back up as a live process does right after a commit; return whether the check of the file was left to another run."""
+        options, settings = BackupOptions(accept_shrink=True), replace(self.settings, is_live=True)
+        report = back_up_all(settings, settings.sources, options, trial.silent())
+        if report.failures:
+            raise report.failures[0]
+        return bool(report.runs) and previous.read(self.kept)["check"] == UNCHECKED
 
     @property
     def misfits(self) -> int:

@@ -20,7 +20,8 @@ from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, m
 
 KEPT = """SELECT pg_total_relation_size('backup.undo_log'), pg_total_relation_size('backup.runs')
     + pg_total_relation_size('backup.run_tables'), (SELECT count(*) FROM backup.runs WHERE outcome = 'saved'),
-    (SELECT count(*) FROM backup.runs WHERE outcome = 'failed'), (SELECT count(*) FROM pg_stat_activity WHERE application_name ~ 'hybrid')"""
+    (SELECT count(*) FROM backup.runs WHERE outcome = 'failed'),
+    (SELECT count(*) FROM pg_stat_activity WHERE application_name ~ 'hybrid')"""
 TITLES = ("minutes", "commits", "memory kB", "descriptors", "undo log", "run log", "runs", "failed", "connections")
 
 

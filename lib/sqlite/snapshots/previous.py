@@ -35,6 +35,8 @@ NOWHERE = Path(os.devnull, "nothing")
 
 # The rows, the misfits and the digest that a run left in a table, and the table's form (see lib/postgres/mirrors/last_run.py).
 NotedTable = tuple[int, int, int, str]
+# The hashes of snapshots that this process has read or written, with what changes when they do.
+hashed: dict[Path, tuple[tuple[int, ...], str]] = {}
 # What changes with the file and with its note.
 Identity = tuple[tuple[int, ...], ...]
 
@@ -125,6 +127,11 @@ def look(place: Path | None, seen: Identity | None = None) -> Previous:
     return Previous(place, told, _note(told, place), seen)
 
 
+def remember(place: Path, its_hash: str) -> None:
+    """Note which hash the snapshot has that this process has put there just now."""
+    hashed[place] = _stat(place), its_hash
+
+
 def identity(place: Path | None) -> Identity:
     """Return what changes with the file or its note: every write and every rename gives a file another change time."""
     place = place or NOWHERE
@@ -142,7 +149,7 @@ def _stat(path: Path) -> tuple[int, ...]:
 def _note(told: Any, place: Path) -> Note:
     """Return the note, or nothing where it is not whole or not of this file; one that an older version has written is not."""
     try:
-        is_of_file = _is_whole(told) and place.is_file() and told["hash"] == file_hash(place)
+        is_of_file = _is_whole(told) and place.is_file() and told["hash"] == _known_hash(place)
     except OSError:
         is_of_file = False
     if not is_of_file:
@@ -150,6 +157,14 @@ def _note(told: Any, place: Path) -> Note:
     note: Note = told
     tables = {label: (rows, misfits, digest, form) for label, (rows, misfits, digest, form) in note["tables"].items()}
     return {**note, "tables": tables}
+
+
+def _known_hash(place: Path) -> str:
+    """Return the hash of a snapshot, which a process that stays need not read again while it is the very same file."""
+    seen = _stat(place)
+    if hashed.get(place, ((), ""))[0] != seen:
+        hashed[place] = seen, file_hash(place)
+    return hashed[place][1]
 
 
 def _is_whole(told: dict[str, Any]) -> bool:

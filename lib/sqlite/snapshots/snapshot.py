@@ -58,6 +58,7 @@ class Snapshot:
             else:
                 owners.give(self.copy.path, place.parent)
                 os.replace(self.copy.path, place)
+                previous.remember(place, self.copy.hash)
         except OSError as error:  # the run is saved all the same
             warnings.append(f"the snapshot cannot be kept as {place}: {error.strerror}. restore.py --local will not have it.")
         return warnings

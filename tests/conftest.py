@@ -9,6 +9,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
+# Modules that are compiled once, as on the operator's machine, save more than half of a script's start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 from lib.trying import embedded_postgres  # noqa: E402
 from tests.stand_ins import relay  # noqa: E402

@@ -13,10 +13,9 @@ sys.path.insert(0, str(REPOSITORY))
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-from lib.trying import embedded_postgres  # noqa: E402
-from tests.stand_ins import relay  # noqa: E402
+from tests.stand_ins import relay, supabase  # noqa: E402
 from tests.stand_ins.bot import URL, Bot  # noqa: E402
-from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database  # noqa: E402
+from tests.stand_ins.supabase import make_database  # noqa: E402
 
 
 def pytest_configure(config):
@@ -37,8 +36,7 @@ def pytest_collection_modifyitems(items):
 def server():
     """The server; HYBRID_BACKUP_TEST_POSTGRES names the folder of another version's binaries."""
     binaries = os.environ.get("HYBRID_BACKUP_TEST_POSTGRES")
-    with embedded_postgres.running(Path(binaries) if binaries else None, SERVER_SETTINGS, "supabase_admin") as running:
-        as_admin(running, SUPABASE_LIKE)
+    with supabase.running(Path(binaries) if binaries else None) as running:
         yield running
 
 

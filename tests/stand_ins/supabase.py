@@ -1,8 +1,13 @@
 """What makes a plain PostgreSQL behave like Supabase, as far as the scripts can tell."""
 
 import contextlib
+import os
+import shutil
 import signal
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
@@ -16,7 +21,11 @@ SERVER_SETTINGS = {
     "max_connections": "120",
     "fsync": "off",
     "shared_buffers": "64MB",
+    "max_wal_size": "256MB",
 }
+
+# The files of a server are in memory where there is so much room: a database is made in a tenth of the time.
+MEMORY, ROOM = Path("/dev/shm"), 4 << 30
 
 SUPABASE_LIKE = """
 CREATE ROLE anon NOLOGIN NOINHERIT;
@@ -37,6 +46,27 @@ ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON TABLES 
 ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON SEQUENCES TO anon, authenticated, service_role;
 ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON FUNCTIONS TO anon, authenticated, service_role;
 """
+
+
+@contextlib.contextmanager
+def running(binaries: Path | None = None) -> Iterator[embedded_postgres.Server]:
+    """Start a server that behaves like Supabase; stop it and remove its files at the end."""
+    with contextlib.ExitStack() as stack:
+        with _temporary_files_in_memory():
+            server = stack.enter_context(embedded_postgres.running(binaries, SERVER_SETTINGS, "supabase_admin"))
+        as_admin(server, SUPABASE_LIKE)
+        yield server
+
+
+@contextlib.contextmanager
+def _temporary_files_in_memory():
+    before = tempfile.tempdir
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        tempfile.tempdir = str(MEMORY)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def as_admin(server, script):

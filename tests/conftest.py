@@ -41,10 +41,20 @@ def server():
 
 
 @pytest.fixture
-def database(server):
-    """A connection string for a fresh database, as the user that Supabase gives its customers."""
-    with make_database(server, f"test_{secrets.token_hex(6)}") as url:
+def database(request, server):
+    """A connection string for a fresh database, as the user that Supabase gives its customers; that of `saved_bot` is a copy."""
+    like = request.getfixturevalue("first_bot").database if "saved_bot" in request.fixturenames else None
+    with make_database(server, f"test_{secrets.token_hex(6)}", like) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def first_bot(server, tmp_path_factory):
+    """A bot after setup and the first backup, of which each `saved_bot` is a copy: most tests begin there."""
+    with make_database(server, f"test_{secrets.token_hex(6)}") as url:
+        bot = Bot.make(tmp_path_factory.mktemp("first") / "bot", url, users=120)
+        bot.run("setup_supabase.py").expect(0)
+        yield bot
 
 
 @pytest.fixture
@@ -54,9 +64,9 @@ def bot(tmp_path, database):
 
 
 @pytest.fixture
-def saved_bot(bot):
+def saved_bot(first_bot, bot):
     """The same after setup and the first backup."""
-    bot.run("setup_supabase.py").expect(0)
+    bot.set_up_like(first_bot)
     return bot
 
 

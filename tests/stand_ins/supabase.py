@@ -77,15 +77,20 @@ def as_admin(server, script):
 
 
 @contextlib.contextmanager
-def make_database(server, name):
-    """Create a database owned by nobody special, and yield the connection string of the customer's user."""
+def make_database(server, name, like=None):
+    """Create a database owned by nobody special, and yield the connection string of the customer's user.
+
+    It has what is in the database `like`, another one that was made here, to which nobody may be connected.
+    """
     with contextlib.closing(psycopg2.connect(server.url)) as admin:
         admin.autocommit = True
-        admin.cursor().execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(like or "template1"))
+        admin.cursor().execute(create)
         admin.cursor().execute(sql.SQL("GRANT CREATE, TEMP ON DATABASE {} TO postgres").format(sql.Identifier(name)))
-        with contextlib.closing(psycopg2.connect(_url(server, server.user, name))) as inside:
-            inside.autocommit = True
-            inside.cursor().execute(DATABASE)
+        if not like:
+            with contextlib.closing(psycopg2.connect(_url(server, server.user, name))) as inside:
+                inside.autocommit = True
+                inside.cursor().execute(DATABASE)
         try:
             yield _url(server, "postgres", name)
         finally:

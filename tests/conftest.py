@@ -9,11 +9,13 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
+# Modules that are compiled once, as on the operator's machine, save more than half of a script's start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
-from lib.trying import embedded_postgres  # noqa: E402
-from tests.stand_ins import relay  # noqa: E402
+from tests.stand_ins import relay, supabase  # noqa: E402
 from tests.stand_ins.bot import URL, Bot  # noqa: E402
-from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database  # noqa: E402
+from tests.stand_ins.supabase import make_database  # noqa: E402
 
 
 def pytest_configure(config):
@@ -34,16 +36,25 @@ def pytest_collection_modifyitems(items):
 def server():
     """The server; HYBRID_BACKUP_TEST_POSTGRES names the folder of another version's binaries."""
     binaries = os.environ.get("HYBRID_BACKUP_TEST_POSTGRES")
-    with embedded_postgres.running(Path(binaries) if binaries else None, SERVER_SETTINGS, "supabase_admin") as running:
-        as_admin(running, SUPABASE_LIKE)
+    with supabase.running(Path(binaries) if binaries else None) as running:
         yield running
 
 
 @pytest.fixture
-def database(server):
-    """A connection string for a fresh database, as the user that Supabase gives its customers."""
-    with make_database(server, f"test_{secrets.token_hex(6)}") as url:
+def database(request, server):
+    """A connection string for a fresh database, as the user that Supabase gives its customers; that of `saved_bot` is a copy."""
+    like = request.getfixturevalue("first_bot").database if "saved_bot" in request.fixturenames else None
+    with make_database(server, f"test_{secrets.token_hex(6)}", like) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def first_bot(server, tmp_path_factory):
+    """A bot after setup and the first backup, of which each `saved_bot` is a copy: most tests begin there."""
+    with make_database(server, f"test_{secrets.token_hex(6)}") as url:
+        bot = Bot.make(tmp_path_factory.mktemp("first") / "bot", url, users=120)
+        bot.run("setup_supabase.py").expect(0)
+        yield bot
 
 
 @pytest.fixture
@@ -53,9 +64,9 @@ def bot(tmp_path, database):
 
 
 @pytest.fixture
-def saved_bot(bot):
+def saved_bot(first_bot, bot):
     """The same after setup and the first backup."""
-    bot.run("setup_supabase.py").expect(0)
+    bot.set_up_like(first_bot)
     return bot
 
 

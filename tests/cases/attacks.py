@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from lib.trying import embedded_postgres, sample_bot
 from tests import compare
-from tests.stand_ins import relay
+from tests.stand_ins import relay, supabase
 from tests.stand_ins.bot import URL, Bot
-from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, crash, make_database
+from tests.stand_ins.supabase import crash, make_database
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 SCRIPTS = {"backup.py": [], "restore.py": ["--yes"], "setup_supabase.py": [], "test_backup.py": []}
@@ -177,18 +177,16 @@ def restart_at_moments(bot: Bot, server: embedded_postgres.Server, moments: int)
 
 
 def main(moments: int, chosen: list[str]) -> None:
-    with embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server:
-        as_admin(server, SUPABASE_LIKE)
-        with tempfile.TemporaryDirectory() as folder, make_database(server, "attacked") as url:
-            bot = Bot.make(Path(folder) / "bot", url, users=120)
-            bot.run("setup_supabase.py").expect(0)
-            attacks = {script: functools.partial(kill_at_moments, bot, script) for script in SCRIPTS}
-            attacks |= {way: functools.partial(cut_at_offsets, bot, way) for way in relay.WAYS}
-            attacks["restart"] = functools.partial(restart_at_moments, bot, server)
-            for attack in chosen or attacks:
-                found = attacks[attack](moments)
-                counts = ", ".join(f"{what} {count}" for what, count in sorted(found.counts.items()))
-                print(f"{attack}: {moments} moments, {counts}; slowest end {found.slowest:.1f} s", flush=True)
+    with tempfile.TemporaryDirectory() as folder, supabase.running() as server, make_database(server, "attacked") as url:
+        bot = Bot.make(Path(folder) / "bot", url, users=120)
+        bot.run("setup_supabase.py").expect(0)
+        attacks = {script: functools.partial(kill_at_moments, bot, script) for script in SCRIPTS}
+        attacks |= {way: functools.partial(cut_at_offsets, bot, way) for way in relay.WAYS}
+        attacks["restart"] = functools.partial(restart_at_moments, bot, server)
+        for attack in chosen or attacks:
+            found = attacks[attack](moments)
+            counts = ", ".join(f"{what} {count}" for what, count in sorted(found.counts.items()))
+            print(f"{attack}: {moments} moments, {counts}; slowest end {found.slowest:.1f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ if __name__ == "__main__":
 import hypothesis
 from hypothesis import strategies as st
 
-from lib.trying import embedded_postgres
 from tests import compare
 from tests.stand_ins.deployment import Deployment
 from tests.stand_ins.supabase import make_database
@@ -267,10 +266,8 @@ def _tried(folder, server, count, seed, what, try_one):
 
 
 if __name__ == "__main__":
-    from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin
+    from tests.stand_ins import supabase
 
-    with embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server:
-        as_admin(server, SUPABASE_LIKE)
-        with tempfile.TemporaryDirectory() as folder:
-            what = {"cases": campaign, "histories": histories}[sys.argv[1]]
-            print(what(Path(folder), server, int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0))
+    with supabase.running() as server, tempfile.TemporaryDirectory() as folder:
+        what = {"cases": campaign, "histories": histories}[sys.argv[1]]
+        print(what(Path(folder), server, int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0))

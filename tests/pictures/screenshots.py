@@ -14,10 +14,10 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from lib.trying import embedded_postgres, sample_bot  # noqa: E402
+from lib.trying import sample_bot  # noqa: E402
+from tests.stand_ins import supabase  # noqa: E402
 from tests.stand_ins.bot import Bot  # noqa: E402
 from tests.stand_ins.machine import with_cron  # noqa: E402
-from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database  # noqa: E402
 
 CHROMIUM = Path("/usr/bin/chromium")
 FOLDER = REPOSITORY / "tests" / "pictures"
@@ -88,21 +88,23 @@ def session(bot: Bot) -> str:
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as name, embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server:
-        as_admin(server, SUPABASE_LIKE)
-        with make_database(server, f"shots_{secrets.token_hex(4)}") as url:
-            bot = Bot.make(Path(name) / "bot", url, users=1200)
-            bot.environment = with_cron(Path(name))
-            bot.run("setup_supabase.py").expect(0)
-            bot.run("setup_supabase.py", "--schedule", "cron", "--install").expect(0)
-            make_history(bot, runs=60, outage=31)
-            report = Path(name) / "status.html"
-            bot.run("backup.py", "--report", str(report)).expect(0)
-            report.write_text(report.read_text().replace("127.0.0.1", HOST))
-            for title, width in SHOTS:
-                with browser_page(report, width, "dark" if title == "dark" else "light", []) as page:
-                    page.screenshot(path=FOLDER / f"report-{title}.png", full_page=True)
-            (FOLDER / "terminal.svg").write_text(terminal_svg(session(bot)))
+    with (
+        tempfile.TemporaryDirectory() as name,
+        supabase.running() as server,
+        supabase.make_database(server, f"shots_{secrets.token_hex(4)}") as url,
+    ):
+        bot = Bot.make(Path(name) / "bot", url, users=1200)
+        bot.environment = with_cron(Path(name))
+        bot.run("setup_supabase.py").expect(0)
+        bot.run("setup_supabase.py", "--schedule", "cron", "--install").expect(0)
+        make_history(bot, runs=60, outage=31)
+        report = Path(name) / "status.html"
+        bot.run("backup.py", "--report", str(report)).expect(0)
+        report.write_text(report.read_text().replace("127.0.0.1", HOST))
+        for title, width in SHOTS:
+            with browser_page(report, width, "dark" if title == "dark" else "light", []) as page:
+                page.screenshot(path=FOLDER / f"report-{title}.png", full_page=True)
+        (FOLDER / "terminal.svg").write_text(terminal_svg(session(bot)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A bot's folder, and the scripts run in it as the operator would: as subprocesses, with nothing but their settings."""
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 OURS = ("SUPABASE_", "BACKUP_", "SQLITE_", "PG", "HYBRID_BACKUP_VENV", *channels.NAMES)
 COMMAND = r"python3 (?:backup|restore|setup_supabase|test_backup)\.py\b"
 BOT_TABLES = (*sample_bot.PAID, *sample_bot.ASKED)
+
+SET_UP_HERE_AND_NOW = """
+    UPDATE backup.sources SET origin_path = replace(origin_path, %(there)s, %(here)s);
+    UPDATE backup.runs SET started_at = started_at + since, finished_at = finished_at + since
+    FROM (SELECT now() - max(finished_at) FROM backup.runs) AS last (since)"""
 
 
 @dataclass
@@ -53,7 +60,9 @@ class Bot:
     @classmethod
     def make(cls, folder: Path, url: str, users: int) -> "Bot":
         bot = cls(folder, url)
-        sample_bot.make(bot.data, users)
+        bot.data.mkdir(parents=True)
+        for name, content in sample_databases(users).items():
+            (bot.data / name).write_bytes(content)
         bot.write_env()
         return bot
 
@@ -61,6 +70,15 @@ class Bot:
         """Another bot with the same databases, and no .env yet."""
         shutil.copytree(self.data, folder / self.data.name)
         return Bot(folder, self.url)
+
+    def set_up_like(self, other: "Bot") -> None:
+        """Get what setup has made for another bot of the same rows, in a copy of its database, as if it had run here and now."""
+        for name in ("snapshots", "supabase_backup.log"):
+            subprocess.run(["cp", "-a", other.folder / name, self.folder], check=True)
+        theirs, ours = (f" in {bot.database} at " for bot in (other, self))
+        for note in (self.folder / "snapshots").glob("*.json"):
+            note.write_text(note.read_text().replace(str(other.folder), str(self.folder)).replace(theirs, ours))
+        self.query(SET_UP_HERE_AND_NOW, {"there": str(other.folder), "here": str(self.folder)})
 
     @property
     def databases(self) -> list[Path]:
@@ -163,8 +181,19 @@ class Bot:
         return path.read_text() if path.exists() else ""
 
     @property
+    def database(self) -> str:
+        return URL.fullmatch(self.url)["name"]
+
+    @property
     def password(self) -> str:
         return URL.fullmatch(self.url)["password"]
+
+
+@functools.cache
+def sample_databases(users: int) -> dict[str, bytes]:
+    """Return the sample databases, by name: they are made from a seed."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {path.name: path.read_bytes() for path in sample_bot.make(Path(folder), users)}
 
 
 def copy_checkout(folder: Path) -> Path:

@@ -1,8 +1,13 @@
 """What makes a plain PostgreSQL behave like Supabase, as far as the scripts can tell."""
 
 import contextlib
+import os
+import shutil
 import signal
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
@@ -16,7 +21,11 @@ SERVER_SETTINGS = {
     "max_connections": "120",
     "fsync": "off",
     "shared_buffers": "64MB",
+    "max_wal_size": "256MB",
 }
+
+# The files of a server are in memory where there is so much room: a database is made in a tenth of the time.
+MEMORY, ROOM = Path("/dev/shm"), 4 << 30
 
 SUPABASE_LIKE = """
 CREATE ROLE anon NOLOGIN NOINHERIT;
@@ -39,6 +48,27 @@ ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON FUNCTIO
 """
 
 
+@contextlib.contextmanager
+def running(binaries: Path | None = None) -> Iterator[embedded_postgres.Server]:
+    """Start a server that behaves like Supabase; stop it and remove its files at the end."""
+    with contextlib.ExitStack() as stack:
+        with _temporary_files_in_memory():
+            server = stack.enter_context(embedded_postgres.running(binaries, SERVER_SETTINGS, "supabase_admin"))
+        as_admin(server, SUPABASE_LIKE)
+        yield server
+
+
+@contextlib.contextmanager
+def _temporary_files_in_memory():
+    before = tempfile.tempdir
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        tempfile.tempdir = str(MEMORY)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
 def as_admin(server, script):
     """Run a script as the server's superuser; {password} is the server's."""
     with contextlib.closing(psycopg2.connect(server.url)) as admin:
@@ -47,15 +77,20 @@ def as_admin(server, script):
 
 
 @contextlib.contextmanager
-def make_database(server, name):
-    """Create a database owned by nobody special, and yield the connection string of the customer's user."""
+def make_database(server, name, like=None):
+    """Create a database owned by nobody special, and yield the connection string of the customer's user.
+
+    It has what is in the database `like`, another one that was made here, to which nobody may be connected.
+    """
     with contextlib.closing(psycopg2.connect(server.url)) as admin:
         admin.autocommit = True
-        admin.cursor().execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(like or "template1"))
+        admin.cursor().execute(create)
         admin.cursor().execute(sql.SQL("GRANT CREATE, TEMP ON DATABASE {} TO postgres").format(sql.Identifier(name)))
-        with contextlib.closing(psycopg2.connect(_url(server, server.user, name))) as inside:
-            inside.autocommit = True
-            inside.cursor().execute(DATABASE)
+        if not like:
+            with contextlib.closing(psycopg2.connect(_url(server, server.user, name))) as inside:
+                inside.autocommit = True
+                inside.cursor().execute(DATABASE)
         try:
             yield _url(server, "postgres", name)
         finally:

@@ -2,10 +2,9 @@
 
 import pytest
 
-from lib.trying import embedded_postgres
 from tests.cases import attacks
+from tests.stand_ins import supabase
 from tests.stand_ins.bot import Bot
-from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database
 
 pytestmark = pytest.mark.campaign
 MOMENTS = 6
@@ -26,9 +25,7 @@ def test_cut_at_a_few_offsets(saved_bot, way):
 
 
 def test_postgres_is_restarted_in_the_middle(tmp_path):
-    with embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server:
-        as_admin(server, SUPABASE_LIKE)
-        with make_database(server, "restarted") as url:
-            bot = Bot.make(tmp_path / "bot", url, users=120)
-            bot.run("setup_supabase.py").expect(0)
-            assert attacks.restart_at_moments(bot, server, MOMENTS).counts["LOST"] == 0
+    with supabase.running() as server, supabase.make_database(server, "restarted") as url:
+        bot = Bot.make(tmp_path / "bot", url, users=120)
+        bot.run("setup_supabase.py").expect(0)
+        assert attacks.restart_at_moments(bot, server, MOMENTS).counts["LOST"] == 0

@@ -54,9 +54,7 @@ exit status:
 import functools
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
@@ -82,8 +80,7 @@ from lib.settings.config import Settings
 from lib.sqlite.compare import find_changes
 from lib.sqlite.snapshots import copying
 from lib.sqlite.snapshots import snapshot as snapshots
-from lib.sqlite.snapshots.snapshot import Snapshot
-from lib.tables.plan import Plan, Source
+from lib.tables.plan import Plan
 
 
 def main(options: BackupOptions, console: Console) -> int:
@@ -104,9 +101,9 @@ def main(options: BackupOptions, console: Console) -> int:
 
         return page.write(settings, sources, options.report, options.max_age, console)
     if options.dry_run or options.verify:
-        from lib.backing_up import dry_run
+        from lib.backing_up import dry_run, rehearsal
 
-        compare = functools.partial(rehearse, options) if options.dry_run else dry_run.differences
+        compare = functools.partial(rehearsal.rehearse, bring, options) if options.dry_run else dry_run.differences
         look = functools.partial(dry_run.show, settings, sources, compare, console)
         return exit_status(look()) if options.dry_run else alerts.told(settings, alerts.COMPARISON, console, look)
     if options.live:
@@ -195,28 +192,6 @@ def bring_and_save(transfer: Transfer, settings: Settings, ours: Origin, options
     refusals.refuse_restored(snapshot, transfer.source.name)
     runs.refuse_outrun(snapshot, transfer.source.name)
     return mirrored.saved(transfer, settings, ours) if first_load.is_whole(transfer.run, mirrored.plan) else mirrored
-
-
-def rehearse(
-    options: BackupOptions, target: Target, settings: Settings, source: Source, snapshot: Snapshot, report: Report
-) -> list[dict[str, Any]]:
-    """Do what a backup does, in a transaction that will be rolled back, and say what that was, and what a backup would refuse."""
-    from lib.backing_up import dry_run
-
-    told, database_bytes = runs.look(target, source.name, snapshot.copy.previous.note)
-    told = told._replace(source=replace(told.source, is_rehearsal=True))
-    run = runs.Run(0, source.name, target.host, database_bytes, target.settings.number)
-    transfer = Transfer(target, snapshot, run, told)
-    mirrored = bring(transfer, settings, replace(options, accept_shrink=True), report)
-    runs.refuse_outrun(snapshot, source.name)
-    ours = origin.of(settings, source.name, snapshot.copy.previous.told)
-    for refusal in refusals.foreseen(transfer, settings, options, ours, mirrored):
-        report.warn(target.settings.named(f"a backup would refuse this: {refusal}"))
-    accepted = told.openings if options.accept_exposure else []
-    damage = snapshot.copy.previous.damage(source.name)
-    for warning in [*mirrored.warnings, *damage, *mirrored.what_others_did(transfer, accepted, ours)]:
-        report.warn(target.settings.named(f"a backup would do this, and say: {warning}"))
-    return dry_run.changes(target, run.tables, source)
 
 
 def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report: Report) -> Mirrored:

@@ -33,7 +33,7 @@ LEAF_OF = {INNER_INDEX: LEAF_INDEX, INNER_TABLE: LEAF_TABLE}
 # A page's owner is the root of its tree, or this.
 NO_TREE = (1 << 32) - 1
 # With more of a table's leaves to look at, all of its rows are as soon compared.
-MOST_LEAVES = 0.8
+MOST_LEAVES = 0.5
 
 # Each from a first to a last rowid; they are in order and do not overlap.
 Spans = list[tuple[int, int]]

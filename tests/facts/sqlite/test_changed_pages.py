@@ -237,7 +237,7 @@ def live(folder, seed, rounds, monkeypatch):
         return spans
 
     monkeypatch.setattr(pages, "changed", looking)
-    monkeypatch.setattr(pages, "MOST_LEAVES", chance.choice((0.8, 1)))
+    monkeypatch.setattr(pages, "MOST_LEAVES", chance.choice((pages.MOST_LEAVES, 1)))
     files.copy()
     for _ in range(rounds):
         with files.written() as database:

@@ -157,12 +157,10 @@ def back_up_source(
     A live batch of which nothing is new is no run.
     """
     run, warnings = runs.Run(0, name, target.host, number=target.settings.number, is_live=settings.is_live), []
-    copy = ahead.copy_of(name)
-    if copy.is_unchecked and copy.hash == copy.previous.hash:
-        copy.remove()
-        return None
-    with runs.closed(target, run), snapshots.being_checked(copy) as snapshot:
+    with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
         previous = snapshot.copy.previous
+        if snapshot.copy.is_unchecked and snapshot.copy.hash == previous.hash:
+            return None
         ours = origin.of(settings, name, previous.told)
         while run.outcome == "running":
             with runs.taken(target, run, previous.note) as told:

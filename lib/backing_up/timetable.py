@@ -176,7 +176,8 @@ def systemd_remove(deployment: Deployment) -> str:
 def _without_live(deployment: Deployment) -> str:
     """Return what ends live backups where there are any."""
     unit = f"{_name(deployment, LIVE)}.service"
-    return f"if [ -e {UNITS / unit} ]; then systemctl disable --now {unit}; rm {UNITS / unit}; fi"
+    place = UNITS / unit
+    return f"if [ -e {place} ]; then systemctl disable --now {unit}; rm {place}; fi"
 
 
 def _name(deployment: Deployment, task: Task) -> str:

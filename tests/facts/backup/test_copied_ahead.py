@@ -28,7 +28,7 @@ def all_ahead(sources, tmp_path):
 
 
 def made_up(name):
-    return copying.Copy(Path(name), Path(name), "delete", "", Previous(None, {}, {}, ()), "full", None)
+    return copying.Copy(Path(name), Path(name), "delete", "", (0, 0), Previous(None, {}, {}, ()), "full", None)
 
 
 @pytest.fixture

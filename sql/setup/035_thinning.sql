@@ -53,8 +53,7 @@ RETURNS TABLE (run bigint, counted interval, stays boolean) LANGUAGE sql STABLE 
             OR run > hourly_after AND (date_trunc('hour', ended), is_lost) IS DISTINCT FROM lag((date_trunc('hour', ended), is_lost)) OVER alike
         )) IS TRUE
     FROM (
-        SELECT runs.*, restored_run, finished_at AT TIME ZONE 'UTC' AS ended, error IS NOT NULL AS is_told,
-            (undo_mark < pruned_to OR run < (SELECT max(before_run) FROM {schema}.lost_history WHERE source = of_source)) IS TRUE AS is_lost
+        SELECT runs.*, restored_run, finished_at AT TIME ZONE 'UTC' AS ended, error IS NOT NULL AS is_told, {lacks} IS NOT NULL AS is_lost
         FROM {schema}.runs JOIN {schema}.sources USING (source)
         WHERE source = of_source AND outcome = of_outcome AND run <= (
             SELECT min(run) FROM {schema}.runs WHERE source = of_source AND outcome = 'saved' AND run > every_after)

@@ -26,12 +26,13 @@ SELECT jsonb_build_object(
             ORDER BY run DESC LIMIT 20
         ) AS pauses WHERE waited IS NULL HAVING count(pause) >= 2),
     'last_start', (
-        SELECT extract(epoch FROM max(started_at))::float8 FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved'),
+        SELECT extract(epoch FROM started_at)::float8 FROM {schema}.runs
+        WHERE source = %(source)s AND outcome = 'saved' ORDER BY run DESC LIMIT 1),
     'restore_points', (
-        SELECT jsonb_build_object('count', count(*), 'oldest', min(run),
-            'at', (array_agg(extract(epoch FROM finished_at)::float8 ORDER BY run))[1], 'kept', count(points.kept_at))
+        SELECT jsonb_build_object('count', count, 'oldest', oldest, 'kept', kept, 'at', (
+            SELECT extract(epoch FROM finished_at)::float8 FROM {schema}.runs WHERE run = oldest))
         FROM (VALUES (NULL::timestamptz)) AS older (kept_at) CROSS JOIN LATERAL (
-            SELECT run, finished_at, kept_at FROM {schema}.runs JOIN {schema}.sources USING (source)
+            SELECT count(*) AS count, min(run) AS oldest, count(kept_at) AS kept FROM {schema}.runs JOIN {schema}.sources USING (source)
             WHERE source = %(source)s AND outcome = 'saved' AND {lacks} IS NULL) AS points),
     'compared', (
         SELECT jsonb_build_object('run', run, 'at', extract(epoch FROM finished_at)::float8)

@@ -3,5 +3,5 @@
 CASE
     WHEN (runs.undo_mark >= sources.pruned_to) IS NOT TRUE THEN 'log'
     WHEN (runs.source_schema IN (SELECT source_schema FROM {schema}.source_schemas)) IS NOT TRUE THEN 'definition'
-    WHEN runs.run < (SELECT max(before_run) FROM {schema}.lost_history WHERE lost_history.source = runs.source) THEN 'tables'
+    WHEN runs.source IN (SELECT source FROM {schema}.lost_history) AND runs.run < (SELECT max(before_run) FROM {schema}.lost_history WHERE lost_history.source = runs.source) THEN 'tables'
 END

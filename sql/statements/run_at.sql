@@ -1,6 +1,6 @@
 -- The newest saved run of a source up to a run number, or that had ended before a moment, what it lacks to be a restore point, and the oldest
 -- that lacks nothing.
-WITH points AS (
+WITH points AS NOT MATERIALIZED (
     SELECT run, finished_at, {lacks} AS lacks FROM {schema}.runs JOIN {schema}.sources USING (source)
     WHERE source = %(source)s AND outcome = 'saved'
 ), oldest AS (

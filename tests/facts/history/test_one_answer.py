@@ -104,7 +104,7 @@ def test_what_can_be_restored_is_thinned_by_itself(deployment):
     script, *_ = HINDRANCES["no definition"]
     deployment.rows(script)
     deployment.rows("UPDATE backup.runs SET finished_at = date_trunc('day', now()) - interval '1 day' + run * interval '1 s'")
-    stays = "SELECT run, stays FROM backup.staying('source', 'saved', 4, 0, 0, NULL) ORDER BY run"
+    stays = "SELECT run, stays FROM backup.staying('source', 0, 4, 0, 0, NULL) ORDER BY run"
     assert [run for run, stays in deployment.rows(stays) if stays] == [1, 4, 5]
 
 

@@ -115,7 +115,8 @@ END;
 $$;
 
 -- The statement that logs rows, given the query that makes their sources and JSON lines: records of at most a thousand rows and some
--- 16 MB. A record is a run's only if the run is at work in this very transaction, which nobody can merely claim.
+-- megabyte, so that a run can pack one in passing. A record is a run's only if the run is at work in this very transaction, which nobody can
+-- merely claim.
 CREATE OR REPLACE FUNCTION {schema}.undo_statement(of_mirror text, operation text, keys text[], query text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format($statement$
@@ -125,7 +126,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
             WHERE runs.source = placed.source AND run > coalesce(last_run, 0) AND outcome = 'running' AND runs.xact = pg_current_xact_id()),
             source, %L, %L, %L::text[], count(*), string_agg(line, E'\n' ORDER BY place)
         FROM (
-            SELECT source, line, place, sum(length(line)) OVER (ORDER BY place) / 16000000 AS part
+            SELECT source, line, place, sum(length(line)) OVER (ORDER BY place) / 1000000 AS part
             FROM (SELECT source, line, row_number() OVER () AS place FROM (%s) AS given) AS numbered
         ) AS placed
         GROUP BY source, (place - 1) / 1000, part

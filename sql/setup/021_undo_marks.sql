@@ -65,8 +65,9 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     UPDATE {schema}.sources SET pruned_to = at_record WHERE source = of_source AND pruned_to < at_record
 $$;
 
--- What is gone from the undo log, or is no longer what was written there, cannot be undone, whoever did it. That a transaction gives
--- its own records other numbers is no loss, nor is what `pack_step` packs, which alone says so in a place where nobody else can.
+-- What is gone from the undo log, or is no longer what was written there, cannot be undone, whoever did it: as it was, and as it is, where
+-- the points in between would take it for a later change. That a transaction gives its own records other numbers is no loss, nor is what
+-- `pack_step` packs, which alone says so in a place where nobody else can.
 CREATE OR REPLACE FUNCTION {schema}.note_lost_records() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -77,12 +78,13 @@ BEGIN
         WHERE NOT EXISTS (SELECT FROM {schema}.open_statements WHERE xact = pg_current_xact_id() AND relation = TG_RELID)
         GROUP BY source;
     ELSE
-        PERFORM {schema}.end_history(source, max(record)) FROM old_rows
-        WHERE xact IS DISTINCT FROM pg_current_xact_id() OR NOT EXISTS (
-            SELECT FROM new_rows WHERE new_rows.xact = old_rows.xact AND new_rows.lines = old_rows.lines
-                AND new_rows.run IS NOT DISTINCT FROM old_rows.run
-                AND (new_rows.source, new_rows.mirror, new_rows.operation, new_rows.key_columns)
-                    = (old_rows.source, old_rows.mirror, old_rows.operation, old_rows.key_columns))
+        PERFORM {schema}.end_history(source, max(record)) FROM (SELECT * FROM old_rows UNION ALL SELECT * FROM new_rows) AS changed
+        WHERE EXISTS (
+            SELECT FROM old_rows WHERE xact IS DISTINCT FROM pg_current_xact_id() OR NOT EXISTS (
+                SELECT FROM new_rows WHERE new_rows.xact = old_rows.xact AND new_rows.lines = old_rows.lines
+                    AND new_rows.run IS NOT DISTINCT FROM old_rows.run
+                    AND (new_rows.source, new_rows.mirror, new_rows.operation, new_rows.key_columns)
+                        = (old_rows.source, old_rows.mirror, old_rows.operation, old_rows.key_columns)))
         GROUP BY source;
     END IF;
     RETURN NULL;

@@ -94,7 +94,7 @@ BEGIN
     -- A run that is dated later than now was dated by a wrong clock, unless that is now: no source is younger than its runs. When it really
     -- was nobody knows: thinning leaves it alone.
     IF agree AND now_here >= (SELECT created_at FROM {schema}.sources WHERE source = of_source) THEN
-        UPDATE {schema}.runs SET finished_at = now_here, started_at = least(started_at, now_here),
+        UPDATE {schema}.runs SET finished_at = now_here, started_at = least(started_at, now_here), lived = NULL,
             clock_ahead = greatest(abs(clock_ahead), nullif(extract(epoch FROM finished_at - now_here)::float8, 0))
         WHERE source = of_source AND finished_at > now_here AND run > coalesce((
             SELECT run FROM {schema}.runs WHERE source = of_source AND outcome = 'saved' AND finished_at <= now_here

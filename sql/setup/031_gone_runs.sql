@@ -19,18 +19,27 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
         inserted = own.inserted + excluded.inserted, updated = own.updated + excluded.updated, deleted = own.deleted + excluded.deleted;
 $$;
 
--- Where no later run is left, the newest one before is the source's last: what the mirrors have since is found as a change by hand.
+-- Where no later run is left, the newest one before is the source's last: what the mirrors have since is found as a change by hand. All runs
+-- from the first that is gone on are read once, by their index, whatever Postgres believes of how many there are.
 CREATE OR REPLACE FUNCTION {schema}.hand_on() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     next record;
 BEGIN
     FOR next IN
+        WITH places AS (
+            SELECT source, min(run) AS first, max(run) AS last FROM gone WHERE outcome = 'saved' GROUP BY source
+        ), together AS (
+            SELECT source, run, snapshot_hash, true AS is_gone FROM gone WHERE outcome = 'saved'
+            UNION ALL
+            SELECT runs.source, run, NULL, false FROM places JOIN {schema}.runs USING (source)
+            WHERE outcome = 'saved' AND run > first AND run <= coalesce((
+                SELECT run FROM {schema}.runs WHERE runs.source = places.source AND outcome = 'saved' AND run > last ORDER BY run LIMIT 1), last)
+        ), heirs AS (
+            SELECT *, min(run) FILTER (WHERE NOT is_gone) OVER (PARTITION BY source ORDER BY run DESC) AS heir FROM together
+        )
         SELECT heir, array_agg(run) AS after, max(run) FILTER (WHERE snapshot_hash IS NOT NULL) AS noted
-        FROM gone CROSS JOIN LATERAL (
-            SELECT run AS heir FROM {schema}.runs
-            WHERE runs.source = gone.source AND outcome = 'saved' AND runs.run > gone.run ORDER BY runs.run LIMIT 1) AS later
-        WHERE outcome = 'saved' GROUP BY heir
+        FROM heirs WHERE is_gone AND heir IS NOT NULL GROUP BY heir
     LOOP
         PERFORM {schema}.inherit(next.heir, next.after);
         UPDATE {schema}.runs SET packing = '{{}}', rows = coalesce(runs.rows, noted.rows),

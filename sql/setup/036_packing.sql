@@ -2,21 +2,29 @@
 --
 -- `runs.packing` says how far that is, of what lies between a point and the one before it: NULL where there is nothing to do, empty where it
 -- has not begun, else a block of records, as the record before it and its last one, and the record up to which later ones have been compared
--- with it. Each step reads two blocks at most, so that a step is short however much there is; the steps go on in later runs.
+-- with it. Each step reads two blocks at most, of so many records, lines and bytes, so that a step is short however much there is; the steps go
+-- on in later runs.
 
--- Records between two marks that runs have logged, and which of them are a block: the first ones, of so many lines and bytes, or one alone.
--- Records by hand stay as they are, and `part` numbers what lies between two of them: none is moved past one.
+-- Records between two marks that runs have logged, and which of them are a block: the first ones, of so many records, lines and bytes, or one
+-- alone. Records by hand stay as they are, and so do those of many lines and bytes at once, which older releases have logged: to compare them
+-- takes too long. `part` numbers what lies between two of these: none is moved past one.
 CREATE OR REPLACE FUNCTION {schema}.block(of_source text, after bigint, up_to bigint)
 RETURNS TABLE (record bigint, part bigint) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH logged AS NOT MATERIALIZED (
+        SELECT undo_log.*, undo_log.run IS NULL OR coalesce(outcome <> 'saved', false) OR key_columns = '{{}}'
+            OR row_count > 1 AND octet_length(lines) > 4000000 AS stays
+        FROM {schema}.undo_log LEFT JOIN {schema}.runs ON runs.run = undo_log.run
+        WHERE undo_log.source = of_source AND record > after AND record <= up_to
+    )
     SELECT record, part FROM (
         SELECT record, part, sum(row_count) OVER oldest AS rows, sum(octet_length(lines)) OVER oldest AS bytes, row_number() OVER oldest AS place
         FROM (
-            SELECT undo_log.*, is_by_hand, count(*) FILTER (WHERE is_by_hand) OVER (PARTITION BY mirror ORDER BY record) AS part
-            FROM {schema}.undo_log LEFT JOIN {schema}.runs ON runs.run = undo_log.run
-            CROSS JOIN LATERAL (SELECT undo_log.run IS NULL OR coalesce(outcome <> 'saved', false) OR key_columns = '{{}}') AS by (is_by_hand)
-            WHERE undo_log.source = of_source AND record > after AND record <= up_to
-        ) AS logged
-        WHERE NOT is_by_hand WINDOW oldest AS (ORDER BY record)
+            SELECT *, count(*) FILTER (WHERE stays) OVER (PARTITION BY mirror ORDER BY record) AS part FROM (
+                SELECT * FROM logged WHERE record >= (SELECT record FROM logged WHERE NOT stays ORDER BY record LIMIT 1)
+                ORDER BY record LIMIT 1000
+            ) AS first_ones
+        ) AS parted
+        WHERE NOT stays WINDOW oldest AS (ORDER BY record)
     ) AS counted
     WHERE place = 1 OR rows <= 4000 AND bytes <= 1000000
 $$;
@@ -43,8 +51,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
         FROM first_lines GROUP BY record
     ), placed AS (
         SELECT left_over.*, mirror, operation, key_columns, changed_at, changed_by, part,
-            CASE WHEN rows > 500 OR bytes > 8000000 THEN record END AS alone,
-            div(sum(rows) OVER alike - rows, 500) AS rows_before, div(sum(bytes) OVER alike - bytes, 8000000) AS bytes_before
+            CASE WHEN rows > 500 OR bytes > 1000000 THEN record END AS alone,
+            div(sum(rows) OVER alike - rows, 500) AS rows_before, div(sum(bytes) OVER alike - bytes, 1000000) AS bytes_before
         FROM left_over JOIN gone USING (record)
         WINDOW alike AS (PARTITION BY mirror, operation, key_columns, changed_by, part ORDER BY record)
     )
@@ -93,7 +101,9 @@ BEGIN
     IF compared_to IS NOT NULL THEN
         PERFORM {schema}.take_known(point.source, after, block_end, records, point.run);
     ELSIF records IS NOT NULL THEN
-        PERFORM {schema}.pack(point.source, records, parts, point.run);
+        IF cardinality(records) > 1 THEN  -- one alone has each key once
+            PERFORM {schema}.pack(point.source, records, parts, point.run);
+        END IF;
         block_end := records[cardinality(records)];
     END IF;
     -- Where no later record is left, the next block is compared; and where there is no block, all is packed.

@@ -1,6 +1,7 @@
 -- All that --status tells of a source, in one round trip: times are Unix seconds, and `now` is the database's clock.
 -- Rows and changes are those of the bot's tables, not of SQLite's own. What failed without an error has given way to another run, and is
--- no failure. `pace` is the usual time between two runs: the median of the last twenty pauses between saved ones, of which none was thinned.
+-- no failure. `pace` is the usual time between two runs: the median of the last twenty pauses between saved ones, of which none was thinned. What an older release's runs
+-- have no columns for has the names of `older`.
 SELECT jsonb_build_object(
     'now', extract(epoch FROM clock_timestamp())::float8,
     'database_bytes', pg_database_size(current_database()),
@@ -18,19 +19,22 @@ SELECT jsonb_build_object(
         FROM {schema}.runs WHERE source = %(source)s AND outcome = 'failed' AND error IS NOT NULL ORDER BY run DESC LIMIT 1),
     'pace', (
         SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY pause) FROM (
-            SELECT extract(epoch FROM started_at - lag(started_at) OVER (ORDER BY run)) AS pause, to_jsonb(runs)->>'waited' AS waited
-            FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved' ORDER BY run DESC LIMIT 20
+            SELECT extract(epoch FROM started_at - lag(started_at) OVER (ORDER BY run)) AS pause, newest.waited
+            FROM (VALUES (NULL::interval)) AS older (waited) CROSS JOIN LATERAL (
+                SELECT run, started_at, waited FROM {schema}.runs
+                WHERE source = %(source)s AND outcome = 'saved' ORDER BY run DESC LIMIT 21) AS newest
+            ORDER BY run DESC LIMIT 20
         ) AS pauses WHERE waited IS NULL HAVING count(pause) >= 2),
     'live_at', (SELECT extract(epoch FROM live_at)::float8 FROM {schema}.sources WHERE source = %(source)s),
     'last_start', (
-        SELECT extract(epoch FROM max(started_at))::float8 FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved'),
+        SELECT extract(epoch FROM started_at)::float8 FROM {schema}.runs
+        WHERE source = %(source)s AND outcome = 'saved' ORDER BY run DESC LIMIT 1),
     'restore_points', (
-        SELECT jsonb_build_object('count', count(*), 'oldest', min(run),
-            'at', (array_agg(extract(epoch FROM finished_at)::float8 ORDER BY run))[1],
-            'kept', count(to_jsonb(runs)->>'kept_at'))  -- an older release keeps none
-        FROM {schema}.runs JOIN {schema}.sources USING (source)
-        WHERE source = %(source)s AND outcome = 'saved' AND undo_mark >= pruned_to AND NOT EXISTS (
-            SELECT FROM {schema}.lost_history WHERE lost_history.source = runs.source AND before_run > run)),
+        SELECT jsonb_build_object('count', count, 'oldest', oldest, 'kept', kept, 'at', (
+            SELECT extract(epoch FROM finished_at)::float8 FROM {schema}.runs WHERE run = oldest))
+        FROM (VALUES (NULL::timestamptz)) AS older (kept_at) CROSS JOIN LATERAL (
+            SELECT count(*) AS count, min(run) AS oldest, count(kept_at) AS kept FROM {schema}.runs JOIN {schema}.sources USING (source)
+            WHERE source = %(source)s AND outcome = 'saved' AND {lacks} IS NULL) AS points),
     'compared', (
         SELECT jsonb_build_object('run', run, 'at', extract(epoch FROM finished_at)::float8)
         FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved' AND compared_all ORDER BY run DESC LIMIT 1),

@@ -99,3 +99,13 @@ def log(deployment):
     """Return how many records there are, how many rows, and how many in the largest record."""
     counted = "count(*), coalesce(sum(row_count), 0)::int, coalesce(max(row_count), 0)"
     return deployment.rows(f"SELECT {counted} FROM backup.undo_log")[0]
+
+
+def many_runs(deployment, number):
+    """Say that there have been so many more runs since the last one, a second after each other."""
+    deployment.rows(
+        "INSERT INTO backup.runs (source, outcome, started_at, finished_at, version, source_schema, undo_mark)"
+        " SELECT source, 'saved', finished_at, finished_at + n * interval '1 second', version, source_schema, undo_mark"
+        f" FROM backup.runs, generate_series(1, {number}) AS n WHERE run = (SELECT last_run FROM backup.sources) ORDER BY n"
+    )
+    deployment.rows("UPDATE backup.sources SET last_run = (SELECT max(run) FROM backup.runs)")

@@ -7,9 +7,15 @@ from typing import Any, TypedDict
 from lib.base.errors import UNTOUCHED, Problem, SettingsError, SourceError, typed
 from lib.base.words import clock, moment
 from lib.postgres.books import setup_version
-from lib.postgres.link.connection import Target
+from lib.postgres.link.connection import Row, Target
 
 NOTHING_CHANGED = "Nothing was changed in Supabase."
+# What a run may lack to be a restore point, as sql/statements/lacks.sql names it.
+LACKS = {
+    "log": "the undo log no longer reaches it",
+    "definition": "its definition was deleted from source_schemas",
+    "tables": "it may lack tables that were changed behind the undo log's back",
+}
 
 
 def refuse_to_come(target: Target, at: str, run: int | None, begins: datetime | None) -> None:
@@ -23,17 +29,22 @@ def refuse_to_come(target: Target, at: str, run: int | None, begins: datetime | 
 
 
 def run_at(target: Target, source: str, run: int | None, before: datetime | None) -> int:
-    """Return the newest saved run of a source up to a run, or before a moment; raise SourceError outside the retention."""
+    """Return the newest saved run of a source up to a run, or before a moment; raise SourceError where it cannot be restored.
+
+    One that may lack tables is given: the others come back, and what is restored is compared.
+    """
     chosen: int | None
-    ((chosen, oldest, finished_at),) = target.statement("run_at", {"source": source, "run": run, "before": before})
+    ((chosen, lacks, oldest, finished_at),) = target.statement("run_at", {"source": source, "run": run, "before": before})
+    if lacks == "definition":
+        raise SourceError(f"run {chosen} of {source} cannot be restored: {LACKS[lacks]}.", "python3 restore.py --list", UNTOUCHED)
+    if chosen and lacks != "log":
+        return chosen
     if oldest is None:
         raise SourceError(f"{target.host} holds no restore point of {source}.", "python3 restore.py --list", UNTOUCHED)
-    if chosen is None:
-        raise SourceError(
-            f"{source} cannot go back that far: its oldest restore point is run {oldest}, {finished_at} UTC.",
-            f"python3 restore.py --database {typed(source)} --at {oldest}  or longer BACKUP_KEEP_DAYS from now on",
-        )
-    return chosen
+    raise SourceError(
+        f"{source} cannot go back that far: its oldest restore point is run {oldest}, {finished_at} UTC.",
+        f"python3 restore.py --database {typed(source)} --at {oldest}  or longer BACKUP_KEEP_DAYS from now on",
+    )
 
 
 def not_kept_apart(target: Target, asked: int | None, chosen: Iterable[tuple[str, int]]) -> list[str]:
@@ -57,7 +68,7 @@ class Kept(TypedDict):
 class RestorePoint(TypedDict):
     """A saved run, as `restore.py --list --json` shows it; times are in UTC.
 
-    `restorable` where the undo log reaches it with all of its tables, `lost` names those of which its state may be lost.
+    `restorable` where it lacks nothing (LACKS), `lost` names the tables of which its state may be lost.
     """
 
     run: int
@@ -82,11 +93,18 @@ def restore_points(
 
 
 def keep(target: Target, sources: list[str], text: str, reason: str) -> list[tuple[str, int]]:
-    """Keep the newest restore point up to a run for ever, of each source; return which run it is of which."""
+    """Keep the newest run up to a number for ever, of each source, and return which; where one is no restore point, keep none."""
     setup_version.refuse_other(target)
     if not reason.strip():
         raise SettingsError("nobody will know why that run is kept.", f'python3 restore.py --keep {text} "before the migration"')
-    return _chosen(target, "keep_runs", sources, text, reason=reason.strip())
+    chosen = _chosen(target, "keep_runs", sources, text, reason=reason.strip())
+    for source, run, lacks in chosen:
+        if lacks:
+            whole = [typed(other) for other, _, missing in chosen if not missing]
+            others = f"  or keep the others:  python3 restore.py --keep {text} WHY --database {','.join(whole)}" if whole else ""
+            remedy = f"keep one that --list marks:  python3 restore.py --list{others}"
+            raise SourceError(f"run {run} of {source} cannot be kept: {LACKS[lacks]}.", remedy, NOTHING_CHANGED)
+    return [(source, run) for source, run, _ in chosen]
 
 
 def release(target: Target, sources: list[str], text: str) -> list[tuple[str, int]]:
@@ -96,19 +114,19 @@ def release(target: Target, sources: list[str], text: str) -> list[tuple[str, in
     if not may_release:
         what = f"{user} may back up and keep, and cannot release what is kept."
         raise Problem(what, "do it with the settings of the schema's owner:  --env-file FILE", NOTHING_CHANGED)
-    return _chosen(target, "release_runs", sources, text)
+    return [(source, run) for source, run in _chosen(target, "release_runs", sources, text)]
 
 
-def _chosen(target: Target, statement: str, sources: list[str], text: str, **values: str) -> list[tuple[str, int]]:
+def _chosen(target: Target, statement: str, sources: list[str], text: str, **values: str) -> list[Row]:
     run, _ = moment(text)
     if run is None:
         raise SettingsError(f"{text!r} is not the number of a run.", "python3 restore.py --list", NOTHING_CHANGED)
     refuse_to_come(target, text, run, None)
     chosen = target.statement(statement, {"sources": sources, "run": run, **values})
     if not chosen:
-        which = f"none that is kept{_kept(target, sources)}" if statement == "release_runs" else "none that can be restored"
+        which = f"none that is kept{_kept(target, sources)}" if statement == "release_runs" else "none that was saved"
         raise SourceError(f"of the runs up to {run} there is {which}.", "python3 restore.py --list", NOTHING_CHANGED)
-    return [(source, number) for source, number in chosen]
+    return chosen
 
 
 def _kept(target: Target, sources: list[str]) -> str:

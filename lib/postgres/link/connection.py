@@ -118,8 +118,9 @@ class Target:
         return self.rows(query, values)[0]
 
     def statement(self, name: str, values: Values = None, **parts: sql.Composable) -> list[Row]:
-        """Run sql/statements/NAME.sql; {schema} is the deployment's."""
-        return self.rows(statement(name, schema=sql.Identifier(self.schema), **parts), values)
+        """Run sql/statements/NAME.sql; {schema} is the deployment's, {lacks} what a run lacks to be a restore point."""
+        schema = sql.Identifier(self.schema)
+        return self.rows(statement(name, schema=schema, lacks=statement("lacks", schema=schema), **parts), values)
 
     def copy_in(self, query: sql.Composable, lines: Readable) -> None:
         """Send the lines that COPY reads; two round trips, because it says first that it is ready for them."""

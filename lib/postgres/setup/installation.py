@@ -47,7 +47,7 @@ def install(target: Target) -> None:
     if not setup_version.refuse_newer(target):
         refuse_foreign(target, {target.schema: comment})
     parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
-    parts |= {"our_triggers": statement("our_triggers", schema=parts["schema"])}
+    parts |= {name: statement(name, schema=parts["schema"]) for name in ("our_triggers", "lacks")}
     parts |= {"mirrors": statement("read_mirrors", schema=parts["schema"], source=OF_SOURCE, mirror_schema=IN_SCHEMA)}
     together(target, *(from_file(path, **parts) for path in setup_files()), claim(target.schema, comment))
     target.statement("let_keep_books", {"writer": writer_name(target.schema)})

@@ -98,8 +98,7 @@ def test_what_cannot_be_thinned_costs_no_backup(deployment, way):
 
 def test_any_error_in_thinning_is_told_and_the_run_is_saved(deployment):
     deployment.rows(
-        "CREATE OR REPLACE FUNCTION backup.ages(of_source text)"
-        " RETURNS TABLE (run bigint, finished_at timestamptz, step interval, pause interval, age interval)"
+        "CREATE OR REPLACE FUNCTION backup.usual_pause(of_source text, up_to bigint) RETURNS interval"
         " LANGUAGE plpgsql AS $$ BEGIN RAISE query_canceled USING MESSAGE = 'too long'; END $$"
     )
     deployment.back_up()

@@ -65,7 +65,8 @@ def test_the_writer_keeps_and_only_the_owner_releases(writer, saved_bot):
 def test_to_keep_a_run_waits_for_the_one_that_may_be_thinning_it(saved_bot):
     with contextlib.closing(psycopg2.connect(saved_bot.url)) as at_work:
         at_work.cursor().execute("SELECT pg_advisory_xact_lock(backup.source_lock('user_requests'))")
-        keep = "SET LOCAL lock_timeout = '50ms'; SELECT * FROM backup.keep_runs('{premium_system,user_requests}', 2, 'why')"
+        kept = "backup.keep_runs('{premium_system,user_requests}', 2, 'why')"
+        keep = f"SET LOCAL lock_timeout = '50ms'; SELECT source, run FROM {kept}"
         with pytest.raises(psycopg2.errors.LockNotAvailable):
             saved_bot.query(f"BEGIN; {keep}")
         at_work.rollback()

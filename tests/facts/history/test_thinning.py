@@ -11,7 +11,19 @@ import pytest
 from lib.base.errors import Problem
 from lib.settings.retention import Retention
 from tests import compare
-from tests.cases.histories import DAY, NEVER, assert_listed_come_back, keep, keeping, log, pass_time, random_history, thin, wake
+from tests.cases.histories import (
+    DAY,
+    NEVER,
+    assert_listed_come_back,
+    keep,
+    keeping,
+    log,
+    many_runs,
+    pass_time,
+    random_history,
+    thin,
+    wake,
+)
 from tests.stand_ins.deployment import Deployment
 
 TABLES = "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT, n); CREATE TABLE u (k TEXT PRIMARY KEY, v)"
@@ -169,7 +181,7 @@ MORE = (
     "SELECT backup.prune('source', 0, '0', NULL)",
     "SELECT backup.prune('source', NULL, NULL, NULL)",
     "SELECT backup.thin('source', 1000, 1000, 1000, '0', 'infinity')",
-    "SELECT backup.forget('source', 1000, 1000, 1000, 'infinity')",
+    "SELECT backup.forget('source', 'infinity')",
     "SELECT backup.prune_or_fail('source', 0, '0', '0')",
     "SELECT backup.pack('source', '{1,2}', '{0,0}', 1)",
     "SELECT backup.take_known('source', 0, 1, '{2,3}', 1)",
@@ -242,17 +254,10 @@ def test_what_failed_is_thinned_as_what_was_saved(deployment):
 
 def test_a_run_does_a_bounded_part_and_the_next_ones_the_rest(deployment):
     """Six thousand runs are due at once, and what one call looks at is bounded by steps, not by how much there is."""
-    deployment.rows(
-        "INSERT INTO backup.runs (source, outcome, started_at, finished_at, version, source_schema, undo_mark)"
-        " SELECT source, 'saved', finished_at, finished_at + n * interval '1 second', version, source_schema, undo_mark"
-        " FROM backup.runs, generate_series(1, 6000) AS n WHERE run = 1"
-    )
-    deployment.rows("UPDATE backup.sources SET last_run = (SELECT max(run) FROM backup.runs)")
+    many_runs(deployment, 6000)
     wake(deployment, 100_000)
     left = "SELECT count(*) FROM backup.runs"
-    deployment.rows(
-        "SELECT backup.thin('source', (SELECT max(run) FROM backup.ages('source') WHERE age > '24h'), 0, 0, '1s', '-infinity')"
-    )
+    deployment.rows("SELECT backup.thin('source', (SELECT max(run) - 2 FROM backup.runs), 0, 0, '1s', '-infinity')")
     assert 5003 <= deployment.rows(left)[0][0] < 6003  # at most a thousand, or up to the first of an hour
     thin(deployment, Retention())
     assert deployment.rows(left)[0][0] <= 7  # of three hours the first, and the last three

@@ -1,6 +1,7 @@
 """One live process for one settings file: whoever has the lock is it, for as long as he lives."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ if HAS_LOCKS:
     import fcntl
 
 
+# Whoever only looks whether a process is there has the lock for an instant.
+LOOKS, LOOK_SECONDS = 5, 0.05
+
+
 @contextlib.contextmanager
 def held(settings: Settings) -> Iterator[None]:
     """Hold the lock; raise Problem where another process has it."""
@@ -20,7 +25,11 @@ def held(settings: Settings) -> Iterator[None]:
     path = _path(settings)
     owners.make_file(path)
     with open(path, "r+b") as file:
-        if not _is_taken(file.fileno()):
+        for _ in range(LOOKS):
+            if _is_taken(file.fileno()):
+                break
+            time.sleep(LOOK_SECONDS)
+        else:
             raise Problem(
                 f"live backups with {settings.folder / settings.file} run already.",
                 "see which process that is:  pgrep -af 'backup.py.* --live'",

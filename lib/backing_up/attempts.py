@@ -55,7 +55,7 @@ class Report:
     """The outcome of one call of backup.py; failures are printed as they happen."""
 
     def __init__(self, console: script.Console):
-        self.console = console
+        self.console, self.is_live = console, False
         self.runs: list[Run] = []
         self.attempts: list[Attempt] = []
         self.failures: list[Problem] = []
@@ -65,6 +65,7 @@ class Report:
     def of(cls, settings: Settings, console: script.Console) -> "Report":
         """Begin with what is to be said of the settings; with a live batch it was said before."""
         report = cls(console)
+        report.is_live = settings.is_live
         for warning in [] if settings.is_live else settings.warnings:
             report.warn(warning)
         for note in [] if settings.is_live else settings.notes:
@@ -72,9 +73,10 @@ class Report:
         return report
 
     def warn(self, text: str) -> None:
-        """Print a warning; it stands in the result as well."""
+        """Print a warning; it stands in the result as well. With a live batch whoever made it says what is new."""
         self.warnings.append(text)
-        self.console.warn(text)
+        if not self.is_live:
+            self.console.warn(text)
 
     def note(self, text: str) -> None:
         """Say to somebody who watches, and to the log, what is being done."""

@@ -6,6 +6,7 @@ Their order is that of the lines, whatever a clock says. A line that cannot be r
 """
 
 import contextlib
+import functools
 import json
 import signal
 import time
@@ -78,6 +79,8 @@ def end_noted(settings: Settings, sources: Iterable[str], attempts: Sequence[Att
         note(settings, [*attempts, *(Failed(name, on, problem) for name, on in left)], [])
 
     def stopped(number: int) -> None:
+        if settings.is_live:  # whoever starts it again makes an ordinary run first
+            return
         ended(Problem(f"it was stopped by {signal.Signals(number).name}.", "see who stopped it; the next one does it all"))
 
     with stopping.last_word(stopped):
@@ -131,6 +134,24 @@ def failing(settings: Settings) -> list[str]:
     last = {(run["source"], run["target"]): run["outcome"] for run in _known(settings) if run["outcome"] in RUNS}
     every = [(name, target) for target in settings.targets for name in settings.sources]
     return [target.with_source(name) for name, target in every if last.get((name, target.number)) == "failed"]
+
+
+def has_failed(settings: Settings, source: str, target: int) -> bool:
+    """Whether the last attempt that is noted of a source for a target has failed; the notes are read when they have changed."""
+    path = _path(settings)
+    try:
+        about = path.stat()
+    except OSError:
+        return False
+    return (source, target) in _failed(path, (about.st_ino, about.st_size, about.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=1)
+def _failed(path: Path, _: tuple[int, ...]) -> frozenset[tuple[str, int]]:
+    with contextlib.suppress(OSError):
+        last = {(run["source"], run["target"]): run["outcome"] for run in _read(path)[0] if run["outcome"] in RUNS}
+        return frozenset(about for about, outcome in last.items() if outcome == "failed")
+    return frozenset()
 
 
 def stuck(settings: Settings, attempts: list[Attempt]) -> list[Busy]:

@@ -55,6 +55,10 @@ class MayPass(Problem):
     """The connection was cut, or the target is full or starting up: trying again may help."""
 
 
+class Outdated(Problem):
+    """Newer scripts have been at work: these can do nothing any more."""
+
+
 class OtherCounts(Problem):
     """The mirrors do not have as many rows as the last run has left; `labels` are those tables'."""
 

@@ -142,5 +142,6 @@ def seconds(text: str, longest: int = LONGEST) -> int:
     """Read `90s`, `45m`, `7h` or `2d`."""
     match = re.fullmatch(r"0*(\d{1,9})([smhd])", text.strip())
     if not match or not 0 < (length := int(match[1]) * SECONDS[match[2]]) <= longest:
-        raise SettingsError(f"{text!r} is no length of time from 1s to {longest // SECONDS['d']}d.", "write 90s, 45m, 7h or 2d")
+        most = f"{longest // SECONDS['d']}d" if longest >= SECONDS["d"] else f"{longest}s"
+        raise SettingsError(f"{text!r} is no length of time from 1s to {most}.", "write 90s, 45m, 7h or 2d")
     return length

@@ -17,13 +17,14 @@ from lib.backing_up import alone, local_runs
 from lib.backing_up.attempts import Attempt, Busy, Failed, Report
 from lib.backing_up.schedule import clock
 from lib.base import causes, log, streams
-from lib.base.errors import Problem
+from lib.base.errors import Outdated, Problem
 from lib.base.script import Console
 from lib.live.pace import SHARE, Allowance
 from lib.live.watch import LONG_AGO, Watch
 from lib.postgres.books import runs
 from lib.postgres.link.kept import Kept, Reach
 from lib.reporting import alerts
+from lib.reporting.told import REPEAT_SECONDS, gist
 from lib.settings import limits
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
@@ -32,10 +33,10 @@ from lib.sqlite.snapshots import watched
 # A commit that follows the one before it by less is waited for, but only for so long.
 QUIET_SECONDS, LONGEST_UNREST = 0.2, 1.0
 SEEN_SECONDS, BEAT_SECONDS = 60, 300
-# A batch is little: who has not answered for so long has fallen silent, and others wait.
-SILENCE_SECONDS = 300.0
-# Whoever may lose more than this needs no process that stays.
-LONGEST = 3600
+# A batch is little: who has not answered for so long has fallen silent, and others wait; an ordinary run may need more.
+SILENCE_SECONDS, LONGER_SILENCE = 60.0, 300.0
+# No look comes later, whatever is asked for: others count on a sign each minute.
+LONGEST = 60
 
 
 class BackUp(Protocol):
@@ -58,9 +59,10 @@ class Live:
 
     def __init__(self, settings: Settings, sources: dict[str, Path], interval: int, back_up: BackUp, console: Console):
         self._settings, self._interval, self._back_up, self._console = settings, interval, back_up, console
-        self._watches = [Watch.of(settings, name, path, target) for target in settings.targets for name, path in sources.items()]
+        self._watches = [Watch(settings, name, path, target) for target in settings.targets for name, path in sources.items()]
         self._allowance, self._kept, self._beat_at = Allowance(), Kept(), clock()
         self._unnoted: dict[str, Attempt] = {}
+        self._said: dict[str, float] = {}
         self._telling = futures.ThreadPoolExecutor(1)
         self._file = settings.folder / settings.file
         self._file_state = watched.state(self._file)
@@ -70,7 +72,8 @@ class Live:
         for target in self._settings.targets:
             ready = [watch for watch in self._watches if watch.target is target and watch.pause.is_over]
             due = [watch for watch in ready if watch.is_due]
-            self._run(target, due, self._settings)
+            with limits.at_most(SILENCE_SECONDS=LONGER_SILENCE):
+                self._run(target, due, self._settings)
             changed = [watch for watch in ready if watch not in due and watch.has_changed]
             if changed and self._allowance.is_left:
                 self._bring(target, changed)
@@ -82,8 +85,8 @@ class Live:
         """Bring what has changed: by an ordinary run where it is doubtful that a batch may do."""
         _wait_until_quiet(changed)
         began, doubtful = time.process_time(), [watch for watch in changed if watch.is_doubtful]
-        self._run(target, doubtful, self._settings)
         with limits.at_most(SILENCE_SECONDS=SILENCE_SECONDS):
+            self._run(target, doubtful, self._settings)
             self._run(target, [watch for watch in changed if watch not in doubtful], replace(self._settings, is_live=True))
         used = time.process_time() - began
         self._allowance.use(used)
@@ -97,12 +100,18 @@ class Live:
         began, states = time.monotonic(), [watched.state(watch.path) for watch in watches]
         streams.answered.clear()  # one object for each run
         report = self._attempted(replace(settings, targets=[target]), {watch.source: watch.path for watch in watches})
+        if outdated := [problem for problem in report.failures if isinstance(problem, Outdated)]:
+            raise outdated[0]
         stuck = {watch.source for watch in watches if watch.is_stuck}
         report.fail([attempt for attempt in report.attempts if isinstance(attempt, Busy) and attempt.source in stuck])
         attempts = {attempt.source: attempt for attempt in report.attempts}
         taken = zip(watches, states, strict=True)
         news = [watch.source for watch, state in taken if watch.take(attempts.get(watch.source), state, not settings.is_live)]
         self._unnoted |= {attempt.label: attempt for attempt in report.attempts if not isinstance(attempt, Busy | Failed)}
+        if settings.is_live and (said := self._new(report.warnings)):
+            news = [*attempts]
+            for warning in said:
+                self._console.warn(warning)
         if news:
             self._note([attempts[source] for source in news], report.warnings)
             self._say(lambda: alerts.tell(self._settings, report, []))
@@ -110,15 +119,28 @@ class Live:
             report.close(time.monotonic() - began)
 
     def _attempted(self, settings: Settings, sources: dict[str, Path]) -> Report:
-        """Return what became of it; an error that nothing has caught fails these sources, and does not end the process."""
+        """Return what became of it; an error that nothing has caught fails these sources, and does not end the process.
+
+        What cannot be reached costs no copy.
+        """
+        (target,), report = settings.targets, Report(self._console)
         try:
-            return self._back_up(settings, sources, reach=self._kept.reach)
+            with report.attempted(target, *sources), self._kept.reach(target, settings.schema):
+                pass
+            return report if report.failures else self._back_up(settings, sources, reach=self._kept.reach)
         except Exception as error:
             log.error(traceback.format_exc())
-            report = Report(self._console)
-            with report.attempted(settings.targets[0], *sources):
+            with report.attempted(target, *sources):
                 raise causes.of(error) from error
             return report
+
+    def _new(self, warnings: list[str]) -> list[str]:
+        """Return what was not said yet, or a day ago: what stays so is not to be said with every batch."""
+        now = clock()
+        self._said = {text: at for text, at in self._said.items() if now - at < REPEAT_SECONDS}
+        new = [text for text in warnings if gist(text) not in self._said]
+        self._said |= dict.fromkeys(map(gist, new), now)
+        return new
 
     def _note(self, attempts: Sequence[Attempt], warnings: list[str]) -> None:
         """Note attempts on this machine; what was saved and not noted yet, now and then."""

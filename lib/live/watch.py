@@ -4,12 +4,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lib.backing_up import local_runs
 from lib.backing_up.attempts import Attempt, Busy, Failed, Saved
 from lib.backing_up.local_runs import BUSY_SECONDS
 from lib.backing_up.schedule import clock
 from lib.base.errors import HeldUp, MayPass, Unreachable
 from lib.live.pace import Pause
-from lib.reporting.told import REPEAT_SECONDS
+from lib.reporting.told import REPEAT_SECONDS, gist
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.sqlite.snapshots import previous, watched
@@ -26,15 +27,15 @@ OUTAGE = "an outage"
 
 @dataclass
 class Watch:
-    """`saved` is the file's state before it was copied for the last run that got through, `note` the snapshot that this has left.
+    """`saved` is the file's state before it was copied for the last run that got through, `failure` why the last one did not.
 
     Times are those of `clock`.
     """
 
+    settings: Settings
     source: str
     path: Path
     target: TargetSettings
-    note: Path
     saved: State | None = None
     ordinary_at: float = LONG_AGO
     seen_at: float = LONG_AGO
@@ -44,23 +45,31 @@ class Watch:
     was_slow: bool = False
     pause: Pause = field(default_factory=Pause)
 
-    @classmethod
-    def of(cls, settings: Settings, source: str, path: Path, target: TargetSettings) -> "Watch":
-        return cls(source, path, target, settings.snapshot_of(source, target.number))
+    @property
+    def note(self) -> Path:
+        """Return the snapshot of the last run that this machine has saved, beside which its note is."""
+        return self.settings.snapshot_of(self.source, self.target.number)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last attempt has failed, be it this process's or another one's on this machine."""
+        return bool(self.failure) or local_runs.has_failed(self.settings, self.source, self.target.number)
 
     @property
     def has_changed(self) -> bool:
         """Whether there may be something to bring: after a failure always."""
-        return bool(self.failure) or watched.state(self.path) != self.saved
+        return self.has_failed or watched.state(self.path) != self.saved
 
     @property
     def is_doubtful(self) -> bool:
         """Whether an ordinary run must find out: the last one has failed, or another file is in the place of the one it saved."""
-        return bool(self.failure) or not self.saved or not watched.is_same_file(watched.state(self.path), self.saved)
+        return self.has_failed or not self.saved or not watched.is_same_file(watched.state(self.path), self.saved)
 
     @property
     def is_due(self) -> bool:
-        """Whether nobody has made an ordinary run for six hours."""
+        """Whether nobody has made an ordinary run for six hours; after a failure it is tried again as what has changed."""
+        if self.failure:
+            return False
         if self.saved and clock() - self.ordinary_at >= ORDINARY_SECONDS:
             checked = previous.last_checked(previous.read(self.note))
             age = time.time() - checked["at"] if checked else ORDINARY_SECONDS
@@ -98,7 +107,7 @@ class Watch:
         self.busy_since = None
         if isinstance(attempt, Failed):
             is_outage = isinstance(attempt.problem, MayPass | Unreachable)
-            self.failure = OUTAGE if is_outage else attempt.problem.what
+            self.failure = OUTAGE if is_outage else gist(attempt.problem.text)
             self.pause.begin()
             is_news = self.failure != before or now - self.told_at >= REPEAT_SECONDS
             self.told_at = now if is_news else self.told_at

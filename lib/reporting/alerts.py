@@ -101,8 +101,8 @@ def tell(settings: Settings, report: Report, started: list[Delivery]) -> list[st
 
 
 def beat(settings: Settings) -> list[str]:
-    """Tell the heartbeat that live backups go on, and return what could not be delivered as warnings."""
-    return _tell_all(settings, {}, script.SAVED, "")
+    """Tell the heartbeat that live backups go on, where no source fails; return what could not be delivered as warnings."""
+    return [] if local_runs.failing(settings) else _tell_all(settings, {}, script.SAVED, "")
 
 
 def told(settings: Settings, job: Job, console: Console, look: Callable[[], Verdicts]) -> int:

@@ -53,7 +53,7 @@ class Memory:
         """Note what was told just now; a recovery that nobody heard of is told later, and the same failure anew before it."""
         for channel in delivered:
             others = {label: told for label, told in self._told.get(channel, {}).items() if label not in verdicts}
-            failures = {label: (_gist(failure), time.time()) for label, failure in verdicts.items() if failure}
+            failures = {label: (gist(failure), time.time()) for label, failure in verdicts.items() if failure}
             self._told[channel] = others | failures
         for channel in undelivered:
             told = self._told.get(channel, {})
@@ -79,10 +79,10 @@ def _whole(noted: Any) -> Told:
 
 def _is_news(failure: str, told: str, at: float) -> bool:
     # A clock that was set back must not silence an alert for long.
-    return _gist(failure) != told or not 0 <= time.time() - at < REPEAT_SECONDS - 600
+    return gist(failure) != told or not 0 <= time.time() - at < REPEAT_SECONDS - 600
 
 
-def _gist(failure: str) -> str:
+def gist(failure: str) -> str:
     """Return what a failure is, without what is different every time: numbers of runs, times, counts, and what is still good."""
     what = failure.partition("\nNothing was changed ")[0].partition("\nTry: ")[0]
     return PASSING.sub("#", what)

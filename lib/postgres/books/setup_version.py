@@ -1,6 +1,6 @@
 """Which version of sql/setup a target has: it stands in the comment of the bookkeeping's schema."""
 
-from lib.base.errors import Problem
+from lib.base.errors import Outdated, Problem
 from lib.postgres.link.connection import Target
 
 # To be raised whenever a file in sql/setup/ changes what the scripts rely on. 1 had no number in its comment.
@@ -26,7 +26,7 @@ def refuse_newer(target: Target) -> int | None:
     """Return the target's version; raise Problem where newer scripts have set it up: these may break it."""
     version = installed(target)
     if version and version > VERSION:
-        raise Problem(
+        raise Outdated(
             f"{target.host} was set up by a newer Hybrid backup (version {version} of sql/setup; these scripts know {VERSION}).",
             "use the newer scripts here, too:  git pull",
         )

@@ -3,6 +3,7 @@
 Nobody in this process may have the file open in SQLite meanwhile: closing any descriptor of it drops the locks of all.
 """
 
+import os
 from pathlib import Path
 
 from lib.sqlite.snapshots.live_file import COUNTERS, HEADER_BYTES
@@ -16,7 +17,7 @@ State = tuple[tuple[int, ...], tuple[int, ...], bytes, bytes]
 
 def state(source: Path) -> State:
     """Return the state of a source; of what is not there, or out of reach, it is empty: whoever copies it says what is wrong."""
-    real = source.resolve()
+    real = Path(os.path.realpath(source))
     counted = _first_bytes(real, HEADER_BYTES)[COUNTERS]
     return _stat(real), _stat(Path(f"{real}-wal")), counted, _first_bytes(Path(f"{real}-shm"), SHM_HEAD_BYTES)
 
@@ -36,7 +37,9 @@ def _stat(path: Path) -> tuple[int, ...]:
 
 def _first_bytes(path: Path, count: int) -> bytes:
     try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read(count)
+        if path.is_file():  # whoever opens a pipe waits for ever
+            with open(path, "rb", buffering=0) as file:
+                return file.read(count)
     except OSError:
-        return b""
+        pass
+    return b""

@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 
 import backup
-from lib.backing_up import dry_run
+from lib.backing_up import dry_run, rehearsal
 from lib.backing_up.options import BackupOptions
 from lib.base import script
 from lib.postgres.books import runs
@@ -262,7 +262,7 @@ def test_dry_run_holds_nobody_off_while_it_sends(saved_bot, monkeypatch, full):
     monkeypatch.setattr(Target, "copy_in", sent_beside)
     monkeypatch.setattr(script.Console, "say", lambda _, text: said.append(text))
     settings = config.load(saved_bot.folder / ".env")
-    rehearse = functools.partial(backup.rehearse, BackupOptions(full=full))
+    rehearse = functools.partial(rehearsal.rehearse, backup.bring, BackupOptions(full=full))
     assert not any(dry_run.show(settings, settings.sources, rehearse, trial.silent()).values())
     assert len(held) > 3
     assert held == [[]] * len(held)

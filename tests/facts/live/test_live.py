@@ -2,12 +2,17 @@
 
 import contextlib
 import json
+import os
 import re
 import signal
 import sqlite3
 
 import pytest
 
+from lib.postgres.books.setup_version import VERSION
+from lib.reporting import alerts
+from lib.settings import config
+from lib.sqlite.snapshots import watched
 from tests.stand_ins.inbox import Inbox
 from tests.stand_ins.living import has, living, pay, saved
 from tests.stand_ins.machine import with_cron
@@ -209,3 +214,92 @@ def test_it_can_be_ended_in_the_middle_of_anything(saved_bot, line, number):
         line.reset()
     saved_bot.run("backup.py").expect(0)
     saved_bot.assert_restorable()
+
+
+def test_what_another_run_has_found_is_not_passed_over(saved_bot):
+    with living(saved_bot) as live:
+        pay(saved_bot, "one")
+        live.until_it_has("one")
+        damage(saved_bot)
+        saved_bot.run("backup.py", "premium_system").expect(1)
+        pay(saved_bot, "two")
+        live.until(lambda: "It was found sound last by run" in live.stderr.read_text())
+        assert not has(saved_bot, "two")
+        assert "premium_system: the last run failed: " in saved_bot.run("backup.py", "--status").expect(1).stderr
+
+
+def test_the_heartbeat_hears_of_no_success_while_another_source_fails(saved_bot):
+    inbox = Inbox()
+    saved_bot.write_env(HEARTBEAT_URL=inbox.url)
+    settings = config.load(str(saved_bot.folder / ".env"))
+    assert alerts.beat(settings) == []
+    assert inbox.paths() == ["/"]
+    saved_bot.requests.unlink()
+    saved_bot.run("backup.py").expect(3)
+    count = len(inbox.got)
+    assert alerts.beat(settings) == []
+    assert len(inbox.got) == count
+
+
+def test_who_ends_it_in_the_middle_has_made_no_run_fail(saved_bot, line):
+    with living(saved_bot) as live:
+        line.reset(silent_from=2)
+        pay(saved_bot, "one")
+        live.until(lambda: line.questions > 1)
+        live.end()
+        line.reset()
+    assert "failed" not in saved_bot.run("backup.py", "--status").stdout
+
+
+def test_what_cannot_be_reached_costs_no_copy(saved_bot, line):
+    with living(saved_bot) as live:
+        line.is_down = True
+        line.cut()
+        pay(saved_bot, "one")
+        live.until(lambda: live.stderr.read_text().count("Error: ") > 2)
+        assert [path for path in (saved_bot.folder / "snapshots").iterdir() if path.suffix == ".taking"] == []
+        line.is_down = False
+        live.until_it_has("one")
+
+
+def test_newer_scripts_at_work_end_it_so_that_it_is_started_anew(saved_bot):
+    with living(saved_bot) as live:
+        (comment,) = saved_bot.query("SELECT obj_description('backup'::regnamespace)")[0]
+        saved_bot.query(f"COMMENT ON SCHEMA backup IS '{comment.replace(f'version {VERSION}', f'version {VERSION + 1}')}'")
+        pay(saved_bot, "one")
+        assert live.process.wait(60) == 1
+        assert live.stderr.read_text().startswith("Error: 127.0.0.1 was set up by a newer Hybrid backup ")
+
+
+def test_what_stays_so_is_said_once(saved_bot):
+    megabytes = saved_bot.query("SELECT pg_database_size(current_database()) / 1000000 + 1")[0][0]
+    with open(saved_bot.folder / ".env", "a") as settings:
+        settings.write(f"BACKUP_MAX_DATABASE_MB={megabytes}\n")
+    with living(saved_bot) as live:
+        for number in range(4):
+            pay(saved_bot, f"payment {number}")
+            live.until_it_has(f"payment {number}")
+        # Once for each of the first, ordinary runs, and once with a batch.
+        assert live.stderr.read_text().count(f" MB of {megabytes}.0 MB") == 3
+
+
+def test_what_is_no_database_holds_nobody_up(tmp_path):
+    loop, pipe = tmp_path / "loop.db", tmp_path / "pipe.db"
+    loop.symlink_to(loop)
+    os.mkfifo(pipe)
+    assert watched.state(loop) == watched.state(tmp_path / "missing.db") == ((), (), b"", b"")
+    assert watched.state(pipe)[2:] == (b"", b"")
+
+
+@pytest.mark.parametrize("mode", ["delete", "truncate", "persist", "wal"])
+def test_every_commit_makes_another_state(tmp_path, mode):
+    path = tmp_path / "a.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as bots:
+        bots.execute(f"PRAGMA journal_mode = {mode}")
+        bots.execute("PRAGMA synchronous = OFF")
+        bots.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, what)")
+        states = {watched.state(path)}
+        for number in range(2000):
+            bots.execute("INSERT OR REPLACE INTO t VALUES (1, ?)", [number])
+            states.add(watched.state(path))
+    assert len(states) == 2001

@@ -22,7 +22,7 @@ $$;
 -- Where no later run is left, the newest one before is the source's last: what the mirrors have since is found as a change by hand. All runs
 -- from the first that is gone on are read once, by their index, whatever Postgres believes of how many there are.
 CREATE OR REPLACE FUNCTION {schema}.hand_on() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
     next record;
 BEGIN

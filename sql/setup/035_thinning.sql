@@ -43,7 +43,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         SELECT runs.*, restored_run, finished_at AT TIME ZONE 'UTC' AS ended, error IS NOT NULL AS is_told, {lacks} IS NOT NULL AS is_lost
         FROM {schema}.runs JOIN {schema}.sources USING (source)
         WHERE source = of_source AND run >= from_run AND run <= (
-            SELECT min(run) FROM {schema}.runs WHERE source = of_source AND outcome = 'saved' AND run > every_after)
+            SELECT run FROM {schema}.runs WHERE source = of_source AND outcome = 'saved' AND run > every_after ORDER BY run LIMIT 1)
         ORDER BY run LIMIT {schema}.walk()
     ) AS ranked
     WINDOW alike AS (PARTITION BY outcome, is_told ORDER BY run)
@@ -105,7 +105,8 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.forget(of_source text, until timestamptz)
 RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    first_run bigint := (SELECT min(run) FROM {schema}.runs WHERE source = of_source AND outcome = 'saved');
+    first_run bigint := (
+        SELECT run FROM {schema}.runs WHERE source = of_source AND outcome = 'saved' ORDER BY run LIMIT 1);
     needed_from bigint := (
         SELECT undo_mark FROM {schema}.runs JOIN {schema}.sources USING (source)
         WHERE source = of_source AND outcome = 'saved' AND undo_mark >= pruned_to ORDER BY run LIMIT 1);
@@ -189,9 +190,10 @@ END;
 $$;
 
 -- The same for a run: whatever goes wrong in it is told, and costs no backup. Runs are read by their index, whatever Postgres believes of how
--- many there are.
+-- many there are; what it then takes for dear is not worth compiling.
 CREATE OR REPLACE FUNCTION {schema}.prune(of_source text, wanted_days integer, wanted_all interval, wanted_hourly interval) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off AS $$
 BEGIN
     RETURN {schema}.prune_or_fail(of_source, wanted_days, wanted_all, wanted_hourly);
 EXCEPTION WHEN query_canceled OR others THEN

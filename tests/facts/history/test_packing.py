@@ -1,0 +1,93 @@
+"""Packing goes in steps that are bounded by bytes as well as by numbers, and every point still comes back."""
+
+import pytest
+
+from lib.settings.retention import Retention
+from tests.cases.histories import NEVER, assert_listed_come_back, keep, keeping, log, many_runs, pass_time, thin, wake
+from tests.stand_ins.deployment import Deployment
+
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)"
+ROWS = f"{NUMBERS} INSERT INTO t SELECT i, hex(zeroblob(4000)) FROM n"
+LARGEST = "SELECT max(octet_length(lines)) FROM backup.undo_log WHERE row_count > 1"
+
+
+@pytest.fixture
+def deployment(tmp_path, database):
+    deployment = Deployment(tmp_path / "bot", database)
+    deployment.script("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)")
+    deployment.set_up()
+    keeping(deployment, NEVER)
+    deployment.back_up()
+    deployment.script(ROWS)
+    deployment.back_up()
+    return deployment
+
+
+def lived(deployment):
+    """Change all rows and a few in turn, a minute after each other, and keep the first run; return copies of the file by run."""
+    copies = {}
+    for number in range(8):
+        pass_time(deployment, 60)
+        which = "id <= 2" if number % 2 else "true"
+        deployment.script(f"UPDATE t SET a = {number} || a WHERE {which}")
+        deployment.back_up()
+        keep(deployment, copies)
+    deployment.rows(f"SELECT backup.keep_runs('{{source}}', {min(copies)}, 'the first')")
+    return copies
+
+
+def as_an_older_release(deployment):
+    """Let records be as large as they once were; return what is to be run to undo that."""
+    function = "SELECT pg_get_functiondef('backup.undo_statement(text, text, text[], text)'::regprocedure)"
+    ((text,),) = deployment.rows(function)
+    deployment.rows(text.replace("/ 1000000 AS part", "/ 16000000 AS part"))
+    return text
+
+
+def test_a_record_is_small_and_stays_so_when_it_is_packed(deployment):
+    copies = lived(deployment)
+    assert 500_000 < deployment.rows(LARGEST)[0][0] < 1_100_000
+    records, rows, _ = log(deployment)
+    wake(deployment, 90_000)
+    thin(deployment, Retention())
+    assert 500_000 < deployment.rows(LARGEST)[0][0] < 1_100_000
+    assert log(deployment)[0] < records
+    assert log(deployment)[1] < rows
+    assert assert_listed_come_back(deployment, copies) >= 1
+
+
+def test_a_large_record_of_many_rows_stays_as_an_older_release_left_it_and_nothing_is_moved_past_it(deployment):
+    now = as_an_older_release(deployment)
+    copies = lived(deployment)
+    deployment.rows(now)
+    large = "SELECT record, md5(lines) FROM backup.undo_log WHERE row_count > 1 AND octet_length(lines) > 4000000 ORDER BY record"
+    before, (_, rows, _) = deployment.rows(large), log(deployment)
+    assert len(before) >= 3
+    wake(deployment, 90_000)
+    thin(deployment, Retention())
+    needed = "(SELECT min(undo_mark) FROM backup.runs WHERE outcome = 'saved')"
+    assert deployment.rows(large) == [record for record in before if record[0] > deployment.rows(f"SELECT {needed}")[0][0]]
+    assert log(deployment)[1] <= rows
+    assert assert_listed_come_back(deployment, copies) >= 1
+    assert deployment.rows("SELECT count(*) FROM backup.runs WHERE packing IS NOT NULL") == [(0,)]
+
+
+def test_a_block_looks_at_so_many_records_and_finds_those_behind_many_by_hand(deployment):
+    after = deployment.rows("SELECT coalesce(max(record), 0) FROM backup.undo_log")[0][0]
+    record = "INSERT INTO backup.undo_log (run, source, mirror, operation, key_columns, row_count, lines)"
+    record += " SELECT {run}, 'source', 't', 'update', '{{id}}', 1, '{{\"id\": 1}}' FROM generate_series(1, {number})"
+    deployment.rows("ALTER TABLE backup.undo_log DISABLE TRIGGER ALL")
+    deployment.rows(record.format(run="NULL", number=1500))
+    deployment.rows(record.format(run=deployment.run, number=1500))
+    found = f"SELECT count(*), min(record), max(part) FROM backup.block('source', {after}, 1000000)"
+    ((number, first, _),) = deployment.rows(found)
+    assert (number, first - after > 1500) == (1000, True)
+
+
+def test_a_run_that_is_deleted_among_many_finds_its_heir_by_reading_once(deployment):
+    """A whole source's runs, as the README says to delete them."""
+    many_runs(deployment, 5000)
+    read = "SELECT sum(pg_stat_get_xact_tuples_returned(indexrelid))::int FROM pg_index WHERE indrelid = 'backup.runs'::regclass"
+    deleted = deployment.rows(f"DELETE FROM backup.runs WHERE run % 2 = 0 AND run > 2; {read}")
+    assert deleted[0][0] < 5000 * 10
+    assert deployment.rows("SELECT count(*) FROM backup.runs") == [(2502,)]

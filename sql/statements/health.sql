@@ -25,7 +25,9 @@ SELECT jsonb_build_object(
                 WHERE source = %(source)s AND outcome = 'saved' ORDER BY run DESC LIMIT 21) AS newest
             ORDER BY run DESC LIMIT 20
         ) AS pauses WHERE waited IS NULL HAVING count(pause) >= 2),
-    'live_at', (SELECT extract(epoch FROM live_at)::float8 FROM {schema}.sources WHERE source = %(source)s),
+    'live_at', (
+        SELECT extract(epoch FROM this.live_at)::float8 FROM (VALUES (NULL::timestamptz)) AS older (live_at) CROSS JOIN LATERAL (
+            SELECT live_at FROM {schema}.sources WHERE source = %(source)s) AS this),
     'last_start', (
         SELECT extract(epoch FROM started_at)::float8 FROM {schema}.runs
         WHERE source = %(source)s AND outcome = 'saved' ORDER BY run DESC LIMIT 1),
@@ -33,8 +35,9 @@ SELECT jsonb_build_object(
         SELECT jsonb_build_object('count', count, 'oldest', oldest, 'kept', kept, 'at', (
             SELECT extract(epoch FROM finished_at)::float8 FROM {schema}.runs WHERE run = oldest))
         FROM (VALUES (NULL::timestamptz)) AS older (kept_at) CROSS JOIN LATERAL (
-            SELECT count(*) AS count, min(run) AS oldest, count(kept_at) AS kept FROM {schema}.runs JOIN {schema}.sources USING (source)
-            WHERE source = %(source)s AND outcome = 'saved' AND {lacks} IS NULL) AS points),
+            SELECT count(*) AS count, min(run) AS oldest, count(kept) AS kept FROM (
+                SELECT run, kept_at AS kept FROM {schema}.runs JOIN {schema}.sources USING (source)
+                WHERE source = %(source)s AND outcome = 'saved' AND {lacks} IS NULL) AS each) AS points),
     'compared', (
         SELECT jsonb_build_object('run', run, 'at', extract(epoch FROM finished_at)::float8)
         FROM {schema}.runs WHERE source = %(source)s AND outcome = 'saved' AND compared_all ORDER BY run DESC LIMIT 1),

@@ -100,8 +100,8 @@ def keep(target: Target, sources: list[str], text: str, reason: str) -> list[tup
     chosen = _chosen(target, "keep_runs", sources, text, reason=reason.strip())
     for source, run, lacks in chosen:
         if lacks:
-            whole = [typed(other) for other, _, missing in chosen if not missing]
-            others = f"  or keep the others:  python3 restore.py --keep {text} WHY --database {','.join(whole)}" if whole else ""
+            names = ",".join(typed(other) for other, _, missing in chosen if not missing)
+            others = f"  or keep the others:  python3 restore.py --keep {text} WHY --database {names}" if names else ""
             remedy = f"keep one that --list marks:  python3 restore.py --list{others}"
             raise SourceError(f"run {run} of {source} cannot be kept: {LACKS[lacks]}.", remedy, NOTHING_CHANGED)
     return [(source, run) for source, run, _ in chosen]

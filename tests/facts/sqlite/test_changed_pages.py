@@ -97,7 +97,7 @@ class Files:
     @contextlib.contextmanager
     def opened(self):
         """Yield the present copy as a run has it, and what the last run has left of each table that is as it was declared."""
-        copy = Copy(self.source, self.present, "delete", "present", Previous(self.previous, {}, {}, ()), "quick", None)
+        copy = Copy(self.source, self.present, "delete", "present", (0, 0), Previous(self.previous, {}, {}, ()), "quick", None)
         with contextlib.closing(open_read_only(self.present)) as now, contextlib.closing(open_read_only(self.told)) as before:
             schema, was = read_schema.read(now), read_schema.read(before)
             tables = [plan_of(before if table in was.tables else now, table) for table in schema.tables]

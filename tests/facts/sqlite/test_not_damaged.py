@@ -217,7 +217,7 @@ SURROUNDINGS = (
 
 @pytest.mark.parametrize("error", SURROUNDINGS, ids=str)
 def test_what_is_wrong_around_a_file_is_no_damage(error, saved_bot):
-    with pytest.raises(SourceError) as caught, copying.explained(saved_bot.premium, "a run was saved from here"):
+    with pytest.raises(SourceError) as caught, copying.explained(saved_bot.premium, {"run": 4}):
         raise error
     assert caught.value.remedy
     assert "restore" not in caught.value.remedy

@@ -72,8 +72,8 @@ def test_how_old_runs_are_is_known_without_reading_all_as_if_all_were_read(deplo
 READ = """SELECT sum(pg_stat_get_xact_tuples_returned(relation))::int
     FROM (SELECT indexrelid FROM pg_index WHERE indrelid = 'backup.runs'::regclass
     UNION ALL SELECT 'backup.runs'::regclass) AS read (relation)"""
-# Rows of the runs, for each call and for each run that it removes; to read all of them once is 30,000. A call takes as many steps as its
-# time allows.
+# Rows of the runs, for each call and for each run that it removes; to read all of them once is 30,000. A call takes as many
+# steps as its time allows.
 MOST_READ, MOST_FOR_EACH = 25_000, 60
 
 

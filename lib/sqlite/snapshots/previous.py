@@ -16,6 +16,7 @@ from typing import Any, TypedDict, cast
 from lib.base import private_file
 from lib.base.words import clock
 from lib.sqlite.files.remedy import LastSound
+from lib.sqlite.snapshots.watched import stat_of
 from lib.tables.plan import MirrorColumn
 
 # What a run notes beside its snapshot, and of which kind it is.
@@ -129,21 +130,13 @@ def look(place: Path | None, seen: Identity | None = None) -> Previous:
 
 def remember(place: Path, its_hash: str) -> None:
     """Note which hash the snapshot has that this process has put there just now."""
-    hashed[place] = _stat(place), its_hash
+    hashed[place] = stat_of(place), its_hash
 
 
 def identity(place: Path | None) -> Identity:
-    """Return what changes with the file or its note: every write and every rename gives a file another change time."""
+    """Return what changes with the file or its note."""
     place = place or NOWHERE
-    return _stat(place), _stat(note_of(place))
-
-
-def _stat(path: Path) -> tuple[int, ...]:
-    try:
-        status = path.stat()
-    except OSError:
-        return ()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return stat_of(place), stat_of(note_of(place))
 
 
 def _note(told: Any, place: Path) -> Note:
@@ -161,7 +154,7 @@ def _note(told: Any, place: Path) -> Note:
 
 def _known_hash(place: Path) -> str:
     """Return the hash of a snapshot, which a process that stays need not read again while it is the very same file."""
-    seen = _stat(place)
+    seen = stat_of(place)
     if hashed.get(place, ((), ""))[0] != seen:
         hashed[place] = seen, file_hash(place)
     return hashed[place][1]

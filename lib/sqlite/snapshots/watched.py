@@ -19,7 +19,7 @@ def state(source: Path) -> State:
     """Return the state of a source; of what is not there, or out of reach, it is empty: whoever copies it says what is wrong."""
     real = Path(os.path.realpath(source))
     counted = _first_bytes(real, HEADER_BYTES)[COUNTERS]
-    return _stat(real), _stat(Path(f"{real}-wal")), counted, _first_bytes(Path(f"{real}-shm"), SHM_HEAD_BYTES)
+    return stat_of(real), stat_of(Path(f"{real}-wal")), counted, _first_bytes(Path(f"{real}-shm"), SHM_HEAD_BYTES)
 
 
 def is_same_file(state: State, other: State) -> bool:
@@ -27,7 +27,8 @@ def is_same_file(state: State, other: State) -> bool:
     return state[0][:2] == other[0][:2]
 
 
-def _stat(path: Path) -> tuple[int, ...]:
+def stat_of(path: Path) -> tuple[int, ...]:
+    """Return what changes with a file: every write and every rename gives it another change time; of none, nothing."""
     try:
         about = path.stat()
     except OSError:

@@ -16,6 +16,7 @@ if HAS_LOCKS:
 
 # Whoever only looks whether a process is there has the lock for an instant.
 LOOKS, LOOK_SECONDS = 5, 0.05
+_ours: list[None] = []
 
 
 @contextlib.contextmanager
@@ -34,7 +35,14 @@ def held(settings: Settings) -> Iterator[None]:
                 f"live backups with {settings.folder / settings.file} run already.",
                 "see which process that is:  pgrep -af 'backup.py.* --live'",
             )
+        _ours.append(None)
         yield
+        _ours.clear()
+
+
+def is_ours() -> bool:
+    """Whether this process has the lock: whoever starts it again makes an ordinary run first."""
+    return bool(_ours)
 
 
 def is_held(settings: Settings) -> bool:

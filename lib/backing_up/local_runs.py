@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
+from lib.backing_up import alone
 from lib.backing_up.attempts import Attempt, Busy, Failed, Saved
 from lib.base import causes, private_file, stopping
 from lib.base.errors import Problem
@@ -79,7 +80,7 @@ def end_noted(settings: Settings, sources: Iterable[str], attempts: Sequence[Att
         note(settings, [*attempts, *(Failed(name, on, problem) for name, on in left)], [])
 
     def stopped(number: int) -> None:
-        if settings.is_live:  # whoever starts it again makes an ordinary run first
+        if alone.is_ours():
             return
         ended(Problem(f"it was stopped by {signal.Signals(number).name}.", "see who stopped it; the next one does it all"))
 

@@ -47,13 +47,11 @@ class Living:
     def until_it_has(self, payment: str) -> None:
         self.until(lambda: has(self.bot, payment))
 
-    def end(self, number: int = signal.SIGTERM) -> float:
-        """Send a signal, and return how long the process took to end."""
-        began = time.monotonic()
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """Send a signal, and wait until the process has ended."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         self.process.wait(timeout=30)
-        return time.monotonic() - began
 
 
 def pay(bot: Bot, payment: str) -> None:

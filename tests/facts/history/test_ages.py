@@ -74,7 +74,7 @@ READ = """SELECT sum(pg_stat_get_xact_tuples_returned(relation))::int
     UNION ALL SELECT 'backup.runs'::regclass) AS read (relation)"""
 # Rows of the runs, for each call and for each run that it removes; to read all of them once is 30,000. A call takes as many
 # steps as its time allows.
-MOST_READ, MOST_FOR_EACH = 25_000, 60
+MOST_READ, MOST_FOR_EACH = 29_000, 60
 
 
 def read_by_prune(deployment):

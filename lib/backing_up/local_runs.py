@@ -132,9 +132,8 @@ def saved(settings: Settings, source: str) -> list[tuple[int, int]]:
 
 def failing(settings: Settings) -> list[str]:
     """Return the sources on their targets of which the last attempt has failed."""
-    last = {(run["source"], run["target"]): run["outcome"] for run in _known(settings) if run["outcome"] in RUNS}
     every = [(name, target) for target in settings.targets for name in settings.sources]
-    return [target.with_source(name) for name, target in every if last.get((name, target.number)) == "failed"]
+    return [target.with_source(name) for name, target in every if has_failed(settings, name, target.number)]
 
 
 def has_failed(settings: Settings, source: str, target: int) -> bool:

@@ -40,7 +40,8 @@ def to_save(
     `about` is the origin as told, {"compared_all": whether every row was compared, "lost": labels of what was changed unseen}.
     `known_definition` is the hash of the definition that the last run saved, as Postgres has it: the same need not travel again.
     """
-    text, mirrors, text_hash = definition(snapshot, planned), _mirrors(planned), definition_hash(snapshot, planned)
+    text, mirrors = definition(snapshot, planned), _mirrors(planned)
+    text_hash = md5_of(text + mirrors)
     is_known = text_hash == known_definition
     named = {"definition_hash": text_hash} if is_known else {"mirrors": mirrors}
     return {

@@ -21,10 +21,10 @@ import trustme
 
 from lib.postgres.link.connection import Target
 from lib.settings import config
-from lib.trying import embedded_postgres, sample_bot, trial
-from tests.stand_ins import pooler, relay, tls
+from lib.trying import sample_bot, trial
+from tests.stand_ins import pooler, relay, supabase, tls
 from tests.stand_ins.bot import URL, Bot
-from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database
+from tests.stand_ins.supabase import make_database
 
 Measured = tuple[float, list[int], int, int]
 
@@ -32,10 +32,9 @@ Measured = tuple[float, list[int], int, int]
 def main(delay: float, times: int, through_pooler: bool) -> None:
     found: dict[str, list[Measured]] = {}
     with (
-        embedded_postgres.running(tls.binaries(), SERVER_SETTINGS, "supabase_admin") as server,
+        supabase.running(tls.binaries()) as server,
         tempfile.TemporaryDirectory() as folder,
     ):
-        as_admin(server, SUPABASE_LIKE)
         authority = trustme.CA()
         tls.show(server, authority.issue_cert("127.0.0.1"))
         authority.cert_pem.write_to_path(Path(folder) / "ca.crt")

@@ -20,9 +20,10 @@ import psycopg2
 
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
-from lib.trying import embedded_postgres, sample_bot
+from lib.trying import sample_bot
+from tests.stand_ins import supabase
 from tests.stand_ins.deployment import Deployment
-from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database
+from tests.stand_ins.supabase import make_database
 
 SIZES = """SELECT pg_total_relation_size('backup.undo_log') / 1000,
     (pg_total_relation_size('backup.runs') + pg_total_relation_size('backup.run_tables')) / 1000,
@@ -102,38 +103,29 @@ def read_oldest(deployment: Deployment) -> float:
 
 
 def main(every: int, days: int, sleeps: bool) -> None:
-    with (
-        embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        as_admin(server, SUPABASE_LIKE)
-        with make_database(server, "history_size") as url:
-            watching = psycopg2.connect(url)
-            watching.autocommit = True
-            asked = watching.cursor()
-            deployment = Deployment(Path(folder), url)
-            made = sample_bot.make(Path(folder) / "sqlite_data", 1200)
-            deployment.settings = dataclasses.replace(deployment.settings, sources={path.stem: path for path in made})
-            deployment.set_up()
-            deployment.back_up()
-            asked.execute(CLOCK)
-            asked.execute("SELECT pg_get_functiondef('backup.save_run(bigint, jsonb, text, jsonb)'::regprocedure)")
-            asked.execute(asked.fetchone()[0].replace("clock_timestamp()", "public.clock()"))
-            asked.execute("SET synchronous_commit = off")
-            print("day\tundo log kB\trun log kB\truns\trecords\tmean run ms\tlongest ms", flush=True)
-            for day in range(1, days + 1):
-                took = []
-                for minute in range((day - 1) * 1440 + every, day * 1440 + 1, every):
-                    took += [run(asked, source, minute, minute - every, sleeps) for source in SOURCES]
-                    if minute % 60 == 0:
-                        asked.execute(
-                            "VACUUM backup.undo_log, backup.runs, backup.run_tables, backup.sources, backup.misfit_rows"
-                        )
-                asked.execute(SIZES)
-                print(
-                    day, *asked.fetchone(), round(1000 * sum(took) / len(took), 1), round(1000 * max(took)), sep="\t", flush=True
-                )
-            print(f"every row as of the oldest points read in {read_oldest(deployment):.2f} s")
+    with supabase.running() as server, tempfile.TemporaryDirectory() as folder, make_database(server, "history_size") as url:
+        watching = psycopg2.connect(url)
+        watching.autocommit = True
+        asked = watching.cursor()
+        deployment = Deployment(Path(folder), url)
+        made = sample_bot.make(Path(folder) / "sqlite_data", 1200)
+        deployment.settings = dataclasses.replace(deployment.settings, sources={path.stem: path for path in made})
+        deployment.set_up()
+        deployment.back_up()
+        asked.execute(CLOCK)
+        asked.execute("SELECT pg_get_functiondef('backup.save_run(bigint, jsonb, text, jsonb)'::regprocedure)")
+        asked.execute(asked.fetchone()[0].replace("clock_timestamp()", "public.clock()"))
+        asked.execute("SET synchronous_commit = off")
+        print("day\tundo log kB\trun log kB\truns\trecords\tmean run ms\tlongest ms", flush=True)
+        for day in range(1, days + 1):
+            took = []
+            for minute in range((day - 1) * 1440 + every, day * 1440 + 1, every):
+                took += [run(asked, source, minute, minute - every, sleeps) for source in SOURCES]
+                if minute % 60 == 0:
+                    asked.execute("VACUUM backup.undo_log, backup.runs, backup.run_tables, backup.sources, backup.misfit_rows")
+            asked.execute(SIZES)
+            print(day, *asked.fetchone(), round(1000 * sum(took) / len(took), 1), round(1000 * max(took)), sep="\t", flush=True)
+        print(f"every row as of the oldest points read in {read_oldest(deployment):.2f} s")
 
 
 if __name__ == "__main__":

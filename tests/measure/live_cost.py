@@ -16,12 +16,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from lib.trying import embedded_postgres
+
 from tests.measure.measure_bot import grow
-from tests.stand_ins import relay
+from tests.stand_ins import relay, supabase
 from tests.stand_ins.bot import URL, Bot
 from tests.stand_ins.living import living
-from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database
+from tests.stand_ins.supabase import make_database
 
 # The bot: its commits' times in seconds as JSON, when its time is over.
 BOT = """
@@ -61,10 +61,9 @@ def told(times: list[float]) -> str:
 
 def main(megabytes: int, mode: str, pause: float, seconds: float, delay: float) -> None:
     with (
-        embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server,
+        supabase.running() as server,
         tempfile.TemporaryDirectory() as folder,
     ):
-        as_admin(server, SUPABASE_LIKE)
         with make_database(server, "cost") as url:
             bot = Bot.make(Path(folder) / "bot", url, users=1200)
             grow(bot.requests, megabytes)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from lib.trying import embedded_postgres
+
+from tests.stand_ins import supabase
 from tests.stand_ins.bot import Bot
 from tests.stand_ins.living import Living, living, pay
-from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database
+from tests.stand_ins.supabase import make_database
 
 KEPT = """SELECT pg_total_relation_size('backup.undo_log'), pg_total_relation_size('backup.runs')
     + pg_total_relation_size('backup.run_tables'), (SELECT count(*) FROM backup.runs WHERE outcome = 'saved'),
@@ -37,10 +38,9 @@ def measured(bot: Bot, live: Living) -> list[int]:
 
 def main(minutes: float) -> None:
     with (
-        embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server,
+        supabase.running() as server,
         tempfile.TemporaryDirectory() as folder,
     ):
-        as_admin(server, SUPABASE_LIKE)
         with make_database(server, "day") as url:
             bot = Bot.make(Path(folder) / "bot", url, users=1200)
             bot.run("setup_supabase.py").expect(0)

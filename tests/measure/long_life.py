@@ -16,11 +16,12 @@ import psycopg2
 
 from backup import back_up_all
 from lib.base import log
-from lib.trying import embedded_postgres, sample_bot, trial
+from lib.trying import sample_bot, trial
 from tests import compare
+from tests.stand_ins import supabase
 from tests.stand_ins.bot import Bot
 from tests.stand_ins.deployment import Deployment
-from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database
+from tests.stand_ins.supabase import make_database
 
 ASKED = """
 SELECT pg_database_size(current_database()), pg_total_relation_size('backup.undo_log'), pg_total_relation_size('backup.runs')
@@ -48,33 +49,28 @@ def measured(deployment: Deployment, url: str, count: int) -> list[int]:
 
 
 def main(runs: int) -> None:
-    with (
-        embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        as_admin(server, SUPABASE_LIKE)
-        with make_database(server, "long_life") as url:
-            deployment = Deployment(Path(folder), url)
-            made = sample_bot.make(Path(folder) / "sqlite_data", 300)
-            sources = {path.stem: path for path in made}
-            deployment.settings = dataclasses.replace(deployment.settings, sources=sources)
-            log.open_file(deployment.settings.log)
-            deployment.set_up()
-            print("\t".join(TITLES + SERVER_TITLES), flush=True)
-            for number in range(1, runs + 1):
-                sample_bot.live(Path(folder) / "sqlite_data", number)
-                options = trial.OPTIONS
-                report = back_up_all(deployment.settings, sources, options, trial.silent())
-                assert not report.failures, report.failures[0]
-                report.close(0.0)
-                if number % max(runs // 10, 1) == 0 or number == 1:
-                    print("\t".join(map(str, measured(deployment, url, number))), flush=True)
-            bot = Bot(Path(folder), url)
-            bot.write_env()
-            bot.run("restore.py", "--yes", "--to", str(Path(folder) / "out")).expect(0)
-            assert not any(compare.differences(path, Path(folder) / "out" / path.name) for path in made)
-            print("restored: identical")
-            shutil.rmtree(Path(folder) / "out")
+    with supabase.running() as server, tempfile.TemporaryDirectory() as folder, make_database(server, "long_life") as url:
+        deployment = Deployment(Path(folder), url)
+        made = sample_bot.make(Path(folder) / "sqlite_data", 300)
+        sources = {path.stem: path for path in made}
+        deployment.settings = dataclasses.replace(deployment.settings, sources=sources)
+        log.open_file(deployment.settings.log)
+        deployment.set_up()
+        print("\t".join(TITLES + SERVER_TITLES), flush=True)
+        for number in range(1, runs + 1):
+            sample_bot.live(Path(folder) / "sqlite_data", number)
+            options = trial.OPTIONS
+            report = back_up_all(deployment.settings, sources, options, trial.silent())
+            assert not report.failures, report.failures[0]
+            report.close(0.0)
+            if number % max(runs // 10, 1) == 0 or number == 1:
+                print("\t".join(map(str, measured(deployment, url, number))), flush=True)
+        bot = Bot(Path(folder), url)
+        bot.write_env()
+        bot.run("restore.py", "--yes", "--to", str(Path(folder) / "out")).expect(0)
+        assert not any(compare.differences(path, Path(folder) / "out" / path.name) for path in made)
+        print("restored: identical")
+        shutil.rmtree(Path(folder) / "out")
 
 
 if __name__ == "__main__":

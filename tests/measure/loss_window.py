@@ -23,12 +23,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from lib.trying import embedded_postgres
+
 from tests.measure.measure_bot import grow
-from tests.stand_ins import relay
+from tests.stand_ins import relay, supabase
 from tests.stand_ins.bot import URL, Bot
 from tests.stand_ins.living import Living, saved
-from tests.stand_ins.supabase import SERVER_SETTINGS, SUPABASE_LIKE, as_admin, make_database
+from tests.stand_ins.supabase import make_database
 
 # The bot: a row at a time, and now and then several at once; what is committed it notes with the time.
 BOT = """
@@ -50,11 +50,10 @@ MEANS = (0.05, 0.3, 1.0, 3.0)
 
 def main(kills: int, delay: float, megabytes: int, lanes: int, mode: str) -> None:
     with (
-        embedded_postgres.running(None, SERVER_SETTINGS, "supabase_admin") as server,
+        supabase.running() as server,
         tempfile.TemporaryDirectory() as folder,
         futures.ThreadPoolExecutor(lanes) as pool,
     ):
-        as_admin(server, SUPABASE_LIKE)
         share = [kills // lanes + (lane < kills % lanes) for lane in range(lanes)]
         running = [
             pool.submit(lambda lane, count: list(lost(server, Path(folder) / f"lane{lane}", count, delay, megabytes, mode)), *one)

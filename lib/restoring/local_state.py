@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import sqlite3
 import time
@@ -14,7 +15,7 @@ from lib.base.errors import Problem, SourceError, typed
 from lib.restoring import beside
 from lib.restoring.rebuild import Rebuilt
 from lib.sqlite.building import new_file
-from lib.sqlite.files import integrity
+from lib.sqlite.files import integrity, older, remedy
 from lib.sqlite.snapshots import previous
 from lib.tables.plan import Source
 
@@ -115,6 +116,8 @@ def _refuse_damaged(path: Path, state: LocalState) -> None:
     try:
         integrity.of_file(path)
     except sqlite3.DatabaseError as error:
+        if isinstance(error, older.TooOld) or not re.search(remedy.DAMAGED, str(error)):
+            raise
         name, sound = state.source.name, previous.last_sound(previous.read(state.path))
         last = f" It was found sound last by {sound.said}." if sound else ""
         flags = f" {sound.flags}" if sound else ""

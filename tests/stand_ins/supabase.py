@@ -50,6 +50,11 @@ ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON SEQUENC
 ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON FUNCTIONS TO anon, authenticated, service_role;
 """
 
+# A role is the whole server's: the next database's setup would give the one of the last test its rights.
+WITHOUT_WRITER = """
+DO $$ BEGIN DROP ROLE IF EXISTS backup_writer; EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END $$
+"""
+
 
 @contextlib.contextmanager
 def running(binaries: Path | None = None) -> Iterator[embedded_postgres.Server]:
@@ -98,6 +103,7 @@ def make_database(server, name, like=None):
             yield _url(server, "postgres", name)
         finally:
             as_admin(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            as_admin(server, WITHOUT_WRITER)
 
 
 def _url(server, user, database):

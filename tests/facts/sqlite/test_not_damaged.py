@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lib.base.errors import Problem, SourceError
-from lib.sqlite.files import remedy
+from lib.restoring import local_state
+from lib.sqlite.files import integrity, remedy
 from lib.sqlite.snapshots import copying, live_file, snapshot
 from tests import compare
 from tests.cases import hostile
@@ -221,6 +222,21 @@ def test_what_is_wrong_around_a_file_is_no_damage(error, saved_bot):
         raise error
     assert caught.value.remedy
     assert "restore" not in caught.value.remedy
+
+
+@pytest.mark.parametrize("error", SURROUNDINGS, ids=str)
+def test_what_is_wrong_around_a_snapshot_is_no_damage_of_it(error, saved_bot, monkeypatch):
+    path = next((saved_bot.folder / "snapshots").glob("**/premium_system.db"))
+    state = local_state.newest({1: path}, "premium_system", [])
+
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(integrity, "of_file", fail)
+    with pytest.raises(Problem) as caught, local_state.all_copied({"": state}, {"": saved_bot.folder / "new.db"}):
+        pass
+    assert "damaged" not in caught.value.what
+    assert "--database" not in caught.value.remedy
 
 
 def test_too_many_open_files_are_told_from_a_file_that_may_not_be_read(saved_bot):

@@ -24,6 +24,12 @@ usage: python3 backup.py [SOURCE …] [flags]
   python3 backup.py --live 2s       stay, and have each commit in Supabase in
                                     about two seconds, until SIGTERM; cron's
                                     runs go on beside it
+  python3 backup.py --edits         which edits made in Supabase would come into
+                                    the bot's databases now, and which have
+                                    (BACKUP_ACCEPT_EDITS); change nothing
+  python3 backup.py --undo-edits 120
+                                    take back what run 120 has brought of them,
+                                    where nobody has changed it since
   python3 backup.py --demo          the whole story on sample databases and an
                                     embedded Postgres
 
@@ -58,14 +64,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # python3 -P and -I leave it out
 import lib.start  # noqa: F401  first of ours: it hops into .venv
-from lib.backing_up import brake, local_runs, refusals, schedule
+from lib.backing_up import brake, edits, local_runs, refusals, schedule
 from lib.backing_up.attempts import Report, exit_status
 from lib.backing_up.mirrored import Mirrored, Seen
 from lib.backing_up.options import BackupOptions
-from lib.base import log, script, together
+from lib.base import log, script, together, words
 from lib.base.errors import OtherCounts, Problem
 from lib.base.script import Console
-from lib.base.words import seconds
 from lib.postgres.books import origin, runs, twins
 from lib.postgres.books.origin import Origin
 from lib.postgres.link.connection import Target
@@ -106,13 +111,20 @@ def main(options: BackupOptions, console: Console) -> int:
         compare = functools.partial(rehearsal.rehearse, bring, options) if options.dry_run else dry_run.differences
         look = functools.partial(dry_run.show, settings, sources, compare, console)
         return exit_status(look()) if options.dry_run else alerts.told(settings, alerts.COMPARISON, console, look)
+    if options.edits or options.undo_edits:
+        from lib.backing_up import edits_shown
+
+        if options.edits:
+            return edits_shown.show(settings, sources, console)
+        changed = edits_shown.take_back(settings, words.run(options.undo_edits or ""), console)
+        return back_up(settings, {name: settings.sources[name] for name in changed}, options, console)
     if options.live:
         from lib.live import turns
 
         work = functools.partial(back_up_all, options=options, console=console)
-        turns.stay(settings, sources, seconds(options.live, turns.LONGEST), work, console)
+        turns.stay(settings, sources, words.seconds(options.live, turns.LONGEST), work, console)
     if options.every:
-        schedule.repeat(seconds(options.every), lambda: back_up(settings, sources, options, console), console)
+        schedule.repeat(words.seconds(options.every), lambda: back_up(settings, sources, options, console), console)
     return back_up(settings, sources, options, console)
 
 
@@ -157,9 +169,13 @@ def back_up_source(
     A live batch of which nothing is new is no run.
     """
     run, warnings = runs.Run(0, name, target.host, number=target.settings.number, is_live=settings.is_live), []
-    with runs.closed(target, run), snapshots.being_checked(ahead.copy_of(name)) as snapshot:
+    with (
+        runs.closed(target, run),
+        edits.brought_back(target, settings, run, ahead),
+        snapshots.being_checked(ahead.copy_of(name)) as snapshot,
+    ):
         previous = snapshot.copy.previous
-        if snapshot.copy.is_unchecked and snapshot.copy.hash == previous.hash:
+        if snapshot.copy.is_unchecked and snapshot.copy.hash == previous.hash and not run.edits:
             return None
         ours = origin.of(settings, name, previous.told)
         while run.outcome == "running":
@@ -256,6 +272,8 @@ def flags() -> script.Parser:
     parser.add_argument("--max-age")
     parser.add_argument("--every")
     parser.add_argument("--live")
+    parser.add_argument("--edits", action="store_true")
+    parser.add_argument("--undo-edits", metavar="RUN")
     parser.add_argument("--report", metavar="FILE.html")
     parser.add_argument("--demo", action="store_true")
     return parser

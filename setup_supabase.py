@@ -14,6 +14,10 @@ usage: python3 setup_supabase.py [flags]
   python3 setup_supabase.py --writer-role
                                     also make a role that can back up but cannot
                                     destroy history, and show its password
+  python3 setup_supabase.py --editor-role
+                                    also make a role that can change in Supabase
+                                    what BACKUP_ACCEPT_EDITS names and nothing
+                                    else, and show its password
   python3 setup_supabase.py --schedule cron --install
                                     back up every six hours, check and drill:
                                     puts lines into the user's crontab, or
@@ -57,13 +61,13 @@ from lib.postgres.books import origin
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import ddl
 from lib.postgres.setup import analytics, installation
-from lib.settings import config, paths
+from lib.settings import accepted, config, paths
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.sqlite.files import not_there
 from lib.sqlite.snapshots import previous
 from lib.sqlite.snapshots import snapshot as snapshots
-from lib.tables.mirror_names import writer_name
+from lib.tables.mirror_names import editor_name, writer_name
 from lib.trying import checks
 from lib.trying.checks import Checks
 
@@ -74,6 +78,7 @@ class Options:
 
     may_change: bool
     makes_writer: bool
+    makes_editor: bool
 
 
 def main(flags: Namespace, console: script.Console) -> int:
@@ -87,7 +92,7 @@ def main(flags: Namespace, console: script.Console) -> int:
     settings.warnings.extend(log.open_file(settings.log))
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
-    checked, options = Checks(console), Options(not flags.check, flags.writer_role)
+    checked, options = Checks(console), Options(not flags.check, flags.writer_role, flags.editor_role)
     there = checks.files(checked, settings)
     targets = settings.targets if there.sources else []
     is_sound = any([set_up(checked, there, target_settings, options) for target_settings in targets])
@@ -149,6 +154,8 @@ def set_up(checked: Checks, settings: Settings, target_settings: TargetSettings,
             create(checked, target, settings)
         if checked.is_sound and options.makes_writer:
             create_writer(checked, target, settings)
+        if checked.is_sound and options.makes_editor and target_settings.number == 1:
+            create_editor(checked, target, settings)
         if checked.is_sound:
             checks.installed(checked, target)
         if checked.is_sound and not options.may_change:
@@ -174,6 +181,12 @@ def create(checked: Checks, target: Target, settings: Settings) -> None:
     if checked.is_sound:
         with checked.step("Analytics views") as tell:
             tell(analytics.install(target, settings))
+    if checked.is_sound and settings.accepted.items and target.settings.number == 1:
+        with checked.step("Edits that come back") as tell, target.transaction():
+            installation.let_edit(target, settings)
+            tell(f"{', '.join(settings.accepted.items)}: who can write these in Supabase writes into the bot's database")
+    elif checked.is_sound:
+        installation.let_edit(target, settings)
 
 
 def create_writer(checked: Checks, target: Target, settings: Settings) -> None:
@@ -190,11 +203,23 @@ def create_writer(checked: Checks, target: Target, settings: Settings) -> None:
     )
 
 
+def create_editor(checked: Checks, target: Target, settings: Settings) -> None:
+    """Make the role for people who edit, and show its password this once."""
+    with checked.step("Editor role") as tell, target.transaction():
+        password = installation.create_editor(target, settings)
+        tell(f"{editor_name(target.schema)} can change what {accepted.NAME} names, and nothing else")
+    if checked.is_sound:
+        user = ".".join([editor_name(target.schema), *target.settings.user.split(".")[1:]])
+        said = "Let people who edit connect with this user and password; they are not shown again"
+        checked.console.say(f"     {said}:\n     {user}:{password}")
+
+
 def flags() -> script.Parser:
     parser = script.Parser(__doc__, together.SETUP)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--ddl", metavar="PATH.db")
     parser.add_argument("--writer-role", action="store_true")
+    parser.add_argument("--editor-role", action="store_true")
     parser.add_argument("--schedule", choices=("cron", "systemd"))
     parser.add_argument("--live", action="store_true")
     parser.add_argument("--install", action="store_true")

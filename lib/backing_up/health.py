@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lib.backing_up import local_runs
+from lib.backing_up.edits import are_accepted
 from lib.backing_up.known import Answer, Failure, Known, Success
 from lib.base.errors import MayPass, Problem, Unreachable
+from lib.postgres.books import edits as books
 from lib.postgres.books import twins
 from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
@@ -54,6 +56,12 @@ class Health:
         """Return how long ago all was saved, in seconds; nothing where it never was, or that time is still to come."""
         seconds = self.known["now"] - max(self.success["at"], self.known["live_at"] or 0) if self.success else -math.inf
         return round(max(seconds, 0)) if seconds >= -CLOCKS_DIFFER else None
+
+    @property
+    def edits(self) -> str:
+        """Return what became of people's edits, where they may come back."""
+        counts = self.known["edits"]
+        return ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in books.OUTCOMES if outcome in counts)
 
     @property
     def live_age(self) -> float | None:
@@ -121,9 +129,11 @@ def of_target(
             twins.refuse(target, seen)
             installation.require(target)
             answers = {name: target.statement("health", {"source": name, "most": SHOWN_RUNS})[0][0] for name in sources}
+            edits = books.counted(target, [*sources]) if are_accepted(target, settings) else {}
     except Problem as problem:
         return [_as_recorded_here(settings, target_settings, name, problem) for name in sources]
-    return [_with_what_is_recorded_here(settings, target_settings, name, answers[name]) for name in sources]
+    told = {name: answer | {"edits": edits.get(name, {})} for name, answer in answers.items()}
+    return [_with_what_is_recorded_here(settings, target_settings, name, told[name]) for name in sources]
 
 
 def _as_recorded_here(settings: Settings, target: TargetSettings, name: str, problem: Problem) -> Unanswered:
@@ -137,6 +147,7 @@ def _as_recorded_here(settings: Settings, target: TargetSettings, name: str, pro
         "pace": None,
         "last_start": success and success["at"],
         "live_at": None,
+        "edits": {},
     }
     different = local_runs.difference(settings, name, target.number)
     return Unanswered(name, target, known, _warnings(runs), runs[:1] == [known["last_failure"]], different, problem)

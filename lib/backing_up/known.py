@@ -67,7 +67,7 @@ class Known(TypedDict):
     """What both sides can tell of a source; `now` is the clock from which ages are counted, `runs` are newest first.
 
     `pace` is the usual pause between two runs in seconds, where there is one, `last_start` when the last success began, `live_at`
-    when a live process has last said that everything is saved.
+    when a live process has last said that everything is saved. `edits` are how many that may come back had which outcome.
     """
 
     now: float
@@ -77,6 +77,7 @@ class Known(TypedDict):
     pace: float | None
     last_start: float | None
     live_at: float | None
+    edits: dict[str, int]
 
 
 class Answer(Known):

@@ -3,6 +3,7 @@
 from enum import Enum
 from typing import NamedTuple
 
+from lib.backing_up import edits
 from lib.postgres.books import origin, privacy, runs, saving
 from lib.postgres.books.origin import Origin
 from lib.postgres.mirrors.altered import Altered
@@ -51,7 +52,8 @@ class Mirrored(NamedTuple):
         """Return warnings of who else can get in, and of what others have done to the mirrors."""
         source, last = transfer.source, transfer.last
         exposed = [privacy.as_sentence(openings)] if openings else []
-        by_hand = [edit.as_sentence(source.name) for edit in transfer.edits]
+        judged = edits.told(source.name, transfer.run.edits)
+        by_hand = judged if transfer.run.edits else [edit.as_sentence(source.name) for edit in transfer.edits]
         return [*exposed, *origin.other_machine(source.name, ours, last), *by_hand, *self.unseen.warnings(source, last)]
 
     def saved(self, transfer: Transfer, settings: Settings, ours: Origin) -> "Mirrored":

@@ -19,6 +19,8 @@ class BackupOptions:
     verify: bool = False
     every: str | None = None
     live: str | None = None
+    edits: bool = False
+    undo_edits: str | None = None
     full: bool = False
     accept_shrink: bool = False
     accept_exposure: bool = False

@@ -14,6 +14,8 @@ BACKUP: Tasks = {
     "--status": "SOURCE --max-age",
     "--report": "SOURCE --max-age",
     "--live": "SOURCE --accept-exposure",
+    "--edits": "SOURCE",
+    "--undo-edits": "",
     "--demo": "",
 }
 RESTORE: Tasks = {
@@ -25,7 +27,7 @@ RESTORE: Tasks = {
     "--undo": "--database --to --dry-run --yes",
     "--drill": "--database --target",
 }
-SETUP: Tasks = {"": "--writer-role", "--check": "", "--ddl": "", "--schedule": "--live --install --remove"}
+SETUP: Tasks = {"": "--writer-role --editor-role", "--check": "", "--ddl": "", "--schedule": "--live --install --remove"}
 TRIAL: Tasks = {"": "", "--send-alert": ""}
 # Where the settings are and how a script speaks goes with everything, but for these pairs, and why.
 ALWAYS = ("--env-file", "--json", "--quiet", "--verbose")
@@ -35,6 +37,8 @@ APART = {
     ("--json", "--verbose"): "the object has every table already",
     ("--writer-role", "--quiet"): "--writer-role shows a password once, and cannot be quiet",
     ("--writer-role", "--json"): "--writer-role shows a password once, and cannot be quiet",
+    ("--editor-role", "--quiet"): "--editor-role shows a password once, and cannot be quiet",
+    ("--editor-role", "--json"): "--editor-role shows a password once, and cannot be quiet",
     ("--ddl", "--quiet"): "--ddl does nothing but print",
     ("--schedule", "--quiet"): "--schedule prints what is to run",
     ("--live", "--remove"): "--remove takes away all of it",

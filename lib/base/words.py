@@ -66,6 +66,13 @@ def size(count: int) -> str:
     return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
 
 
+def run(text: str) -> int:
+    """Return the run that a text names; raise SettingsError for anything else."""
+    if text.isascii() and text.isdigit() and 0 < int(text) <= LAST_RUN:
+        return int(text)
+    raise SettingsError(f"{text!r} is no run's number.", "python3 backup.py --edits  shows them")
+
+
 def moment(text: str, today: datetime.date | None = None) -> tuple[int | None, datetime.datetime | None]:
     """Read a run number, or a time: UTC unless it has an offset, and its end, be it a day's, a minute's or a second's.
 

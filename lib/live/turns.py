@@ -5,6 +5,7 @@ the start, every six hours unless somebody else has made them, for a file that i
 looks nothing is held but the connections: no lock, no file, no transaction.
 """
 
+import contextlib
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from lib.base.errors import Outdated, Problem
 from lib.base.script import Console
 from lib.live.pace import SHARE, Allowance
 from lib.live.watch import LONG_AGO, Watch
-from lib.postgres.books import runs
+from lib.postgres.books import edits, runs
 from lib.postgres.link.kept import Kept, Reach
 from lib.reporting import alerts
 from lib.reporting.told import REPEAT_SECONDS, gist
@@ -32,7 +33,7 @@ from lib.sqlite.snapshots import watched
 
 # A commit that follows the one before it by less is waited for, but only for so long.
 QUIET_SECONDS, LONGEST_UNREST = 0.2, 1.0
-SEEN_SECONDS, BEAT_SECONDS = 60, 300
+SEEN_SECONDS, BEAT_SECONDS, EDITS_SECONDS = 60, 300, 2
 # A batch is little: who has not answered for so long has fallen silent, and others wait; an ordinary run may need more.
 SILENCE_SECONDS, LONGER_SILENCE = 60.0, 300.0
 # No look comes later, whatever is asked for: others count on a sign each minute.
@@ -63,6 +64,7 @@ class Live:
         self._allowance, self._kept, self._beat_at = Allowance(), Kept(), clock()
         self._unnoted: dict[str, Attempt] = {}
         self._said: dict[str, float] = {}
+        self._asked_at = LONG_AGO
         self._telling = futures.ThreadPoolExecutor(1)
         self._file = settings.folder / settings.file
         self._file_state = watched.state(self._file)
@@ -70,6 +72,7 @@ class Live:
     def turn(self) -> None:
         """Look at everything once, and do what is to be done."""
         for target in self._settings.targets:
+            self._look_for_edits(target)
             ready = [watch for watch in self._watches if watch.target is target and watch.pause.is_over]
             due = [watch for watch in ready if watch.is_due]
             with limits.at_most(SILENCE_SECONDS=LONGER_SILENCE):
@@ -80,6 +83,18 @@ class Live:
             self._note_seen(target)
         self._beat()
         self._look_at_settings()
+
+    def _look_for_edits(self, target: TargetSettings) -> None:
+        """Ask every few seconds whether people have edited a mirror, where that may come back."""
+        watches = [watch for watch in self._watches if watch.target is target and watch.saved]
+        if not self._settings.accepted.items or target.number != 1 or not watches or clock() - self._asked_at < EDITS_SECONDS:
+            return
+        self._asked_at = clock()
+        with contextlib.suppress(Problem), limits.at_most(SILENCE_SECONDS=SILENCE_SECONDS):  # the next batch finds out, and tells
+            with self._kept.reach(target, self._settings.schema) as reached:
+                edited = edits.edited(reached, [watch.source for watch in watches])
+            for watch in watches:
+                watch.is_edited = watch.source in edited
 
     def _bring(self, target: TargetSettings, changed: list[Watch]) -> None:
         """Bring what has changed: by an ordinary run where it is doubtful that a batch may do."""

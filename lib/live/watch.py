@@ -43,6 +43,7 @@ class Watch:
     failure: str = ""
     told_at: float = LONG_AGO
     was_slow: bool = False
+    is_edited: bool = False
     pause: Pause = field(default_factory=Pause)
 
     @property
@@ -58,7 +59,7 @@ class Watch:
     @property
     def has_changed(self) -> bool:
         """Whether there may be something to bring: after a failure always."""
-        return self.has_failed or watched.state(self.path) != self.saved
+        return self.has_failed or self.is_edited or watched.state(self.path) != self.saved
 
     @property
     def is_doubtful(self) -> bool:
@@ -112,8 +113,8 @@ class Watch:
             is_news = self.failure != before or now - self.told_at >= REPEAT_SECONDS
             self.told_at = now if is_news else self.told_at
             return is_news
-        self.saved, self.failure = state, ""
-        if isinstance(attempt, Saved) and attempt.run.is_compared and not is_ordinary:
+        self.saved, self.failure, self.is_edited = state, "", False
+        if isinstance(attempt, Saved) and attempt.run.is_compared and not (is_ordinary or attempt.run.edits):
             self.pause.begin()  # every row was sent; where that is so each time, it is not to be each second
         else:
             self.pause.forget()

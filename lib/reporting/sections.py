@@ -75,6 +75,7 @@ def health_card(account: Account) -> Html:
         facts["next run"] = joined("overdue, expected " if health.is_overdue else "expected ", when(health.next_expected, now))
     if isinstance(health, Answered):
         facts["proven"] = _proven(health)
+    facts["edits"] = health.edits
     return card(account, _facts(facts))
 
 

@@ -71,6 +71,7 @@ def _as_text(health: Health, settings: Settings) -> str:
         *_failure(health),
         *_expected(health),
         *_told(health, settings),
+        *([f"  edits made in Supabase: {health.edits}"] if health.edits else []),
     ]
     lines += [f"  warning: {text}" for text in health.warnings]
     return "\n".join([*lines, f"  last runs, newest first: {_marks(health.known['runs'])}"])

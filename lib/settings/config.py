@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lib.base import causes, owners
 from lib.base.errors import SettingsError, typed
-from lib.settings import channels, dotenv, limits, paths, retention, targets
+from lib.settings import accepted, channels, dotenv, limits, paths, retention, targets
+from lib.settings.accepted import NONE, Accepted
 from lib.settings.channels import Channels
 from lib.settings.retention import Retention
 from lib.settings.targets import TargetSettings
@@ -29,7 +30,9 @@ SHOWN_LINES = 3
 UNCHECKED = "unchecked"
 MEGABYTE = 1_000_000
 OURS = re.compile(r"BACKUP_|SUPABASE_DB_")
-KNOWN = re.compile(rf"SUPABASE_DB_URL(_\d+)?|SUPABASE_DB_({'|'.join(targets.PARTS)})|{'|'.join(DEFAULTS)}|{retention.DAILY}")
+KNOWN = re.compile(
+    rf"SUPABASE_DB_URL(_\d+)?|SUPABASE_DB_({'|'.join(targets.PARTS)})|{'|'.join(DEFAULTS)}|{retention.DAILY}|{accepted.NAME}"
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Settings:
     channels: Channels = field(default_factory=Channels)
     file: str = ".env"
     is_live: bool = False
+    accepted: Accepted = NONE
 
     @property
     def first_check(self) -> str:
@@ -165,6 +169,7 @@ def _read(in_file: dict[str, str], path: Path, problems: list[str]) -> Settings:
         channels=told,
         file=path.name,
         notes=notes,
+        accepted=accepted.read(values, problems),
     )
 
 

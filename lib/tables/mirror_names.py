@@ -34,6 +34,11 @@ def writer_name(schema: str) -> str:
     return f"{schema}_writer"
 
 
+def editor_name(schema: str) -> str:
+    """Return the name of the role that may only change what is accepted."""
+    return f"{schema}_editor"
+
+
 def quoted(name: str) -> str:
     """Return the name as people write it in SQL: bare where that means the same, else in quotes."""
     if PLAIN.fullmatch(name) and name not in RESERVED:

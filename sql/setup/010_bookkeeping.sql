@@ -29,6 +29,9 @@ ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin_machine text;
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin_path text;
 -- When a live process has last saved a batch, or found that nothing is new.
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS live_at timestamptz;
+-- The newest undo record when people's edits were last judged (see 060_edits.sql), and when the bot's file was last restored.
+ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS edits_up_to bigint NOT NULL DEFAULT 0;
+ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS restored_mark bigint NOT NULL DEFAULT 0;
 -- Whoever has ended live backups for good says so by running setup.
 UPDATE {schema}.sources SET live_at = NULL WHERE live_at < clock_timestamp() - interval '3 minutes';
 

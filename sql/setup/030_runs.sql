@@ -142,6 +142,9 @@ BEGIN
     INSERT INTO {schema}.lost_history (source, table_name, before_run)
     SELECT of_source, lost, of_run FROM jsonb_array_elements_text(snapshot->'lost') AS lost
     ON CONFLICT (source, table_name) DO UPDATE SET before_run = of_run;
+    UPDATE {schema}.edits SET run = of_run WHERE source = of_source AND run IS NULL;
+    DELETE FROM {schema}.edits WHERE source = of_source
+        AND found_at < clock_timestamp() - (SELECT keep_days FROM {schema}.retention) * interval '1 day';
     UPDATE {schema}.sources SET last_run = of_run, restored_run = NULL, origin = snapshot->>'origin',
         origin_machine = snapshot->>'machine', origin_path = snapshot->>'path',
         live_at = CASE WHEN snapshot->>'is_live' = 'true' THEN clock_timestamp() ELSE live_at END
@@ -152,7 +155,8 @@ $$;
 -- Remembers that the bot's file is as an earlier run left it, so that the next run knows why its size changed, and whose file it is.
 CREATE OR REPLACE FUNCTION {schema}.note_restore(of_source text, to_run bigint, by_origin text, on_machine text, at_path text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    UPDATE {schema}.sources SET restored_run = to_run, origin = by_origin, origin_machine = on_machine, origin_path = at_path
+    UPDATE {schema}.sources SET restored_run = to_run, origin = by_origin, origin_machine = on_machine, origin_path = at_path,
+        restored_mark = coalesce((SELECT max(record) FROM {schema}.undo_log), 0)
     WHERE source = of_source AND EXISTS (SELECT FROM {schema}.runs WHERE run = to_run AND runs.source = of_source AND outcome = 'saved')
 $$;
 

@@ -79,6 +79,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         'openings', ARRAY(SELECT {schema}.openings(ARRAY[{schema_name}, mirror_schema])),
         'last', {schema}.last_saved(of_source),
         'edits', {schema}.hand_edits(of_source),
+        'is_edited', {schema}.is_edited(of_source),
         'mirrors', CASE WHEN md5(described::text) IS DISTINCT FROM known_mirrors THEN described END,
         'before', CASE WHEN restored_run IS NOT NULL OR {schema}.hash_of_tables(last_run) IS DISTINCT FROM known_tables THEN (
             SELECT coalesce(jsonb_object_agg(table_name, rows), '{{}}') FROM {schema}.left_by(coalesce(restored_run, last_run))

@@ -23,7 +23,8 @@ TOP_LEVEL = {*SCRIPTS, "lib", "sql", "crontab.example", "requirements.txt", "REA
 # The rooms of lib/, lowest first: an import only ever goes down, or stays in its room.
 FLOORS = (
     "base", "start", "settings", "tables",
-    "sqlite.files", "sqlite.lines", "sqlite.snapshots", "sqlite.compare", "sqlite.building", "sqlite.replacing",
+    "sqlite.files", "sqlite.lines", "sqlite.snapshots", "sqlite.compare", "sqlite.building", "sqlite.editing",
+    "sqlite.replacing",
     "postgres.link", "postgres.books", "postgres.mirrors", "postgres.setup",
     "backing_up", "restoring", "reporting", "live", "trying",
 )  # fmt: skip

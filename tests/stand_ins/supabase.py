@@ -50,9 +50,9 @@ ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON SEQUENC
 ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON FUNCTIONS TO anon, authenticated, service_role;
 """
 
-# A role is the whole server's: the next database's setup would give the one of the last test its rights.
-WITHOUT_WRITER = """
-DO $$ BEGIN DROP ROLE IF EXISTS backup_writer; EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END $$
+# A role is the whole server's: the next database's setup would give those of the last test their rights.
+WITHOUT_ROLES = """
+DO $$ BEGIN DROP ROLE IF EXISTS backup_writer, backup_editor; EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END $$
 """
 
 
@@ -103,7 +103,7 @@ def make_database(server, name, like=None):
             yield _url(server, "postgres", name)
         finally:
             as_admin(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-            as_admin(server, WITHOUT_WRITER)
+            as_admin(server, WITHOUT_ROLES)
 
 
 def _url(server, user, database):

@@ -15,6 +15,7 @@ from lib import __version__
 from lib.base.errors import Interrupted, Locked, MayPass, Problem
 from lib.base.redact import clean
 from lib.postgres.books import setup_version, told
+from lib.postgres.books.edits import Judged
 from lib.postgres.books.told import Told
 from lib.postgres.link.connection import NOTHING, Target
 from lib.postgres.link.statements import statement
@@ -45,6 +46,7 @@ class Run:
     committed: int = 0  # so many tables of a first load
     is_compared: bool = False  # every row was
     is_live: bool = False  # it is a batch
+    edits: list[Judged] = field(default_factory=list)
     ticket: str = field(default_factory=functools.partial(secrets.token_hex, 8))  # it is found by
 
     @property
@@ -71,8 +73,10 @@ class Run:
         del shown["database_bytes"], shown["committed"], shown["is_compared"], shown["is_live"], shown["ticket"]
         for table in shown["tables"]:
             del table["digest"], table["label"], table["is_known"]
-        if not self.error:
-            del shown["error"]
+        shown["edits"] = [edit.shown for edit in self.edits]
+        for name in ("error", "edits"):
+            if not shown[name]:
+                del shown[name]
         return shown
 
 

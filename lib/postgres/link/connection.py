@@ -122,6 +122,10 @@ class Target:
         schema = sql.Identifier(self.schema)
         return self.rows(statement(name, schema=schema, lacks=statement("lacks", schema=schema), **parts), values)
 
+    def ask(self, name: str, values: Values = None) -> Any:
+        """Return what a function of ours answers, where the statement is its call alone: that relies on no setting."""
+        return self._rows(statement(name, schema=sql.Identifier(self.schema)), values)[0][0]
+
     def copy_in(self, query: sql.Composable, lines: Readable) -> None:
         """Send the lines that COPY reads; two round trips, because it says first that it is ready for them."""
         self._line.round_trips += 1

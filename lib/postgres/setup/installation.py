@@ -1,7 +1,9 @@
 """Create or upgrade what a deployment owns in Postgres; running it again changes nothing."""
 
+import json
 import secrets
 from pathlib import Path
+from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
@@ -13,9 +15,11 @@ from lib.postgres.books.origin import Origin
 from lib.postgres.link.connection import Target
 from lib.postgres.link.statements import SQL, from_file, setup_files, statement
 from lib.postgres.mirrors import altered, plan_mirrors, upkeep
+from lib.settings.accepted import DELETE, INSERT, NONE, TRIGGERS
+from lib.settings.accepted import NAME as ACCEPTED
 from lib.settings.config import Settings
 from lib.sqlite.snapshots.snapshot import Snapshot
-from lib.tables.mirror_names import mirror_name, writer_name
+from lib.tables.mirror_names import editor_name, mirror_name, writer_name
 from lib.tables.plan import Mirror, Plan, Source
 
 # What a statement asks about, where setup makes a function of it.
@@ -86,14 +90,45 @@ def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
 
 def create_writer(target: Target, settings: Settings) -> str:
     """Create the role that can back up but cannot remove history, or give it a new password, and return that."""
-    password, writer = secrets.token_urlsafe(24), writer_name(target.schema)
-    # Only its SCRAM verifier travels: Supabase's log keeps every DDL statement.
-    verifier = sql.Literal(encrypt_password(password, writer, target.connection, "scram-sha-256"))
-    target.statement("create_writer", role_name=sql.Literal(writer), writer=sql.Identifier(writer), password=verifier)
+    writer = writer_name(target.schema)
+    password = _create_role(target, writer)
     target.statement("let_keep_books", {"writer": writer})
     for schema in mirror_schemas(settings):
         target.statement("let_write", {"mirror_schema": schema, "writer": writer})
     return password
+
+
+def create_editor(target: Target, settings: Settings) -> str:
+    """Create the role that can edit what is accepted and nothing else, or give it a new password, and return that."""
+    password = _create_role(target, editor_name(target.schema))
+    let_edit(target, settings)
+    return password
+
+
+def _create_role(target: Target, role: str) -> str:
+    password = secrets.token_urlsafe(24)
+    # Only its SCRAM verifier travels: Supabase's log keeps every DDL statement.
+    verifier = sql.Literal(encrypt_password(password, role, target.connection, "scram-sha-256"))
+    target.statement("create_role", role_name=sql.Literal(role), role=sql.Identifier(role), password=verifier)
+    return password
+
+
+def let_edit(target: Target, settings: Settings) -> None:
+    """Note which edits come back from here, and let the editor role make exactly these; raise Problem for unknown names."""
+    accepted = settings.accepted if target.settings.number == 1 else NONE
+    allowed = [_allowed(table, set(what)) for table, what in accepted.tables.items()]
+    unknown: list[set[str]] = []
+    for name in settings.sources:
+        values = {"source": name, "items": list(accepted.items), "mirror_schema": mirror_schema(target.schema, name)}
+        values |= {"editor": editor_name(target.schema), "allowed": json.dumps(allowed)}
+        unknown.append({item for (item,) in target.statement("let_edit", values)})
+    if nowhere := sorted(set.intersection(*unknown)):
+        raise Problem(f"{ACCEPTED} names what no database has: {', '.join(nowhere)}.", "correct it in .env")
+
+
+def _allowed(table: str, what: set[str]) -> dict[str, Any]:
+    columns = sorted(mirror_name(name) for name in what - {INSERT, DELETE, TRIGGERS})
+    return {"mirror": mirror_name(table), "columns": columns, "insert": INSERT in what, "delete": DELETE in what}
 
 
 def _described(before: dict[str, Mirror], after: dict[str, Mirror], plan: Plan) -> str:

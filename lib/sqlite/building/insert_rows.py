@@ -76,9 +76,14 @@ def old_rows(connection: sqlite3.Connection, table: TablePlan, lines: list[bytes
     """Insert rows of a mirror that are JSON."""
     insert = f"INSERT INTO {_with_columns(table)} VALUES ({', '.join('?' * len(table.columns))})"
     for line in lines:
-        row = json.loads(unescaped(line))
-        cells = ((column.mirror_type, row.get(column.mirror_name)) for column in table.columns)
-        connection.execute(insert, [None if cell is None else READ_JSON[kind](cell) for kind, cell in cells])
+        connection.execute(insert, values_of(table, unescaped(line)))
+
+
+def values_of(table: TablePlan, line: str) -> list[object]:
+    """Return the values of a row that is JSON, in the order of the columns."""
+    row = json.loads(line)
+    cells = ((column.mirror_type, row.get(column.mirror_name)) for column in table.columns)
+    return [None if cell is None else READ_JSON[kind](cell) for kind, cell in cells]
 
 
 def misfits(connection: sqlite3.Connection, table: TablePlan, lines: list[bytes]) -> None:

@@ -130,6 +130,12 @@ class Ahead:
         futures.wait([self._begun[name]])  # a signal that breaks in here leaves it to __exit__
         return self._begun.pop(name).result()
 
+    def forget(self, name: str) -> None:
+        """Remove a copy that was begun: the file will be another one."""
+        if begun := self._begun.pop(name, None):
+            futures.wait([begun])
+            _remove(begun)
+
     def _begin_with_next(self, name: str) -> None:
         self._begin(name)
         names = list(self._sources)
@@ -148,9 +154,13 @@ class Ahead:
 
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
-        for copy in self._begun.values():
-            if not copy.cancelled() and not copy.exception():
-                copy.result().remove()
+        for begun in self._begun.values():
+            _remove(begun)
+
+
+def _remove(begun: futures.Future[Copy]) -> None:
+    if not begun.cancelled() and not begun.exception():
+        begun.result().remove()
 
 
 def _write_through(copying: futures.Future[Copy]) -> None:

@@ -1,0 +1,95 @@
+"""Which edits of the mirrors may come into the bot's file at all; the rest is refused, and says why."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from lib.postgres.books.edits import Edit, Judged
+from lib.settings.accepted import DELETE, INSERT, Accepted
+from lib.sqlite.building import insert_rows
+from lib.sqlite.editing.change import REFUSED, Change, Row
+from lib.tables.plan import TablePlan
+
+# So many rows of a table at once: a tenth of it, of a small one some, but not all that it had.
+MOST_ROWS, SHARE, SOME_ROWS = 100, 0.1, 5
+WHOLE_ROWS = "misfit_rows"
+GONE, NEVER = "no table of the bot's belongs to it", 2**63
+# What reading a row raises that no run has written.
+UNREADABLE = (ValueError, KeyError, TypeError, OverflowError)
+
+
+class Rules:
+    """What is accepted, since which undo record each item is, and the plans by mirror; `found` are all edits of one source."""
+
+    def __init__(self, accepted: Accepted, since: Mapping[str, int], plans: Mapping[str, TablePlan], found: Sequence[Edit]):
+        self._accepted, self._since, self._plans = accepted, since, plans
+        self._rows: Counter[str] = Counter()
+        self._old_rows = Counter(edit.mirror for edit in found if edit.base is not None)
+        for edit in found:
+            self._rows[edit.mirror] += edit.rows
+        # Another key is, in the undo log, a row that was updated and is gone, and one that was added in the same transaction.
+        self._moved = {number for edit in found if _is_moved(edit) for number in edit.transactions}
+
+    def look(self, edit: Edit) -> Change | Judged | None:
+        """Return what is to be brought, or why it is not; nothing where all is as it was before."""
+        table = self._plans.get(edit.mirror)
+        if not table or edit.key is None:
+            return Judged(edit, [], REFUSED, self._why_not(edit) or GONE)
+        if edit.base == edit.theirs:
+            return None
+        change = _change(table, edit)
+        if isinstance(change, Judged):
+            return change
+        reason = self._why_not(edit) or self._not_accepted(edit, change)
+        return Judged(edit, change.columns, REFUSED, reason) if reason else change
+
+    def _why_not(self, edit: Edit) -> str:
+        most, rows = min(MOST_ROWS, max(SOME_ROWS, int(edit.table_rows * SHARE))), self._rows[edit.mirror]
+        if edit.mirror == WHOLE_ROWS:
+            return "rows that are kept whole cannot be edited"
+        if rows > most or self._old_rows[edit.mirror] >= max(edit.table_rows, 2):
+            return f"{rows:,} rows at once, of {edit.table_rows:,}, are too many"
+        if edit.is_older:
+            return "it is older than the last restore"
+        if _is_moved(edit) or (self._moved.intersection(edit.transactions) and edit.base is None):
+            return "its key was changed"
+        return ""
+
+    def _not_accepted(self, edit: Edit, change: Change) -> str:
+        table = change.table.name
+        whole = INSERT if change.base is None else DELETE if change.theirs is None else ""
+        needed = [whole] if whole else change.columns
+        for what in needed:
+            if not self._accepted.has(table, what):
+                return f"{table}.{what} is not accepted"
+            if edit.record <= self._since.get(f"{table}.{what}", NEVER):
+                return f"it was made before {table}.{what} was accepted"
+        return "" if needed else "the bot's database has no such column"
+
+
+class Inverse:
+    """What has come is taken back, whatever is accepted by now."""
+
+    def __init__(self, plans: Mapping[str, TablePlan]):
+        self._plans = plans
+
+    def look(self, edit: Edit) -> Change | Judged | None:
+        """Return what is to be brought, or why it is not."""
+        table = self._plans.get(edit.mirror)
+        return _change(table, edit) if table else Judged(edit, [], REFUSED, GONE)
+
+
+def _change(table: TablePlan, edit: Edit) -> Change | Judged:
+    try:
+        return Change(table, _row(table, edit.base), _row(table, edit.theirs))
+    except UNREADABLE:
+        return Judged(edit, [], REFUSED, "a value cannot be read")
+
+
+def _is_moved(edit: Edit) -> bool:
+    return edit.theirs is None and edit.operation == "update"
+
+
+def _row(table: TablePlan, line: str | None) -> Row | None:
+    if line is None:
+        return None
+    return dict(zip((column.name for column in table.columns), insert_rows.values_of(table, line), strict=True))

@@ -1,0 +1,78 @@
+"""Answer `backup.py --edits` and `--undo-edits`: which edits would come into the bot's files, which have, and which go back."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lib.backing_up import edits
+from lib.backing_up.edit_rules import Rules
+from lib.base import script
+from lib.base.errors import UNTOUCHED, Problem, SettingsError
+from lib.base.words import plural
+from lib.postgres.books import edits as books
+from lib.postgres.books.edits import Judged
+from lib.postgres.link.connection import Target
+from lib.settings.accepted import NAME
+from lib.settings.config import UNCHECKED, Settings
+from lib.sqlite.snapshots import copying
+
+Shown = dict[str, Any]
+
+
+def show(settings: Settings, sources: Mapping[str, Path], console: script.Console) -> int:
+    """Say what a run would make of the edits that nobody has judged, tried on a copy of each file, and show the newest ones."""
+    with Target(settings.targets[0], settings.schema) as target:
+        pending = {name: _tried(target, settings, name, path) for name, path in sources.items()}
+        before = books.newest(target, [*sources])
+    if not settings.accepted.items:
+        console.say(f"No edit comes back: {NAME} is empty.")
+    for name, judged in pending.items():
+        console.say(f"{name}: {plural(len(judged), 'edit')} would be judged now")
+        for one in judged:
+            _say(console, "", one)
+    console.say(f"The newest edits that were judged:{'' if before else ' none'}")
+    for source, run, one in before:
+        _say(console, f"{f'run {run}' if run else 'no run yet'}, {source}.", one)
+    now = [{"source": name} | _shown(one) for name, judged in pending.items() for one in judged]
+    kept = [{"source": source, "run": run} | _shown(one) for source, run, one in before]
+    console.result({"outcome": "saved", "pending": now, "edits": kept})
+    return script.SAVED
+
+
+def _tried(target: Target, settings: Settings, name: str, path: Path) -> list[Judged]:
+    """Bring what is pending into a copy of the file, which is thrown away, and return what became of it there."""
+    with target.ended():
+        found, since = books.pending(target, name)
+        if not found:
+            return []
+        copy = copying.copy(path, settings.snapshots, UNCHECKED)
+        try:
+            rules = Rules(settings.accepted, since, edits.plans(target, name), found)
+            return edits.judged(settings, name, copy.path, rules, found)
+        finally:
+            copy.remove()
+
+
+def _say(console: script.Console, before: str, one: Judged) -> None:
+    console.say(f"   {before}{one.as_sentence}")
+    for column, (base, theirs) in one.values.items():
+        console.say(f"      {column}: {base!r} → {theirs!r}")
+
+
+def _shown(one: Judged) -> Shown:
+    return one.shown | {"values": {column: list(values) for column, values in one.values.items()}}
+
+
+def take_back(settings: Settings, run: int, console: script.Console) -> list[str]:
+    """Take back what a run has sent of edits, where the rows are still as they came; return the sources that this changed."""
+    with Target(settings.targets[0], settings.schema) as target:
+        found = books.of_run(target, run)
+        if not found:
+            raise Problem(f"run {run} has sent no edits that could be taken back.", "python3 backup.py --edits", UNTOUCHED)
+        if gone := sorted(found.keys() - settings.sources.keys()):
+            raise SettingsError(f"{', '.join(gone)} is no source any more.", "add its path to SQLITE_DATABASES", UNTOUCHED)
+        for name, back in found.items():
+            for one in edits.judge(target, settings, name, back):
+                if one.is_in:  # the run that follows tells of the others
+                    console.say(f"{name}.{one.as_sentence}")
+    return [*found]

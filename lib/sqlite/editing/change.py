@@ -1,0 +1,54 @@
+"""A row that was edited elsewhere: as it was before, as it is there now, and what became of it in the bot's file."""
+
+import struct
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lib.tables.plan import TablePlan
+
+APPLIED, MERGED, CONFLICT, REFUSED = "applied", "merged", "conflict", "refused"
+Row = dict[str, object]
+
+
+class Outcome(NamedTuple):
+    """What became of a change, and why it did not come; `reason` may say something of what did, too."""
+
+    outcome: str
+    reason: str = ""
+
+    @property
+    def is_in(self) -> bool:
+        """Whether the bot's file has it."""
+        return self.outcome in (APPLIED, MERGED)
+
+
+@dataclass(frozen=True)
+class Change:
+    """`base` and `theirs` are {SQLite's name of a column: value}; a new row has no base, a deleted one nothing of theirs."""
+
+    table: TablePlan
+    base: Row | None
+    theirs: Row | None
+
+    @property
+    def key(self) -> Row:
+        row = self.theirs or self.base or {}
+        return {column.name: row[column.name] for column in self.table.key}
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the columns that an update has changed."""
+        if self.base is None or self.theirs is None:
+            return []
+        return [name for name, value in self.theirs.items() if not is_same(value, self.base[name])]
+
+
+def is_same(one: object, other: object) -> bool:
+    """Whether two values are the same to the bit, storage class included."""
+    if isinstance(one, float) and isinstance(other, float):
+        return struct.pack("d", one) == struct.pack("d", other)
+    return type(one) is type(other) and one == other
+
+
+def are_same(one: Row, other: Row) -> bool:
+    return one.keys() == other.keys() and all(is_same(value, other[name]) for name, value in one.items())

@@ -1,0 +1,45 @@
+"""Which tables of a bot's file may be edited from outside, and which columns of them."""
+
+import re
+import sqlite3
+from typing import NamedTuple
+
+from lib.sqlite.files.names import quoted
+from lib.sqlite.files.virtual_tables import IS_VIRTUAL
+from lib.tables.plan import TablePlan, folded
+
+ROLLS_BACK = re.compile(r"\bRAISE\s*\(\s*ROLLBACK\b", re.IGNORECASE)
+# As PRAGMA table_xinfo tells them.
+GENERATED = (2, 3)
+
+
+class Editable(NamedTuple):
+    """Why nothing in the table may be edited, or nothing; the columns that SQLite computes, and whether triggers act."""
+
+    why_not: str = ""
+    computed: frozenset[str] = frozenset()
+    has_triggers: bool = False
+
+
+def of(connection: sqlite3.Connection, table: TablePlan, accepts_triggers: bool) -> Editable:
+    """Look at a table as it is in the bot's file now."""
+    objects = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    triggers = [text for kind, _, on, text in objects if kind == "trigger" and folded(on) == folded(table.name)]
+    why_not = _why_not(connection, table, [name for kind, name, _, _ in objects if kind == "table"])
+    if triggers and not accepts_triggers:
+        why_not = why_not or f"the table has triggers, and {table.printable}.triggers is not accepted"
+    elif any(ROLLS_BACK.search(text) for text in triggers):
+        why_not = why_not or "a trigger of the table may roll back everything"
+    columns = connection.execute(f"PRAGMA main.table_xinfo({quoted(table.name)})").fetchall()
+    return Editable(why_not, frozenset(name for _, name, *_, hidden in columns if hidden in GENERATED), bool(triggers))
+
+
+def _why_not(connection: sqlite3.Connection, table: TablePlan, tables: list[str]) -> str:
+    virtual = [name for (name,) in connection.execute(f"SELECT name FROM sqlite_master WHERE {IS_VIRTUAL}")]
+    if table.name not in tables:
+        return "the bot's database has no such table"
+    if table.is_internal or any(table.name == name or table.name.startswith(f"{name}_") for name in virtual):
+        return "the table belongs to SQLite or to a virtual table"
+    if any(column.is_rowid for column in table.key):
+        return "the table has no key but SQLite's hidden rowid"
+    return ""

@@ -220,7 +220,7 @@ def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report
     now = upkeep.mend(target, plan, source, changed.mirrors)
     missed = unseen.look(transfer, plan, changed)
     missed.changed |= recounted
-    must_send_all = options.full or bool(transfer.edits or missed.suspects or transfer.others)
+    must_send_all = options.full or bool(missed.suspects or transfer.others) or not edits.are_put_back(transfer, settings)
     try:
         seen = bring_rows(transfer, plan, missed, must_send_all, report)
     except Problem as problem:

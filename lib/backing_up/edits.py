@@ -14,6 +14,7 @@ from lib.postgres.books.edits import Edit, Judged
 from lib.postgres.books.runs import Run
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
+from lib.postgres.mirrors.transfer import Transfer
 from lib.settings.config import Settings
 from lib.sqlite.editing import compare_and_set
 from lib.sqlite.editing.change import Change, Outcome
@@ -37,6 +38,14 @@ def brought_back(target: Target, settings: Settings, run: Run, ahead: copying.Ah
         judge(target, settings, run.source)
         run.edits = edits.unsent(target, run.source)
     yield
+
+
+def are_put_back(transfer: Transfer, settings: Settings) -> bool:
+    """Make the mirrors what the last run left, where every edit has been judged, and return whether they are."""
+    if not (transfer.edits and are_accepted(transfer.target, settings)):
+        return not transfer.edits
+    values = {"source": transfer.source.name, "mirrors": sorted(transfer.edited)}
+    return bool(transfer.target.statement("put_back", values)[0][0])
 
 
 def judge(target: Target, settings: Settings, name: str, back: Sequence[Edit] = ()) -> list[Judged]:

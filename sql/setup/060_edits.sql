@@ -114,6 +114,41 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM edited JOIN {schema}.sources ON sources.source = of_source
 $$;
 
+-- Makes a mirror again what the last saved run left of it, by the undo log, in a run's transaction: then a run need send no more than what
+-- the bot has changed since. False, and nothing is done, where that cannot be done.
+CREATE OR REPLACE FUNCTION {schema}.put_back(of_source text, of_mirror text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place regclass;
+    keys text[];
+    mark bigint;
+    changed text := $query$
+        SELECT DISTINCT ON (key) operation, line FROM (
+            SELECT operation, line, record, place,
+                (SELECT jsonb_object_agg(name, line::json -> name) FROM unnest(key_columns) AS name) AS key
+            FROM {schema}.undo_log CROSS JOIN LATERAL unnest(string_to_array(lines, E'\n')) WITH ORDINALITY AS given (line, place)
+            WHERE source = $1 AND mirror = $2 AND record > $3
+        ) AS changes
+        ORDER BY key, record, place$query$;
+BEGIN
+    SELECT to_regclass(quote_ident(mirror_schema) || '.' || quote_ident(of_mirror)), undo_mark INTO place, mark
+    FROM {schema}.sources JOIN {schema}.runs ON run = last_run WHERE sources.source = of_source;
+    keys := {schema}.key_of(place);
+    IF of_mirror = 'misfit_rows' OR keys IS NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('DELETE FROM ONLY %1$s AS held USING (%2$s) AS oldest, json_populate_record(NULL::%1$s, line::json) AS meant WHERE %3$s',
+        place, changed, (SELECT string_agg(format('held.%1$I = meant.%1$I', key), ' AND ') FROM unnest(keys) AS key))
+    USING of_source, of_mirror, mark;
+    EXECUTE format('INSERT INTO %1$s SELECT was.* FROM (%2$s) AS oldest, json_populate_record(NULL::%1$s, line::json) AS was WHERE %3$s',
+        place, changed, 'operation <> ''insert''')
+    USING of_source, of_mirror, mark;
+    RETURN true;
+EXCEPTION WHEN data_exception OR integrity_constraint_violation OR syntax_error_or_access_rule_violation THEN
+    RETURN false;
+END;
+$$;
+
 -- Keeps what became of all edits of a source up to now: whoever calls it has taken the source's lock before he read them.
 CREATE OR REPLACE FUNCTION {schema}.judge_edits(of_source text, judged jsonb) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

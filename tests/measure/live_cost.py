@@ -1,17 +1,21 @@
 """Measure what live backups cost: processor time, bytes, and what the bot's commits notice.
 
-usage: python3 tests/measure/live_cost.py [--megabytes 25] [--mode wal] [--pause 1] [--seconds 120] [--delay 50]
+usage: python3 tests/measure/live_cost.py [--megabytes 25] [--mode wal] [--pause 1] [--seconds 120] [--delay 50] [--edits 0]
 
-The bot commits one row after each pause, in seconds; 0 is a bot that sleeps. `--delay` is in milliseconds for a round trip.
+The bot commits one row after each pause, in seconds; 0 is a bot that sleeps. `--delay` is in milliseconds for a round trip. With
+`--edits` a person edits a row in Supabase after so many seconds each time, which comes back to the bot.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -39,6 +43,7 @@ print(json.dumps(times))
 KEPT = """SELECT pg_total_relation_size('backup.undo_log') + pg_total_relation_size('backup.runs')
     + pg_total_relation_size('backup.run_tables')"""
 DAY = 86400
+EDITED = "backup_user_requests.message_owners"
 
 
 def processor_seconds(number: int) -> float:
@@ -59,7 +64,32 @@ def told(times: list[float]) -> str:
     return f"p50 {ordered[len(ordered) // 2]:.1f}, p99 {ordered[int(len(ordered) * 0.99)]:.1f}, longest {ordered[-1]:.1f} ms"
 
 
-def main(megabytes: int, mode: str, pause: float, seconds: float, delay: float) -> None:
+@contextlib.contextmanager
+def edited(bot: Bot, url: str, pause: float) -> Iterator[list[float]]:
+    """Let a person edit a row after each pause, beside it; yield how long each edit took to be in the bot's file, in seconds."""
+    took, over = list[float](), threading.Event()
+
+    def edit() -> None:
+        person, number = Bot(bot.folder, url), 0
+        while not over.wait(pause):
+            number, began = number + 1, time.monotonic()
+            person.query(f"UPDATE {EDITED} SET timestamp = {number} WHERE message_id = (SELECT min(message_id) FROM {EDITED})")
+            while not over.is_set() and not bot.sqlite_rows(
+                bot.requests, f"SELECT 1 FROM message_owners WHERE timestamp = {number}"
+            ):
+                time.sleep(0.05)
+            took.append(time.monotonic() - began)
+
+    person = threading.Thread(target=edit)
+    if pause:
+        person.start()
+    yield took
+    over.set()
+    if pause:
+        person.join()
+
+
+def main(megabytes: int, mode: str, pause: float, seconds: float, delay: float, edits: float) -> None:
     with (
         supabase.running() as server,
         tempfile.TemporaryDirectory() as folder,
@@ -72,13 +102,17 @@ def main(megabytes: int, mode: str, pause: float, seconds: float, delay: float) 
             alone = commits(bot, pause, seconds)
             port = URL.fullmatch(url)["port"]
             with relay.running("127.0.0.1", int(port)) as (standing, listens):
-                bot.write_env(SUPABASE_DB_URL=url.replace(f":{port}/", f":{listens}/"))
+                bot.write_env(
+                    SUPABASE_DB_URL=url.replace(f":{port}/", f":{listens}/"),
+                    BACKUP_ACCEPT_EDITS="message_owners.timestamp" if edits else None,
+                )
                 standing.delay = relay.each_way(delay / 2000)
                 with living(bot, interval="2s") as live:
                     time.sleep(5)
                     ((kept,),), carried = bot.query(KEPT), dict(standing.carried)
                     used, began = processor_seconds(live.process.pid), time.monotonic()
-                    beside = commits(bot, pause, seconds)
+                    with edited(bot, url, edits) as took:
+                        beside = commits(bot, pause, seconds)
                     time.sleep(3)
                     passed, used = time.monotonic() - began, processor_seconds(live.process.pid) - used
                     ((more,),) = bot.query(KEPT)
@@ -89,6 +123,9 @@ def main(megabytes: int, mode: str, pause: float, seconds: float, delay: float) 
             f"{(more - kept) * DAY / passed / 1e6:.1f} MB kept before thinning\n"
             f"   the bot's commits alone: {told(alone)}; beside it: {told(beside)}"
         )
+        if took:
+            median, longest = sorted(took)[len(took) // 2], max(took)
+            print(f"   {len(took)} edits were in the bot's file after {median:.1f} s, longest {longest:.1f} s")
 
 
 if __name__ == "__main__":
@@ -98,4 +135,5 @@ if __name__ == "__main__":
     parser.add_argument("--pause", type=float, default=1)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--delay", type=float, default=50)
+    parser.add_argument("--edits", type=float, default=0)
     main(**vars(parser.parse_args()))

@@ -1,5 +1,7 @@
 """The editor role can make exactly the edits that are accepted, and reaches nothing else of ours."""
 
+import contextlib
+
 import psycopg2
 import pytest
 
@@ -62,12 +64,14 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_the_editor_may_not(what, editor):
-    with pytest.raises(
-        (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidParameterValue)
-    ):
-        editor.query(REFUSED[what])
+def test_what_the_editor_may_not(editor):
+    refusals = (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidParameterValue)
+    done = []
+    for what, tried in REFUSED.items():
+        with contextlib.suppress(refusals):
+            editor.query(tried)
+            done.append(what)
+    assert done == []
 
 
 def test_the_rights_follow_the_settings(editor, saved_bot):

@@ -143,18 +143,17 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_is_refused_says_why_and_the_bots_database_stands(what, editing):
-    edit, reason = REFUSED[what]
+def test_what_is_refused_says_why_and_the_bots_database_stands(editing):
     editing.sqlite(editing.premium, "INSERT INTO refunds VALUES (900, 4, 1, 1, 'p', 1, NULL, 1, 'done', NULL)")
     editing.run("backup.py").expect(0)
-    before = editing.premium.read_bytes()
-    editing.query(edit)
-    said = editing.run("backup.py").expect(0).stderr
-    assert reason in said
-    assert editing.premium.read_bytes() == before
-    assert {outcome for _, _, outcome, _ in outcomes(editing)} == {"refused"}
-    assert all(reason in why for _, _, _, why in outcomes(editing))
+    before, judged = editing.premium.read_bytes(), 0
+    for what, (edit, reason) in REFUSED.items():
+        editing.query(edit)
+        assert reason in editing.run("backup.py").expect(0).stderr, what
+        assert editing.premium.read_bytes() == before, what
+        new, judged = outcomes(editing)[judged:], len(outcomes(editing))
+        assert {outcome for _, _, outcome, _ in new} == {"refused"}, what
+        assert all(reason in why for _, _, _, why in new), what
     is_mirrored(editing)
 
 

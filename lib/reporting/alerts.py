@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-from lib.backing_up import local_runs
+from lib.backing_up import edits, local_runs
 from lib.backing_up.attempts import Report, Verdicts, exit_status
 from lib.base import causes, log, script, stopping
 from lib.base.errors import Problem
@@ -97,7 +97,10 @@ def tell(settings: Settings, report: Report, started: list[Delivery]) -> list[st
         report.note(f"failing: {', '.join(failing)}")
     beat = "/fail" if status or failing else "" if report.has_saved_all else "/log"
     late = _undelivered(started, DELIVERY_SECONDS).values()
-    return [*late, *_tell_all(settings, BACKUP.named(report.verdicts, settings), status, beat)]
+    # What did not come of people's edits is no failure that ends: it has no success to be told either.
+    not_come = {f"the edits of {run.source}": "\n".join(edits.told(run.source, run.edits)) for run in report.runs}
+    not_come = {label: what for label, what in not_come.items() if what}
+    return [*late, *_tell_all(settings, BACKUP.named(report.verdicts, settings) | not_come, status, beat)]
 
 
 def beat(settings: Settings) -> list[str]:

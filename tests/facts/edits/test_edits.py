@@ -7,6 +7,7 @@ import pytest
 
 from tests import compare
 from tests.stand_ins.editing import ACCEPTED, S, is_mirrored, outcomes
+from tests.stand_ins.inbox import Inbox
 
 
 @pytest.fixture
@@ -286,3 +287,18 @@ def test_the_status_and_the_report_say_what_became_of_edits(editing):
     assert [one["edits"] for one in known] == [{"applied": 1, "refused": 1}, {}]
     editing.run("backup.py", "--report", str(editing.folder / "status.html")).expect(0)
     assert "1 applied, 1 refused" in (editing.folder / "status.html").read_text()
+
+
+def test_what_does_not_come_is_told_once_through_the_alert_channels(editing):
+    inbox = Inbox()
+    editing.write_env(BACKUP_ACCEPT_EDITS=ACCEPTED, ALERT_WEBHOOK_URL=f"{inbox.url}/hook")
+    for owner, edits in ((1, "id = 2"), (1, "id = 4")):
+        told = len(inbox.got)
+        editing.query(f"UPDATE {S} SET owner_id = {owner} WHERE {edits}")
+        editing.run("backup.py").expect(0)
+        editing.run("backup.py").expect(0)
+        assert len(inbox.got) == told + 1
+        assert f"premium_system.premium_subscriptions {edits}: owner_id was changed in Supabase by postgres" in inbox.texts()[-1]
+    editing.query(f"UPDATE {S} SET expires_at = 7 WHERE id = 2")
+    editing.run("backup.py").expect(0)
+    assert len(inbox.got) == 2

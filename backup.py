@@ -116,7 +116,7 @@ def main(options: BackupOptions, console: Console) -> int:
 
         if options.edits:
             return edits_shown.show(settings, sources, console)
-        changed = edits_shown.take_back(settings, words.run(options.undo_edits or ""), console)
+        changed = edits_shown.take_back(settings, words.run(options.undo_edits or ""), options, console)
         return back_up(settings, {name: settings.sources[name] for name in changed}, options, console)
     if options.live:
         from lib.live import turns
@@ -171,7 +171,7 @@ def back_up_source(
     run, warnings = runs.Run(0, name, target.host, number=target.settings.number, is_live=settings.is_live), []
     with (
         runs.closed(target, run),
-        edits.brought_back(target, settings, run, ahead),
+        edits.brought_back(target, settings, run, ahead, options),
         snapshots.being_checked(ahead.copy_of(name)) as snapshot,
     ):
         previous = snapshot.copy.previous
@@ -220,7 +220,8 @@ def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report
     now = upkeep.mend(target, plan, source, changed.mirrors)
     missed = unseen.look(transfer, plan, changed)
     missed.changed |= recounted
-    must_send_all = options.full or bool(missed.suspects or transfer.others) or not edits.are_put_back(transfer, settings)
+    is_doubtful = options.full or bool(missed.suspects or transfer.others or changed.warnings)
+    must_send_all = is_doubtful or not edits.are_put_back(transfer, settings)
     try:
         seen = bring_rows(transfer, plan, missed, must_send_all, report)
     except Problem as problem:

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from lib.postgres.books.edits import Edit, Judged
-from lib.settings.accepted import DELETE, INSERT, Accepted
+from lib.settings.accepted import DELETE, INSERT, TRIGGERS, Accepted
 from lib.sqlite.building import insert_rows
 from lib.sqlite.editing.change import REFUSED, Change, Row
-from lib.tables.plan import TablePlan
+from lib.tables.plan import Mirror, TablePlan
 
 # So many rows of a table at once: a tenth of it, of a small one some, but not all that it had.
 MOST_ROWS, SHARE, SOME_ROWS = 100, 0.1, 5
@@ -18,10 +18,22 @@ UNREADABLE = (ValueError, KeyError, TypeError, OverflowError)
 
 
 class Rules:
-    """What is accepted, since which undo record each item is, and the plans by mirror; `found` are all edits of one source."""
+    """What is accepted, since which undo record each item is, the plans and the mirrors as they are now, by mirror.
 
-    def __init__(self, accepted: Accepted, since: Mapping[str, int], plans: Mapping[str, TablePlan], found: Sequence[Edit]):
-        self._accepted, self._since, self._plans = accepted, since, plans
+    `found` are all edits of one source; what was made before `restored_at`, UTC, is older than the file.
+    """
+
+    def __init__(
+        self,
+        accepted: Accepted,
+        since: Mapping[str, int],
+        plans: Mapping[str, TablePlan],
+        mirrors: Mapping[str, Mirror],
+        found: Sequence[Edit],
+        restored_at: str,
+    ):
+        self._accepted, self._since, self._plans, self._mirrors = accepted, since, plans, mirrors
+        self._restored_at = restored_at
         self._rows: Counter[str] = Counter()
         self._old_rows = Counter(edit.mirror for edit in found if edit.base is not None)
         for edit in found:
@@ -34,6 +46,8 @@ class Rules:
         table = self._plans.get(edit.mirror)
         if not table or edit.key is None:
             return Judged(edit, [], REFUSED, self._why_not(edit) or GONE)
+        if _is_altered(table, self._mirrors.get(edit.mirror)):
+            return Judged(edit, [], REFUSED, "somebody has altered the mirror itself")
         if edit.base == edit.theirs:
             return None
         change = _change(table, edit)
@@ -48,9 +62,10 @@ class Rules:
             return "rows that are kept whole cannot be edited"
         if rows > most or self._old_rows[edit.mirror] >= max(edit.table_rows, 2):
             return f"{rows:,} rows at once, of {edit.table_rows:,}, are too many"
-        if edit.is_older:
+        is_unknown_there = self._restored_at > (edit.restored_at or "")
+        if edit.is_older or (is_unknown_there and (edit.made_at or "") <= self._restored_at):
             return "it is older than the last restore"
-        if _is_moved(edit) or (self._moved.intersection(edit.transactions) and edit.base is None):
+        if _is_moved(edit) or (self._moved.intersection(edit.transactions) and edit.operation == "insert"):
             return "its key was changed"
         return ""
 
@@ -59,6 +74,8 @@ class Rules:
         whole = INSERT if change.base is None else DELETE if change.theirs is None else ""
         needed = [whole] if whole else change.columns
         for what in needed:
+            if not whole and what in (INSERT, DELETE, TRIGGERS):
+                return f"a column cannot be accepted under the name {what}"
             if not self._accepted.has(table, what):
                 return f"{table}.{what} is not accepted"
             if edit.record <= self._since.get(f"{table}.{what}", NEVER):
@@ -83,6 +100,12 @@ def _change(table: TablePlan, edit: Edit) -> Change | Judged:
         return Change(table, _row(table, edit.base), _row(table, edit.theirs))
     except UNREADABLE:
         return Judged(edit, [], REFUSED, "a value cannot be read")
+
+
+def _is_altered(table: TablePlan, mirror: Mirror | None) -> bool:
+    """Whether a mirror has not the columns that the last run has filled, or others by that name."""
+    types = {name: column["type"] for name, column in mirror.columns.items()} if mirror else {}
+    return any(types.get(column.mirror_name) != column.mirror_type for column in table.columns)
 
 
 def _is_moved(edit: Edit) -> bool:

@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from lib.backing_up import edits
-from lib.backing_up.edit_rules import Rules
+from lib.backing_up.options import BackupOptions
 from lib.base import script
 from lib.base.errors import UNTOUCHED, Problem, SettingsError
 from lib.base.words import plural
 from lib.postgres.books import edits as books
+from lib.postgres.books import runs
 from lib.postgres.books.edits import Judged
 from lib.postgres.link.connection import Target
 from lib.settings.accepted import NAME
-from lib.settings.config import UNCHECKED, Settings
-from lib.sqlite.snapshots import copying
+from lib.settings.config import Settings
+from lib.sqlite.snapshots import snapshot as snapshots
 
 Shown = dict[str, Any]
 
@@ -45,12 +46,10 @@ def _tried(target: Target, settings: Settings, name: str, path: Path) -> list[Ju
         found, since = books.pending(target, name)
         if not found:
             return []
-        copy = copying.copy(path, settings.snapshots, UNCHECKED)
-        try:
-            rules = Rules(settings.accepted, since, edits.plans(target, name), found)
-            return edits.judged(settings, name, copy.path, rules, found)
-        finally:
-            copy.remove()
+        told, _ = runs.look(target, name, {})
+        with snapshots.taken(path, settings.snapshots, settings.check) as copy:
+            rules = edits.rules(settings, path, told, edits.plans(target, name), found, since)
+            return edits.Judging(settings, name, copy.copy.path).judged(rules, found)
 
 
 def _say(console: script.Console, before: str, one: Judged) -> None:
@@ -63,7 +62,7 @@ def _shown(one: Judged) -> Shown:
     return one.shown | {"values": {column: list(values) for column, values in one.values.items()}}
 
 
-def take_back(settings: Settings, run: int, console: script.Console) -> list[str]:
+def take_back(settings: Settings, run: int, options: BackupOptions, console: script.Console) -> list[str]:
     """Take back what a run has sent of edits, where the rows are still as they came; return the sources that this changed."""
     with Target(settings.targets[0], settings.schema) as target:
         found = books.of_run(target, run)
@@ -72,7 +71,7 @@ def take_back(settings: Settings, run: int, console: script.Console) -> list[str
         if gone := sorted(found.keys() - settings.sources.keys()):
             raise SettingsError(f"{', '.join(gone)} is no source any more.", "add its path to SQLITE_DATABASES", UNTOUCHED)
         for name, back in found.items():
-            for one in edits.judge(target, settings, name, back):
+            for one in edits.judge(target, settings, name, options, back):
                 if one.is_in:  # the run that follows tells of the others
                     console.say(f"{name}.{one.as_sentence}")
     return [*found]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lib.backing_up import local_runs
-from lib.backing_up.edits import are_accepted
 from lib.backing_up.known import Answer, Failure, Known, Success
 from lib.base.errors import MayPass, Problem, Unreachable
 from lib.postgres.books import edits as books
@@ -129,7 +128,7 @@ def of_target(
             twins.refuse(target, seen)
             installation.require(target)
             answers = {name: target.statement("health", {"source": name, "most": SHOWN_RUNS})[0][0] for name in sources}
-            edits = books.counted(target, [*sources]) if are_accepted(target, settings) else {}
+            edits = books.counted(target, [*sources]) if settings.accepts_edits(target_settings.number) else {}
     except Problem as problem:
         return [_as_recorded_here(settings, target_settings, name, problem) for name in sources]
     told = {name: answer | {"edits": edits.get(name, {})} for name, answer in answers.items()}

@@ -3,8 +3,7 @@
 from enum import Enum
 from typing import NamedTuple
 
-from lib.backing_up import edits
-from lib.postgres.books import origin, privacy, runs, saving
+from lib.postgres.books import edits, origin, privacy, runs, saving
 from lib.postgres.books.origin import Origin
 from lib.postgres.mirrors.altered import Altered
 from lib.postgres.mirrors.transfer import Transfer

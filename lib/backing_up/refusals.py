@@ -1,6 +1,6 @@
 """What a backup refuses before and after it has merged, and what a rehearsal says it would refuse."""
 
-from lib.backing_up import brake, edits
+from lib.backing_up import brake
 from lib.backing_up.mirrored import Mirrored
 from lib.backing_up.options import BackupOptions
 from lib.base.errors import MayPass, Problem, typed
@@ -20,9 +20,15 @@ def refuse_to_begin(transfer: Transfer, settings: Settings, ours: Origin, option
     run, snapshot, limit = transfer.run, transfer.snapshot, settings.max_database_bytes
     warnings = [] if run.committed else plan_limit.refuse_or_warn(transfer.target, run, snapshot, limit)
     runs.refuse_outrun(snapshot, run.source)
-    edits.refuse_unjudged(transfer.target, settings, run.source, transfer.told.is_edited)
+    refuse_unjudged(transfer, settings)
     refuse_unless_accepted(run.source, transfer.told.openings, ours, transfer.last, options)
     return warnings
+
+
+def refuse_unjudged(transfer: Transfer, settings: Settings) -> None:
+    """Raise MayPass where somebody has edited since edits were judged: the next attempt judges that, too."""
+    if transfer.told.is_edited and settings.accepts_edits(transfer.target.settings.number):
+        raise MayPass(f"{transfer.source.name} was edited while it was being backed up.", "wait until that has ended")
 
 
 def refuse_restored(snapshot: Snapshot, name: str) -> None:

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-from lib.backing_up import edits, local_runs
+from lib.backing_up import local_runs
 from lib.backing_up.attempts import Report, Verdicts, exit_status
 from lib.base import causes, log, script, stopping
 from lib.base.errors import Problem
 from lib.base.leaving import shown
 from lib.base.script import Console
+from lib.postgres.books import edits
 from lib.reporting.told import Memory
 from lib.settings import config
 from lib.settings.channels import DELIVERY_SECONDS, Channels

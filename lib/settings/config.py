@@ -60,6 +60,10 @@ class Settings:
         """Return which check a copy gets from the start: that of a live batch is left to the next ordinary run."""
         return UNCHECKED if self.is_live else self.check
 
+    def accepts_edits(self, target: int) -> bool:
+        """Whether edits made on a target, given its number, may come back: there can be only one such target."""
+        return bool(self.accepted.items) and target == 1
+
     @property
     def max_database_bytes(self) -> int:
         """Return what the plan allows; no limit is 0."""

@@ -32,6 +32,7 @@ ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS live_at timestamptz;
 -- The newest undo record when people's edits were last judged (see 060_edits.sql), and when the bot's file was last restored.
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS edits_up_to bigint NOT NULL DEFAULT 0;
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS restored_mark bigint NOT NULL DEFAULT 0;
+ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS restored_at timestamptz;
 -- Whoever has ended live backups for good says so by running setup.
 UPDATE {schema}.sources SET live_at = NULL WHERE live_at < clock_timestamp() - interval '3 minutes';
 

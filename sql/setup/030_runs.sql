@@ -156,7 +156,7 @@ $$;
 CREATE OR REPLACE FUNCTION {schema}.note_restore(of_source text, to_run bigint, by_origin text, on_machine text, at_path text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     UPDATE {schema}.sources SET restored_run = to_run, origin = by_origin, origin_machine = on_machine, origin_path = at_path,
-        restored_mark = coalesce((SELECT max(record) FROM {schema}.undo_log), 0)
+        restored_mark = coalesce((SELECT max(record) FROM {schema}.undo_log), 0), restored_at = clock_timestamp()
     WHERE source = of_source AND EXISTS (SELECT FROM {schema}.runs WHERE run = to_run AND runs.source = of_source AND outcome = 'saved')
 $$;
 

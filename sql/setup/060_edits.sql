@@ -65,7 +65,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ON CONFLICT DO NOTHING;
 $$;
 
--- The row that a mirror has now under the key of a line of the undo log, as JSON; what is no mirror any more has none.
+-- The row that a mirror has now under the key of a line of the undo log, as JSON; what is no mirror any more has none, and what cannot be
+-- read, because somebody has altered it, is no JSON.
 CREATE OR REPLACE FUNCTION {schema}.held_now(in_schema text, in_mirror text, keys text[], line text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -79,6 +80,8 @@ BEGIN
         place, (SELECT string_agg(format('held.%1$I = meant.%1$I', key), ' AND ') FROM unnest(keys) AS key))
     INTO held USING line;
     RETURN held;
+EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation THEN
+    RETURN 'unreadable';
 END;
 $$;
 
@@ -108,14 +111,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         'base', CASE WHEN first_operation <> 'insert' THEN line END,
         'theirs', CASE WHEN key IS NOT NULL THEN {schema}.held_now(mirror_schema, mirror, key_columns, line) END,
         'made_at', to_char(made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'made_by', made_by, 'transactions', transactions,
-        'is_older', edited.record <= restored_mark,
+        'is_older', edited.record <= restored_mark, 'restored_at', to_char(restored_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
         'table_rows', coalesce((SELECT held.rows FROM {schema}.left_by(last_run) AS held WHERE table_name = mirror), 0)
     ) ORDER BY edited.record), '[]')
     FROM edited JOIN {schema}.sources ON sources.source = of_source
 $$;
 
 -- Makes a mirror again what the last saved run left of it, by the undo log, in a run's transaction: then a run need send no more than what
--- the bot has changed since. False, and nothing is done, where that cannot be done.
+-- the bot has changed since. False, and nothing is done, where that cannot be done, or is more work than sending it.
 CREATE OR REPLACE FUNCTION {schema}.put_back(of_source text, of_mirror text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -134,7 +137,9 @@ BEGIN
     SELECT to_regclass(quote_ident(mirror_schema) || '.' || quote_ident(of_mirror)), undo_mark INTO place, mark
     FROM {schema}.sources JOIN {schema}.runs ON run = last_run WHERE sources.source = of_source;
     keys := {schema}.key_of(place);
-    IF of_mirror = 'misfit_rows' OR keys IS NULL THEN
+    IF of_mirror = 'misfit_rows' OR keys IS NULL OR (
+        SELECT sum(row_count) FROM {schema}.undo_log WHERE source = of_source AND mirror = of_mirror AND record > mark) > 1000
+    THEN
         RETURN false;
     END IF;
     EXECUTE format('DELETE FROM ONLY %1$s AS held USING (%2$s) AS oldest, json_populate_record(NULL::%1$s, line::json) AS meant WHERE %3$s',

@@ -80,6 +80,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         'last', {schema}.last_saved(of_source),
         'edits', {schema}.hand_edits(of_source),
         'is_edited', {schema}.is_edited(of_source),
+        'is_accepting', EXISTS (SELECT FROM {schema}.accepted_edits WHERE source = of_source),
         'mirrors', CASE WHEN md5(described::text) IS DISTINCT FROM known_mirrors THEN described END,
         'before', CASE WHEN restored_run IS NOT NULL OR {schema}.hash_of_tables(last_run) IS DISTINCT FROM known_tables THEN (
             SELECT coalesce(jsonb_object_agg(table_name, rows), '{{}}') FROM {schema}.left_by(coalesce(restored_run, last_run))

@@ -5,7 +5,7 @@ WITH merged AS (
     INSERT INTO {mirror} AS mirror ({columns})
     SELECT {columns} FROM {staging} AS staging
     ON CONFLICT ({key}) DO UPDATE SET ({columns}) = ROW ({new})
-    WHERE ({old}) IS DISTINCT FROM ({new})
+    WHERE ({old_bits}) IS DISTINCT FROM ({new_bits})
     RETURNING mirror.xmax = 0 AS is_new, {hash} AS hash
 )
 INSERT INTO pg_temp.merged (table_name, inserted, updated, total)

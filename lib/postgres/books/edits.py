@@ -12,6 +12,8 @@ from lib.postgres.link.connection import Target
 from lib.postgres.link.statements import statement
 
 MOST_SHOWN = 20
+# So many that did not come are told one by one.
+MOST_TOLD = 5
 OUTCOMES = ("applied", "merged", "conflict", "refused")
 
 
@@ -20,7 +22,8 @@ class Edit:
     """A row of a mirror that was edited; without a `key` it is the sum of what was done to a mirror.
 
     `record` is the oldest undo record of it, `operation` the last one, `base` and `theirs` are the row before and now, as JSON;
-    `transactions` have done it. `is_older` than the last restore; `table_rows` is how many rows the last run has left there.
+    `transactions` have done it. `is_older` than the last restore that was
+    noted there, at `restored_at`; `table_rows` is how many rows the last run has left there.
     """
 
     mirror: str
@@ -34,6 +37,7 @@ class Edit:
     made_by: str | None = None
     transactions: Sequence[str] = ()
     is_older: bool = False
+    restored_at: str | None = None
     table_rows: int = 0
     undoes: int | None = None
 
@@ -80,6 +84,13 @@ class Judged(NamedTuple):
 
 
 KEPT = ("mirror", "record", "key", "base", "theirs", "made_at", "made_by", "undoes")
+
+
+def told(source: str, judged: Sequence[Judged]) -> list[str]:
+    """Return as warnings what did not come."""
+    said = [f"{source}.{one.as_sentence}" for one in judged if not one.is_in]
+    more = len(said) - MOST_TOLD
+    return said if more <= 0 else [*said[:MOST_TOLD], f"{source}: {more} more edits did not come:  python3 backup.py --edits"]
 
 
 def what_was_done(edit: Edit, columns: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ class Told(NamedTuple):
     """What is told of a source.
 
     `openings` are ways in for others, `last` is the last saved run, `edits` are what people have changed in the mirrors since;
-    `is_edited` is whether some of it has not been judged.
+    `is_edited` is whether some of it has not been judged, `is_accepting` whether any may come back, as far as is noted there.
     `mirrors` are as they are now, by name; `before` is how many rows each of the bot's tables had after the last saved run, or as
     it was restored, by label, and `good` the same when the source's file was last checked: live batches leave that to later runs.
     """
@@ -26,6 +26,7 @@ class Told(NamedTuple):
     last: LastSaved
     edits: list[HandEdit]
     is_edited: bool
+    is_accepting: bool
     mirrors: dict[str, Mirror]
     before: dict[str, int]
     good: dict[str, int]
@@ -58,6 +59,7 @@ def of(target: Target, source: str, answer: dict[str, Any], note: Note) -> Told:
         answer["last"] | {"belongs_to": target.identity},
         [HandEdit(*edit) for edit in answer["edits"]],
         answer["is_edited"],
+        answer["is_accepting"],
         described.mirrors(mirrors),
         before,
         good,

@@ -58,6 +58,14 @@ def names(columns: list[str], table: str | None = None) -> sql.Composed:
     return sql.SQL(", ").join([sql.Identifier(*prefix, column) for column in columns])
 
 
+def to_the_bit(table: TablePlan, of: str) -> sql.Composed:
+    """Return a row's cells as they are compared: to Postgres 0 and -0 are the same double."""
+    cells = {
+        column.mirror_name: "float8send({})" if column.mirror_type == "double precision" else "{}" for column in table.columns
+    }
+    return sql.SQL(", ").join([sql.SQL(form).format(sql.Identifier(of, name)) for name, form in cells.items()])
+
+
 def equal(columns: list[str], left: str, right: str) -> sql.Composed:
     """Return `l."a" = r."a" AND l."b" = r."b"`."""
     pairs = [sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name)) for name in columns]

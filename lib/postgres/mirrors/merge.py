@@ -33,7 +33,16 @@ from psycopg2 import sql
 
 from lib.base.errors import OtherCounts
 from lib.postgres.link.connection import Row, Target
-from lib.postgres.link.statements import equal, mirror_of, names, over_whole_tables, postgres_digest_line, row_hash, statement
+from lib.postgres.link.statements import (
+    equal,
+    mirror_of,
+    names,
+    over_whole_tables,
+    postgres_digest_line,
+    row_hash,
+    statement,
+    to_the_bit,
+)
 from lib.postgres.mirrors import last_run, proof, sending, upkeep
 from lib.postgres.mirrors.doubt import Doubt
 from lib.postgres.mirrors.sending import StagedTable
@@ -226,7 +235,8 @@ def _merge_table(source: Source, staged: StagedTable) -> list[sql.Composed]:
         "same_key": equal(key, "mirror", "staging"),
         "hash": sql.Literal(0) if is_whole else row_hash(postgres_digest_line(table)),  # whole tables are read in the end
     }
-    cells = {"columns": names(columns), "old": names(columns, "mirror"), "new": names(columns, "excluded")}
+    cells = {"columns": names(columns), "new": names(columns, "excluded")}
+    cells |= {"old_bits": to_the_bit(table, "mirror"), "new_bits": to_the_bit(table, "excluded")}
     merge_staging = statement("merge_staging", **cells, **places)
     if is_whole:
         return [*over_whole_tables(statement("delete_vanished", **places)), merge_staging]

@@ -120,7 +120,7 @@ def let_edit(target: Target, settings: Settings) -> None:
     unknown: list[set[str]] = []
     for name in settings.sources:
         values = {"source": name, "items": list(accepted.items), "mirror_schema": mirror_schema(target.schema, name)}
-        values |= {"editor": editor_name(target.schema), "allowed": json.dumps(allowed)}
+        values |= {"sources": [*settings.sources], "editor": editor_name(target.schema), "allowed": json.dumps(allowed)}
         unknown.append({item for (item,) in target.statement("let_edit", values)})
     if nowhere := sorted(set.intersection(*unknown)):
         raise Problem(f"{ACCEPTED} names what no database has: {', '.join(nowhere)}.", "correct it in .env")

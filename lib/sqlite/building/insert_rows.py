@@ -81,9 +81,13 @@ def old_rows(connection: sqlite3.Connection, table: TablePlan, lines: list[bytes
 
 def values_of(table: TablePlan, line: str) -> list[object]:
     """Return the values of a row that is JSON, in the order of the columns."""
-    row = json.loads(line)
+    row = json.loads(line, parse_int=_number)
     cells = ((column.mirror_type, row.get(column.mirror_name)) for column in table.columns)
     return [None if cell is None else READ_JSON[kind](cell) for kind, cell in cells]
+
+
+def _number(text: str) -> float:
+    return -0.0 if text == "-0" else int(text)
 
 
 def misfits(connection: sqlite3.Connection, table: TablePlan, lines: list[bytes]) -> None:

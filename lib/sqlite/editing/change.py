@@ -22,7 +22,7 @@ class Outcome(NamedTuple):
         return self.outcome in (APPLIED, MERGED)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Change:
     """`base` and `theirs` are {SQLite's name of a column: value}; a new row has no base, a deleted one nothing of theirs."""
 

@@ -6,7 +6,8 @@ All of it is one transaction, for which the bot waits as for any of its own. A r
 import contextlib
 import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lib.base.errors import HeldUp
@@ -16,11 +17,15 @@ from lib.sqlite.editing.editable import Editable
 from lib.sqlite.editing.references import References
 from lib.sqlite.files.names import quoted
 from lib.sqlite.files.opening import trust_own_functions, uri
+from lib.tables.plan import folded
 
 PATIENCE_SECONDS = 5
-# What only the bot knows, or what was altered since; all other errors of this kind are the disk's, or a lock's.
-UNKNOWN = re.compile("^no such |^unsafe use|has no column|^unknown |^malformed JSON")
+# So long the bot's commits wait at most while it is looked for which edits break a foreign key.
+SEARCH_SECONDS = 2
+# What is wrong around the file, or with it; whatever else SQLite says is about the row.
+SURROUNDINGS = re.compile("locked|busy|disk|full|malformed|not a database|readonly|unable to open|memory|interrupted|protocol")
 ALREADY = Outcome(APPLIED, "the bot's database had it already")
+CAME_BEFORE = Outcome(CONFLICT, "it had come before a crash, and the bot has changed it since")
 LONELY = Outcome(REFUSED, "it breaks a foreign key")
 
 
@@ -32,22 +37,38 @@ class Refusal(Exception):
         self.outcome = Outcome(outcome, reason)
 
 
-def bring(path: Path, changes: Sequence[Change], with_triggers: Collection[str] = ()) -> list[Outcome]:
+class RolledBack(Exception):
+    """The bot's own schema has rolled back the whole transaction for this change."""
+
+    def __init__(self, change: Change, reason: str):
+        super().__init__(reason)
+        self.change, self.reason = change, reason
+
+
+def bring(
+    path: Path,
+    changes: Sequence[Change],
+    with_triggers: Collection[str] = (),
+    may_be_in: Collection[Change] = (),
+    note: Callable[[], None] = lambda: None,
+) -> list[Outcome]:
     """Bring all changes that can be brought, and return what became of each; raise HeldUp where the bot does not let us.
 
-    `with_triggers` names the tables whose triggers may act.
+    `with_triggers` names the tables whose triggers may act; `may_be_in` are changes that may have come before a crash: these are
+    not brought again. `note` is called right before there is anything new in the file.
     """
-    with _opened(path) as connection:
-        tables = {change.table.name: change.table for change in changes}
-        known = {name: editable.of(connection, table, name in with_triggers) for name, table in tables.items()}
-        references = References(connection, tables)
-        outcomes = [_brought(connection, change, known[change.table.name]) for change in changes]
-        if references.are_broken:
-            connection.execute("ROLLBACK TO edits")
-            outcomes = [_brought(connection, change, known[change.table.name], references) for change in changes]
-        if not any(outcome.is_in and outcome != ALREADY for outcome in outcomes):
-            connection.execute("ROLLBACK")  # a COMMIT would write to the file all the same
-    return outcomes
+    known: dict[int, Outcome] = {}
+    while True:
+        try:
+            with _opened(path) as connection:
+                outcomes = Attempt(connection, changes, with_triggers, may_be_in).outcomes(known)
+                if any(outcome.is_in and outcome != ALREADY for outcome in outcomes):
+                    note()
+                else:
+                    connection.execute("ROLLBACK")  # a COMMIT would write to the file all the same
+            return outcomes
+        except RolledBack as found:
+            known[changes.index(found.change)] = Outcome(REFUSED, f"SQLite says: {found.reason}")
 
 
 @contextlib.contextmanager
@@ -60,7 +81,6 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA foreign_keys = OFF")
         with _patiently(path):
             connection.execute("BEGIN IMMEDIATE")
-        connection.execute("SAVEPOINT edits")
         yield connection
         with _patiently(path):
             if connection.in_transaction:
@@ -78,32 +98,77 @@ def _patiently(path: Path) -> Iterator[None]:
         raise HeldUp(what, "see which program keeps a transaction open") from error
 
 
-def _brought(connection: sqlite3.Connection, change: Change, known: Editable, references: References | None = None) -> Outcome:
-    """Bring one change, or leave all as it is."""
-    connection.execute("SAVEPOINT edit")
-    try:
-        outcome = _bring(connection, change, known)
-        if references and outcome.is_in and references.are_broken:
-            raise Refusal(*LONELY)
-    except Refusal as refusal:
-        outcome = refusal.outcome
-    except (sqlite3.IntegrityError, sqlite3.OperationalError) as error:
-        if not (isinstance(error, sqlite3.IntegrityError) or UNKNOWN.search(str(error))):
-            raise
-        outcome = Outcome(REFUSED, f"SQLite says: {error}")
-    if not outcome.is_in:
-        connection.execute("ROLLBACK TO edit")
-    connection.execute("RELEASE edit")
-    return outcome
+class Attempt:
+    """One transaction in which changes are brought."""
 
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        changes: Sequence[Change],
+        with_triggers: Collection[str],
+        may_be_in: Collection[Change],
+    ):
+        self._connection, self._changes, self._may_be_in = connection, changes, may_be_in
+        tables = {change.table.name: change.table for change in changes}
+        self._known = {name: editable.of(connection, table, name in with_triggers) for name, table in tables.items()}
+        self._references = References(connection, tables, any(known.has_triggers for known in self._known.values()))
+        self._until = time.monotonic() + SEARCH_SECONDS
 
-def _bring(connection: sqlite3.Connection, change: Change, known: Editable) -> Outcome:
-    if known.why_not:
-        raise Refusal(REFUSED, known.why_not)
-    if computed := sorted(known.computed.intersection(change.columns)):
-        raise Refusal(REFUSED, f"SQLite computes {', '.join(computed)}")
-    how = HOW[change.base is not None, change.theirs is not None]
-    return how(connection, change, known, _ours(connection, change))
+    def outcomes(self, known: Mapping[int, Outcome]) -> list[Outcome]:
+        """Bring all but those whose outcome is known; what breaks foreign keys is tried once more when the others are in."""
+        found = dict(known)
+        left = [place for place in range(len(self._changes)) if place not in found]
+        while left:
+            found |= self._together(left)
+            lonely = [place for place in left if found[place] == LONELY]
+            left = lonely if len(lonely) < len(left) else []
+        return [found[place] for place in range(len(self._changes))]
+
+    def _together(self, places: Sequence[int]) -> dict[int, Outcome]:
+        """Bring these, and where they break foreign keys, each half by itself."""
+        self._connection.execute("SAVEPOINT edits")
+        found = {place: self._brought(self._changes[place]) for place in places}
+        is_broken = self._references.are_broken
+        if is_broken:
+            self._connection.execute("ROLLBACK TO edits")
+        self._connection.execute("RELEASE edits")
+        if not is_broken:
+            return found
+        half = len(places) // 2
+        if not half or time.monotonic() > self._until:
+            return {place: LONELY if outcome.is_in else outcome for place, outcome in found.items()}
+        return self._together(places[:half]) | self._together(places[half:])
+
+    def _brought(self, change: Change) -> Outcome:
+        """Bring one change, or leave all as it is."""
+        connection = self._connection
+        connection.execute("SAVEPOINT edit")
+        try:
+            outcome = self._bring(change)
+        except Refusal as refusal:
+            outcome = refusal.outcome
+        except (sqlite3.Error, OverflowError) as error:
+            if not connection.in_transaction:
+                raise RolledBack(change, str(error)) from error
+            if isinstance(error, sqlite3.OperationalError) and SURROUNDINGS.search(str(error)):
+                raise
+            outcome = Outcome(REFUSED, f"SQLite says: {error}")
+        if not outcome.is_in:
+            connection.execute("ROLLBACK TO edit")
+        connection.execute("RELEASE edit")
+        return outcome
+
+    def _bring(self, change: Change) -> Outcome:
+        known = self._known[change.table.name]
+        if known.why_not:
+            raise Refusal(REFUSED, known.why_not)
+        if folded(change.table.name) in self._references.unchecked:
+            raise Refusal(REFUSED, "SQLite cannot check the table's foreign keys")
+        if computed := sorted(known.computed.intersection(change.columns)):
+            raise Refusal(REFUSED, f"SQLite computes {', '.join(computed)}")
+        how = HOW[change.base is not None, change.theirs is not None]
+        outcome = how(self._connection, change, known, _ours(self._connection, change))
+        return CAME_BEFORE if outcome != ALREADY and change in self._may_be_in else outcome
 
 
 def _inserted(connection: sqlite3.Connection, change: Change, known: Editable, ours: Row | None) -> Outcome:
@@ -126,9 +191,8 @@ def _updated(connection: sqlite3.Connection, change: Change, known: Editable, ou
     if taken := [name for name, value in theirs.items() if not any(is_same(ours[name], one) for one in (base[name], value))]:
         raise Refusal(CONFLICT, f"the bot has changed {', '.join(taken)} as well")
     wanted, where = ", ".join(f"{quoted(name)} = ?" for name in theirs), _where(change)
-    connection.execute(
-        f"UPDATE OR ABORT main.{quoted(change.table.name)} SET {wanted} WHERE {where}", [*theirs.values(), *change.key.values()]
-    )
+    update = f"UPDATE OR ABORT main.{quoted(change.table.name)} SET {wanted} WHERE {where}"
+    _one(connection.execute(update, [*theirs.values(), *change.key.values()]))
     is_merged = any(not is_same(ours[name], base[name]) for name in base if name not in theirs)
     return _proven(connection, change, known, ours | theirs, Outcome(MERGED if is_merged else APPLIED))
 
@@ -136,9 +200,10 @@ def _updated(connection: sqlite3.Connection, change: Change, known: Editable, ou
 def _deleted(connection: sqlite3.Connection, change: Change, known: Editable, ours: Row | None) -> Outcome:
     if not ours:
         return ALREADY
-    if not are_same(ours, change.base or {}):
+    base = {name: value for name, value in (change.base or {}).items() if name not in known.computed}
+    if known.new or not are_same({name: ours[name] for name in base}, base):
         raise Refusal(CONFLICT, "the bot has changed the row")
-    connection.execute(f"DELETE FROM main.{quoted(change.table.name)} WHERE {_where(change)}", [*change.key.values()])
+    _one(connection.execute(f"DELETE FROM main.{quoted(change.table.name)} WHERE {_where(change)}", [*change.key.values()]))
     if _ours(connection, change):
         raise Refusal(REFUSED, "it did not go")
     return Outcome(APPLIED)
@@ -161,6 +226,11 @@ def _proven(connection: sqlite3.Connection, change: Change, known: Editable, wan
     return outcome
 
 
+def _one(done: sqlite3.Cursor) -> None:
+    if done.rowcount != 1:
+        raise Refusal(REFUSED, f"it would have changed {done.rowcount} rows")
+
+
 def _ours(connection: sqlite3.Connection, change: Change) -> Row | None:
     """Return the row as the bot's file has it, by exactly this key."""
     columns = [column.name for column in change.table.columns]
@@ -174,4 +244,5 @@ def _ours(connection: sqlite3.Connection, change: Change) -> Row | None:
 
 def _where(change: Change) -> str:
     """Return the condition for a row: to the letter, whatever its collation."""
-    return " AND ".join(f"{quoted(name)} COLLATE BINARY IS ?" for name in change.key)
+    table = quoted(change.table.name)  # what is in quotes and no column would be a text
+    return " AND ".join(f"{table}.{quoted(name)} COLLATE BINARY IS ?" for name in change.key)

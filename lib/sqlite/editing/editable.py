@@ -14,10 +14,14 @@ GENERATED = (2, 3)
 
 
 class Editable(NamedTuple):
-    """Why nothing in the table may be edited, or nothing; the columns that SQLite computes, and whether triggers act."""
+    """Why nothing in the table may be edited, or nothing.
+
+    The columns that SQLite computes, and those that are `new` since the last run; whether triggers act.
+    """
 
     why_not: str = ""
     computed: frozenset[str] = frozenset()
+    new: frozenset[str] = frozenset()
     has_triggers: bool = False
 
 
@@ -31,7 +35,11 @@ def of(connection: sqlite3.Connection, table: TablePlan, accepts_triggers: bool)
     elif any(ROLLS_BACK.search(text) for text in triggers):
         why_not = why_not or "a trigger of the table may roll back everything"
     columns = connection.execute(f"PRAGMA main.table_xinfo({quoted(table.name)})").fetchall()
-    return Editable(why_not, frozenset(name for _, name, *_, hidden in columns if hidden in GENERATED), bool(triggers))
+    if {name for _, name, *_, key, _ in columns if key} != {column.name for column in table.key}:
+        why_not = why_not or "the bot has given the table another key since the last run"
+    computed = frozenset(name for _, name, *_, hidden in columns if hidden in GENERATED)
+    new = {name for _, name, *_ in columns} - computed - {column.name for column in table.columns}
+    return Editable(why_not, computed, frozenset(new), bool(triggers))
 
 
 def _why_not(connection: sqlite3.Connection, table: TablePlan, tables: list[str]) -> str:

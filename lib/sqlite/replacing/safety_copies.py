@@ -144,6 +144,12 @@ def _now() -> str:
     return time.strftime(STAMP, time.gmtime())
 
 
+def made_at(copy: Path) -> str:
+    """Return by a safety copy's name when the restore was, as `2026-11-22 12:00:03` in UTC."""
+    date, _, clock = _age_of(copy)[0].partition("T")
+    return f"{date} {clock.replace('-', ':')}"
+
+
 def _age_of(copy: Path) -> tuple[str, int]:
     stamp, _, count = copy.name.partition(MARK)[2].partition("Z-")
     return stamp.removesuffix("Z"), int(count) if count.isdecimal() else 1

@@ -1,0 +1,329 @@
+"""What was thought of edits, and was wrong: each of these has lost an edit, or put into the bot's file what nobody meant."""
+
+import contextlib
+import sqlite3
+
+import pytest
+
+from lib.sqlite.editing import compare_and_set
+from lib.sqlite.editing.change import Change
+from lib.tables.plan import PlannedColumn, TablePlan
+from tests.stand_ins.bot import Bot
+from tests.stand_ins.editing import ACCEPTED, S, is_mirrored, outcomes
+
+
+@pytest.fixture
+def small(tmp_path, database):
+    """Make a bot with one small database from a script; what is accepted of it is known."""
+
+    def make(script, accepted):
+        bot = Bot(tmp_path / "bot", database)
+        bot.data.mkdir(parents=True)
+        bot.sqlite(bot.data / "small.db", script)
+        bot.write_env(SQLITE_DATABASES=str(bot.data / "small.db"), BACKUP_ACCEPT_EDITS=accepted)
+        bot.run("setup_supabase.py").expect(0)
+        return bot
+
+    return make
+
+
+THREE = "INSERT INTO v VALUES (1, 'a'), (2, 'b'), (3, 'c')"
+
+
+def rows(bot, query):
+    return bot.sqlite_rows(bot.data / "small.db", query)
+
+
+def reasons(bot):
+    return [(outcome, reason) for _, _, outcome, reason in outcomes(bot)]
+
+
+@pytest.fixture
+def editing(saved_bot):
+    saved_bot.write_env(BACKUP_ACCEPT_EDITS=ACCEPTED)
+    saved_bot.run("backup.py").expect(0)
+    return saved_bot
+
+
+def test_a_copy_elsewhere_takes_no_edit(editing, tmp_path):
+    editing.query(f"UPDATE {S} SET expires_at = 5 WHERE id = 2")
+    other = editing.clone(tmp_path / "other")
+    other.write_env(BACKUP_ACCEPT_EDITS=ACCEPTED)
+    before = other.premium.read_bytes()
+    assert "another bot" in other.run("backup.py").expect(1).stderr
+    assert other.premium.read_bytes() == before
+    assert outcomes(editing) == []
+    run = next(run["run"] for run in editing.backup()["runs"] if run["source"] == "premium_system")
+    assert reasons(editing) == [("applied", "")]
+    other.run("backup.py", "--undo-edits", str(run)).expect(1)
+    assert other.premium.read_bytes() == before
+    editing.run("backup.py", "--undo-edits", str(run)).expect(0)
+    is_mirrored(editing)
+
+
+def test_what_strangers_can_write_does_not_come(editing):
+    before = editing.premium.read_bytes()
+    editing.query(f"GRANT USAGE ON SCHEMA backup_premium_system TO anon; GRANT UPDATE, SELECT ON {S} TO anon")
+    editing.query(f"ALTER TABLE {S} DISABLE ROW LEVEL SECURITY; UPDATE {S} SET expires_at = 666 WHERE id = 2")
+    assert "anon" in editing.run("backup.py").expect(3).stderr
+    assert editing.premium.read_bytes() == before
+    assert outcomes(editing) == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"SQLite format 3\0" + bytes(5000)])
+def test_an_edit_waits_for_a_sound_file(editing, damage):
+    editing.query(f"UPDATE {S} SET expires_at = 5 WHERE id = 2")
+    before = editing.premium.read_bytes()
+    editing.premium.write_bytes(damage)
+    editing.run("backup.py").expect(3)
+    assert editing.premium.read_bytes() == damage
+    assert outcomes(editing) == []
+    editing.premium.write_bytes(before)
+    editing.run("backup.py").expect(0)
+    assert reasons(editing) == [("applied", "")]
+    is_mirrored(editing)
+
+
+def test_a_table_whose_key_the_bot_has_changed_is_left_alone(small):
+    bot = small(
+        "CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT); INSERT INTO v VALUES (1, 'a'), (2, 'b'), (3, 'c')", "v.t,v.delete"
+    )
+    bot.query("UPDATE backup_small.v SET t = 'edited' WHERE id = 1; DELETE FROM backup_small.v WHERE id = 2")
+    bot.sqlite(
+        bot.data / "small.db",
+        "DROP TABLE v; CREATE TABLE v (id INTEGER, t TEXT, lang TEXT, PRIMARY KEY (id, lang));"
+        "INSERT INTO v VALUES (1, 'a', 'de'), (1, 'a in english', 'en'), (2, 'b', 'de'), (2, 'b', 'en')",
+    )
+    before = rows(bot, "SELECT * FROM v ORDER BY id, lang")
+    bot.run("backup.py")
+    assert rows(bot, "SELECT * FROM v ORDER BY id, lang") == before
+    assert {outcome for outcome, _ in reasons(bot)} <= {"refused"}
+
+
+def test_a_column_that_is_gone_is_no_text(small):
+    bot = small(
+        "CREATE TABLE v (\"key\" TEXT PRIMARY KEY, t TEXT) WITHOUT ROWID; INSERT INTO v VALUES ('key', 'a'), ('b', 'b')", "v.t"
+    )
+    bot.query("UPDATE backup_small.v SET t = 'edited' WHERE key = 'key'")
+    bot.sqlite(bot.data / "small.db", 'ALTER TABLE v RENAME COLUMN "key" TO name')
+    bot.run("backup.py")
+    assert rows(bot, "SELECT t FROM v ORDER BY t") == [("a",), ("b",)]
+
+
+@pytest.fixture
+def crashing(editing):
+    """Let the next run end as by a power cut between the file's COMMIT and that of Postgres."""
+    crash = editing.folder / "crash" / "sitecustomize.py"
+    crash.parent.mkdir()
+    crash.write_text(
+        "import os, sys\n"
+        "class Crash:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'lib.backing_up.edits':\n"
+        "            sys.meta_path.remove(self)\n"
+        "            from lib.postgres.books import edits\n"
+        "            edits.keep = lambda *_: os._exit(9)\n"
+        "sys.meta_path.insert(0, Crash())\n"
+    )
+    editing.environment = {"PYTHONPATH": str(crash.parent)}
+    return editing
+
+
+def test_what_has_come_before_a_crash_does_not_come_again(crashing):
+    crashing.query(f"UPDATE {S} SET is_active = NOT is_active WHERE id = 2; UPDATE {S} SET expires_at = 5 WHERE id = 4")
+    crashing.query("INSERT INTO backup_premium_system.pending_payments VALUES (9001, 5, 'p', 10, 1, 2)")
+    crashing.run("backup.py").expect(9)
+    crashing.environment = {}
+    query = "SELECT is_active, expires_at FROM premium_subscriptions WHERE id IN (2, 4)"
+    assert len(crashing.sqlite_rows(crashing.premium, "SELECT 1 FROM pending_payments WHERE id = 9001")) == 1
+    crashing.sqlite(crashing.premium, "DELETE FROM pending_payments WHERE id = 9001")
+    crashing.sqlite(crashing.premium, "UPDATE premium_subscriptions SET is_active = NOT is_active WHERE id = 2")
+    now = crashing.sqlite_rows(crashing.premium, query)
+    crashing.run("backup.py").expect(0)
+    assert crashing.sqlite_rows(crashing.premium, query) == now
+    assert crashing.sqlite_rows(crashing.premium, "SELECT 1 FROM pending_payments WHERE id = 9001") == []
+    assert sorted(outcome for outcome, _ in reasons(crashing)) == ["applied", "conflict", "conflict"]
+    assert not list((crashing.folder / "snapshots").glob("*edits.json"))
+    is_mirrored(crashing)
+
+
+LONELY = {
+    "a child without rowid": (
+        "CREATE TABLE c (id TEXT PRIMARY KEY, p INTEGER REFERENCES p (id)) WITHOUT ROWID; INSERT INTO c VALUES ('old', 77)"
+    ),
+    "a foreign key that leads nowhere beside": (
+        "CREATE TABLE q (x); CREATE TABLE c (id TEXT PRIMARY KEY, p INTEGER REFERENCES p (id), x REFERENCES q (x)) WITHOUT ROWID"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", LONELY)
+def test_no_foreign_key_is_broken_unseen(how, small):
+    bot = small(
+        f"CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1), (2), (3); {LONELY[how]}",
+        "c.insert,p.delete",
+    )
+    bot.sqlite(bot.data / "small.db", "INSERT INTO c (id, p) VALUES ('child', 1)")
+    bot.run("backup.py").expect(0)
+    bot.query("INSERT INTO backup_small.c (id, p) VALUES ('new', 999); DELETE FROM backup_small.p WHERE id = 1")
+    bot.run("backup.py").expect(0)
+    assert rows(bot, "SELECT id FROM p") == [(1,), (2,), (3,)]
+    assert rows(bot, "SELECT 1 FROM c WHERE id = 'new'") == []
+    assert {outcome for outcome, _ in reasons(bot)} == {"refused"}
+
+
+def test_a_trigger_breaks_no_foreign_key_elsewhere(small):
+    bot = small(
+        "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE log (p INTEGER REFERENCES p (id));"
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t VALUES (1, 1);"
+        "CREATE TRIGGER logs AFTER UPDATE ON t BEGIN INSERT INTO log VALUES (new.v); END",
+        "t.v,t.triggers",
+    )
+    bot.query("UPDATE backup_small.t SET v = 999 WHERE id = 1")
+    bot.run("backup.py").expect(0)
+    assert (rows(bot, "SELECT v FROM t"), rows(bot, "SELECT * FROM log")) == ([(1,)], [])
+    assert reasons(bot) == [("refused", "it breaks a foreign key")]
+
+
+def test_a_parent_and_its_child_come_beside_what_is_refused(small):
+    bot = small(
+        "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id))",
+        "c.insert,p.insert",
+    )
+    bot.query("BEGIN; INSERT INTO backup_small.c VALUES (10, 10), (11, 99); INSERT INTO backup_small.p VALUES (10); COMMIT")
+    bot.run("backup.py").expect(0)
+    assert (rows(bot, "SELECT * FROM c"), rows(bot, "SELECT * FROM p")) == ([(10, 10)], [(10,)])
+    assert sorted(reasons(bot)) == [("applied", ""), ("applied", ""), ("refused", "it breaks a foreign key")]
+
+
+# What is wrong with one edit must not keep the others from coming, nor any backup from being made.
+STUBBORN = {
+    "an overflow": ("v INTEGER CHECK (abs(v) >= 0)", "v = -9223372036854775808", ""),
+    "a date of today": ("v TEXT CHECK (length(date(v)) > 0)", "v = 'now'", ""),
+    "a wrong path": ("v TEXT CHECK (json_type('{}', v) IS NULL)", "v = 'no path'", ""),
+    "a trigger that rolls back": (
+        "v INTEGER",
+        "v = 7",
+        "CREATE TABLE other (x); CREATE TRIGGER inner BEFORE INSERT ON other BEGIN SELECT RAISE(ROLLBACK, 'no'); END;"
+        "CREATE TRIGGER outer AFTER UPDATE ON t BEGIN INSERT INTO other VALUES (1); END;",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", STUBBORN)
+def test_one_edit_stops_neither_others_nor_a_backup(what, small):
+    declared, change, more = STUBBORN[what]
+    bot = small(
+        f"CREATE TABLE t (id INTEGER PRIMARY KEY, {declared}); INSERT INTO t (id) VALUES (1);"
+        f"CREATE TABLE bystander (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO bystander VALUES (1, 1); {more}",
+        "t.v,t.triggers,bystander.v",
+    )
+    bot.query(f"UPDATE backup_small.t SET {change} WHERE id = 1; UPDATE backup_small.bystander SET v = 2 WHERE id = 1")
+    bot.run("backup.py").expect(0)
+    assert rows(bot, "SELECT v FROM t") == [(None,)]
+    assert rows(bot, "SELECT v FROM bystander") == [(2,)]
+    assert sorted(outcome for outcome, _ in reasons(bot)) == ["applied", "refused"]
+    assert bot.changes() == {}
+
+
+ALTERED = {
+    "another type": "ALTER TABLE backup_small.v ALTER link TYPE integer USING NULL",
+    "another name": "ALTER TABLE backup_small.v RENAME id TO id2",
+    "a number with a point": "ALTER TABLE backup_small.v ALTER until TYPE numeric; UPDATE backup_small.v SET until = 5.75",
+    "an object": "ALTER TABLE backup_small.v ALTER link TYPE jsonb USING '{\"a\": true}'",
+    "a column less": "ALTER TABLE backup_small.v DROP COLUMN link",
+}
+
+
+@pytest.mark.parametrize("how", ALTERED)
+def test_nothing_comes_from_a_mirror_that_was_altered(how, small):
+    bot = small(
+        "CREATE TABLE v (id INTEGER PRIMARY KEY, link TEXT, until INTEGER); INSERT INTO v VALUES (1, 'https://x', 1)",
+        "v.until,v.link",
+    )
+    bot.query("UPDATE backup_small.v SET until = 5 WHERE id = 1")
+    bot.query(ALTERED[how])
+    said = bot.run("backup.py").expect(0).stderr
+    assert "https://" not in said
+    assert rows(bot, "SELECT * FROM v") == [(1, "https://x", 1)]
+    assert {outcome for outcome, _ in reasons(bot)} <= {"refused"}
+    is_mirrored(bot)
+
+
+def test_a_key_is_not_changed_by_half(small):
+    bot = small(
+        "CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT); INSERT INTO v VALUES (1, 'a'), (2, 'b'), (3, 'c')", "v.t,v.delete"
+    )
+    bot.query("DELETE FROM backup_small.v WHERE id = 2")
+    bot.query("UPDATE backup_small.v SET id = 2 WHERE id = 1")
+    bot.run("backup.py").expect(0)
+    assert rows(bot, "SELECT * FROM v") == [(1, "a"), (2, "b"), (3, "c")]
+    assert {outcome for outcome, _ in reasons(bot)} == {"refused"}
+
+
+def test_a_nought_keeps_its_sign_or_does_not_come(small):
+    bot = small("CREATE TABLE v (id INTEGER PRIMARY KEY, r REAL); INSERT INTO v VALUES (1, 0.0)", "v.r")
+    bot.query("UPDATE backup_small.v SET r = '-0' WHERE id = 1")
+    bot.run("backup.py").expect(0)
+    assert [outcome for outcome, _ in reasons(bot)] == ["refused"]
+    bot.write_env(SQLITE_DATABASES=str(bot.data / "small.db"))
+    bot.query("UPDATE backup_small.v SET r = '-0' WHERE id = 1")
+    bot.run("backup.py").expect(0)
+    bot.run("backup.py", "--verify").expect(0)
+
+
+def test_a_row_that_was_added_with_computed_columns_is_taken_back(small):
+    bot = small("CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT, u TEXT AS (upper(t)) STORED)", "v.insert")
+    bot.query("INSERT INTO backup_small.v (id, t) VALUES (1, 'a')")
+    run = bot.backup()["runs"][0]["run"]
+    assert rows(bot, "SELECT * FROM v") == [(1, "a", "A")]
+    bot.run("backup.py", "--undo-edits", str(run)).expect(0)
+    assert rows(bot, "SELECT * FROM v") == []
+
+
+def test_an_edit_made_while_nothing_was_accepted_does_not_come(editing):
+    editing.write_env()
+    editing.run("backup.py").expect(0)
+    editing.query(f"UPDATE {S} SET expires_at = 5 WHERE id = 2")
+    editing.write_env(BACKUP_ACCEPT_EDITS=ACCEPTED)
+    editing.run("backup.py").expect(0)
+    assert [outcome for outcome, _ in reasons(editing)] == ["refused"]
+    is_mirrored(editing)
+
+
+def test_a_restore_without_the_target_makes_older_edits_old(editing):
+    editing.query(f"UPDATE {S} SET expires_at = 5 WHERE id = 2")
+    editing.run("restore.py", "--local", "--yes").expect(0)
+    editing.run("backup.py").expect(0)
+    assert reasons(editing) == [("refused", "it is older than the last restore")]
+    is_mirrored(editing)
+
+
+def test_the_bot_waits_two_seconds_at_most_for_what_breaks_foreign_keys(tmp_path):
+    path = tmp_path / "large.db"
+    with contextlib.closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE p (id INTEGER PRIMARY KEY)")
+        made.execute("CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id))")
+        made.execute("INSERT INTO p VALUES (1)")
+        made.executemany("INSERT INTO c VALUES (?, 1)", [(number,) for number in range(1000)])
+        made.commit()
+    columns = (PlannedColumn("id", "id", "bigint", True, True), PlannedColumn("p", "p", "bigint", False, False))
+    table, checks = TablePlan("c", "c", columns), []
+    changes = [Change(table, {"id": one, "p": 1}, {"id": one, "p": 99 if one == 50 else None}) for one in range(100)]
+    seen = compare_and_set.References._lonely
+    compare_and_set.References._lonely = lambda self, child: checks.append(child) or seen(self, child)
+    try:
+        found = compare_and_set.bring(path, changes)
+    finally:
+        compare_and_set.References._lonely = seen
+    assert [outcome.outcome for outcome in found].count("refused") == 1
+    assert found[50].outcome == "refused"
+    assert len(checks) < 30
+
+
+def test_a_source_that_is_none_any_more_gives_the_editor_nothing(editing):
+    said = editing.run("setup_supabase.py", "--editor-role").expect(0).stdout
+    role, _ = said.split("they are not shown again:\n")[1].split("\n")[0].strip().split(":")
+    editing.write_env(SQLITE_DATABASES=str(editing.requests))
+    editing.run("setup_supabase.py").expect(0)
+    assert editing.query(f"SELECT has_table_privilege('{role}', '{S}', 'SELECT')") == [(False,)]

@@ -53,6 +53,8 @@ class Rules:
         change = _change(table, edit)
         if isinstance(change, Judged):
             return change
+        if change.base and change.theirs and not change.columns:
+            return None
         reason = self._why_not(edit) or self._not_accepted(edit, change)
         return Judged(edit, change.columns, REFUSED, reason) if reason else change
 
@@ -80,7 +82,7 @@ class Rules:
                 return f"{table}.{what} is not accepted"
             if edit.record <= self._since.get(f"{table}.{what}", NEVER):
                 return f"it was made before {table}.{what} was accepted"
-        return "" if needed else "the bot's database has no such column"
+        return ""
 
 
 class Inverse:

@@ -28,7 +28,8 @@ from lib.sqlite.editing.change import Change, Outcome
 from lib.sqlite.replacing import safety_copies
 from lib.sqlite.snapshots import copying, previous
 from lib.sqlite.snapshots import snapshot as snapshots
-from lib.tables.plan import TablePlan
+from lib.tables.digest import md5_of
+from lib.tables.plan import Plan, TablePlan
 
 
 @contextlib.contextmanager
@@ -42,12 +43,15 @@ def brought_back(target: Target, settings: Settings, run: Run, ahead: copying.Ah
     yield
 
 
-def are_put_back(transfer: Transfer, settings: Settings) -> bool:
+def are_put_back(transfer: Transfer, settings: Settings, plan: Plan) -> bool:
     """Make the mirrors what the last run left, where every edit has been judged, and return whether they are."""
     if transfer.told.is_accepting and not settings.accepted.items:
         edits.look(transfer.target, transfer.source.name, [])
     if not (transfer.edits and settings.accepts_edits(transfer.target.settings.number)):
         return not transfer.edits
+    known, mirrors = {table.mirror: {*table.mirror_columns} for table in plan.tables}, transfer.told.mirrors
+    if any(mirrors[name].columns.keys() - known.get(name, set()) for name in transfer.edited & mirrors.keys()):
+        return False  # what people have put beside the bot's columns is theirs
     values = {"source": transfer.source.name, "mirrors": sorted(transfer.edited)}
     return bool(transfer.target.statement("put_back", values)[0][0])
 
@@ -106,12 +110,28 @@ class Judging:
         before = _noted(self._note) if self._note else []
         may_be_in = [change for name, change in changes.items() if name in before]
         note = functools.partial(_write, self._note, [*before, *changes]) if self._note else lambda: None
-        with copying.explained(self._path, previous.read(self._settings.snapshot_of(self._name))):
+        with (
+            _note_as_before(self._note, before),
+            copying.explained(self._path, previous.read(self._settings.snapshot_of(self._name))),
+        ):
             return compare_and_set.bring(self._path, [*changes.values()], self._settings.accepted.with_triggers, may_be_in, note)
 
 
+@contextlib.contextmanager
+def _note_as_before(path: Path | None, before: list[str]) -> Iterator[None]:
+    """Where nothing came, nothing may have; but a signal may come after it did."""
+    try:
+        yield
+    except Exception:
+        if path and before:
+            _write(path, before)
+        elif path:
+            path.unlink(missing_ok=True)
+        raise
+
+
 def _name_of(edit: Edit) -> str:
-    return f"{edit.mirror} {edit.key} {edit.record} {edit.undoes or ''}"
+    return f"{edit.mirror} {edit.key} {edit.record} {edit.undoes or ''} {md5_of(edit.theirs or '')}"
 
 
 def _noted(path: Path) -> list[str]:

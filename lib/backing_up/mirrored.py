@@ -51,8 +51,11 @@ class Mirrored(NamedTuple):
         """Return warnings of who else can get in, and of what others have done to the mirrors."""
         source, last = transfer.source, transfer.last
         exposed = [privacy.as_sentence(openings)] if openings else []
-        judged = edits.told(source.name, transfer.run.edits)
-        by_hand = judged if transfer.run.edits else [edit.as_sentence(source.name) for edit in transfer.edits]
+        by_hand = [edit.as_sentence(source.name) for edit in transfer.edits]
+        if transfer.run.edits:
+            by_hand = edits.told(source.name, transfer.run.edits)
+        elif source.is_rehearsal and transfer.told.is_edited and transfer.told.is_accepting:
+            by_hand = [f"{source.name}: edits made in Supabase are judged first, see  python3 backup.py --edits"]
         return [*exposed, *origin.other_machine(source.name, ours, last), *by_hand, *self.unseen.warnings(source, last)]
 
     def saved(self, transfer: Transfer, settings: Settings, ours: Origin) -> "Mirrored":

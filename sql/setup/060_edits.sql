@@ -117,6 +117,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM edited JOIN {schema}.sources ON sources.source = of_source
 $$;
 
+-- Takes the source for this transaction, as a run does, and then reads its edits: what has been committed before the lock was had must be
+-- seen, which one statement would not. Nothing where somebody else has it.
+CREATE OR REPLACE FUNCTION {schema}.take_edits(of_source text) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock({schema}.source_lock(of_source)) THEN
+        RETURN NULL;
+    END IF;
+    RETURN {schema}.pending_edits(of_source);
+END;
+$$;
+
 -- Makes a mirror again what the last saved run left of it, by the undo log, in a run's transaction: then a run need send no more than what
 -- the bot has changed since. False, and nothing is done, where that cannot be done, or is more work than sending it.
 CREATE OR REPLACE FUNCTION {schema}.put_back(of_source text, of_mirror text) RETURNS boolean

@@ -36,6 +36,12 @@ class Change:
         return {column.name: row[column.name] for column in self.table.key}
 
     @property
+    def written(self) -> Row:
+        """Return what is written to the row."""
+        theirs = self.theirs or {}
+        return {name: theirs[name] for name in self.columns} if self.base else theirs
+
+    @property
     def columns(self) -> list[str]:
         """Return the columns that an update has changed."""
         if self.base is None or self.theirs is None:

@@ -22,10 +22,14 @@ from lib.tables.plan import folded
 PATIENCE_SECONDS = 5
 # So long the bot's commits wait at most while it is looked for which edits break a foreign key.
 SEARCH_SECONDS = 2
-# What is wrong around the file, or with it; whatever else SQLite says is about the row.
-SURROUNDINGS = re.compile("locked|busy|disk|full|malformed|not a database|readonly|unable to open|memory|interrupted|protocol")
+# What SQLite says of the file and of what is around it; all else is about the row. Python 3.10 has no codes.
+SURROUNDINGS = re.compile(
+    "database is locked|database (?:table|schema) is locked.*|out of memory|attempt to write a readonly database|"
+    "interrupted|disk I/O error|database disk image is malformed|database or disk is full|unable to open database file|"
+    "locking protocol|file is not a database"
+)
 ALREADY = Outcome(APPLIED, "the bot's database had it already")
-CAME_BEFORE = Outcome(CONFLICT, "it had come before a crash, and the bot has changed it since")
+CAME_BEFORE = Outcome(CONFLICT, "it may have come before a crash, and the row is another one now")
 LONELY = Outcome(REFUSED, "it breaks a foreign key")
 
 
@@ -111,7 +115,8 @@ class Attempt:
         self._connection, self._changes, self._may_be_in = connection, changes, may_be_in
         tables = {change.table.name: change.table for change in changes}
         self._known = {name: editable.of(connection, table, name in with_triggers) for name, table in tables.items()}
-        self._references = References(connection, tables, any(known.has_triggers for known in self._known.values()))
+        self._triggers_act = any(known.has_triggers for known in self._known.values())
+        self._references = References(connection, tables, self._triggers_act)
         self._until = time.monotonic() + SEARCH_SECONDS
 
     def outcomes(self, known: Mapping[int, Outcome]) -> list[Outcome]:
@@ -136,8 +141,14 @@ class Attempt:
             return found
         half = len(places) // 2
         if not half or time.monotonic() > self._until:
-            return {place: LONELY if outcome.is_in else outcome for place, outcome in found.items()}
+            return {place: LONELY if self._is_related(place) and found[place].is_in else self._again(place) for place in places}
         return self._together(places[:half]) | self._together(places[half:])
+
+    def _is_related(self, place: int) -> bool:
+        return self._triggers_act or folded(self._changes[place].table.name) in self._references.related
+
+    def _again(self, place: int) -> Outcome:
+        return self._brought(self._changes[place])
 
     def _brought(self, change: Change) -> Outcome:
         """Bring one change, or leave all as it is."""
@@ -150,7 +161,7 @@ class Attempt:
         except (sqlite3.Error, OverflowError) as error:
             if not connection.in_transaction:
                 raise RolledBack(change, str(error)) from error
-            if isinstance(error, sqlite3.OperationalError) and SURROUNDINGS.search(str(error)):
+            if SURROUNDINGS.fullmatch(str(error)):
                 raise
             outcome = Outcome(REFUSED, f"SQLite says: {error}")
         if not outcome.is_in:
@@ -168,6 +179,8 @@ class Attempt:
             raise Refusal(REFUSED, f"SQLite computes {', '.join(computed)}")
         how = HOW[change.base is not None, change.theirs is not None]
         outcome = how(self._connection, change, known, _ours(self._connection, change))
+        if change.theirs and self._references.is_lonely(change.table.name, change.written):
+            return LONELY
         return CAME_BEFORE if outcome != ALREADY and change in self._may_be_in else outcome
 
 

@@ -145,9 +145,12 @@ def _now() -> str:
 
 
 def made_at(copy: Path) -> str:
-    """Return by a safety copy's name when the restore was, as `2026-11-22 12:00:03` in UTC."""
-    date, _, clock = _age_of(copy)[0].partition("T")
-    return f"{date} {clock.replace('-', ':')}"
+    """Return by a safety copy's name when the restore was, as `2026-11-22 12:00:03` in UTC; nothing where it does not tell."""
+    stamp = f"{_age_of(copy)[0]}Z"
+    with contextlib.suppress(ValueError):
+        at = time.strptime(stamp, STAMP)
+        return time.strftime("%Y-%m-%d %H:%M:%S", at) if stamp <= _now() else ""
+    return ""
 
 
 def _age_of(copy: Path) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+from concurrent import futures
 
 import pytest
 
@@ -327,3 +328,90 @@ def test_a_source_that_is_none_any_more_gives_the_editor_nothing(editing):
     editing.write_env(SQLITE_DATABASES=str(editing.requests))
     editing.run("setup_supabase.py").expect(0)
     assert editing.query(f"SELECT has_table_privilege('{role}', '{S}', 'SELECT')") == [(False,)]
+
+
+def test_an_edit_that_is_committed_before_the_lock_is_had_is_seen(small):
+    bot = small("CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT); " + THREE, "v.t")
+    asked = "SELECT CASE WHEN pg_sleep(1) IS NOT NULL THEN backup.take_edits('small') END"
+    with futures.ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(bot.query, asked)
+        while bot.query("SELECT 1 FROM pg_stat_activity WHERE query = %s AND wait_event = 'PgSleep'", [asked]) == []:
+            assert not answer.done()
+        bot.query("UPDATE backup_small.v SET t = 'edited' WHERE id = 1")
+        ((edits,),) = answer.result()
+    assert [edit["key"] for edit in edits] == ['{"id": 1}']
+
+
+def test_what_sqlite_says_of_a_row_is_no_damage_of_the_file(small):
+    bot = small(
+        "CREATE TABLE v (id INTEGER PRIMARY KEY, j TEXT CHECK (json_extract(j, '$.a') > 0)); INSERT INTO v (id) VALUES (1);"
+        "CREATE TABLE w (id INTEGER PRIMARY KEY, t TEXT); INSERT INTO w VALUES (1, 'a');"
+        "CREATE TRIGGER full AFTER UPDATE ON w BEGIN INSERT INTO full_log VALUES (1); END",
+        "v.j,w.t,w.triggers",
+    )
+    bot.query("UPDATE backup_small.v SET j = 'no json'; UPDATE backup_small.w SET t = 'b'")
+    assert "restore" not in bot.run("backup.py").expect(0).stderr
+    assert [outcome for outcome, _ in reasons(bot)] == ["refused", "refused"]
+    assert bot.changes() == {}
+
+
+def test_a_reader_in_the_way_costs_no_edit(editing):
+    editing.query(f"UPDATE {S} SET expires_at = 5 WHERE id = 2")
+    with contextlib.closing(sqlite3.connect(editing.premium, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM premium_subscriptions").fetchone()
+        assert "could not be brought in" in editing.run("backup.py").expect(3).stderr
+    assert not list((editing.folder / "snapshots").glob("*edits.json"))
+    editing.run("backup.py").expect(0)
+    assert reasons(editing) == [("applied", "")]
+    is_mirrored(editing)
+
+
+def test_what_people_have_of_their_own_on_a_mirror_stays(small):
+    bot = small("CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT); " + THREE, "v.t")
+    bot.query("ALTER TABLE backup_small.v ADD COLUMN mine text")
+    bot.run("backup.py").expect(0)
+    bot.query("UPDATE backup_small.v SET mine = 'keep', t = 'edited' WHERE id = 1")
+    bot.query("UPDATE backup_small.v SET mine = 'keep' WHERE id = 2")
+    bot.run("backup.py").expect(0)
+    assert rows(bot, "SELECT t FROM v ORDER BY id") == [("edited",), ("b",), ("c",)]
+    assert bot.query("SELECT id, mine FROM backup_small.v WHERE mine IS NOT NULL ORDER BY id") == [(1, "keep"), (2, "keep")]
+
+
+def test_what_refers_to_a_mirror_stays(small):
+    bot = small("CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT); " + THREE, "v.t")
+    bot.query("CREATE TABLE public.notes (v bigint REFERENCES backup_small.v ON DELETE CASCADE, note text)")
+    bot.query("INSERT INTO public.notes VALUES (1, 'precious'); UPDATE backup_small.v SET t = 'edited' WHERE id = 1")
+    bot.run("backup.py").expect(0)
+    assert rows(bot, "SELECT t FROM v WHERE id = 1") == [("edited",)]
+    assert bot.query("SELECT note FROM public.notes") == [("precious",)]
+    bot.query("DROP TABLE public.notes")
+
+
+def test_one_row_that_is_mended_does_not_hide_one_that_is_broken(small):
+    bot = small(
+        "CREATE TABLE p (id INTEGER PRIMARY KEY);"
+        "CREATE TABLE c (id TEXT PRIMARY KEY, p INTEGER REFERENCES p (id)) WITHOUT ROWID; INSERT INTO c VALUES ('old', 77);"
+        "CREATE TABLE d (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id)); INSERT INTO d VALUES (5, 78), (6, NULL)",
+        "c.insert,p.insert,d.p,d.insert",
+    )
+    bot.query("INSERT INTO backup_small.p VALUES (77); INSERT INTO backup_small.c VALUES ('new', 999)")
+    bot.query("UPDATE backup_small.d SET p = 999 WHERE id = 5; INSERT INTO backup_small.d VALUES (7, NULL)")
+    bot.run("backup.py").expect(0)
+    assert rows(bot, "SELECT * FROM c") == [("old", 77)]
+    assert rows(bot, "SELECT * FROM d") == [(5, 78), (6, None), (7, None)]
+
+
+def test_a_rehearsal_says_that_edits_are_judged_first(editing):
+    editing.query(f"UPDATE {S} SET expires_at = 5 WHERE id = 2")
+    said = editing.run("backup.py", "--dry-run").expect(0).stderr
+    assert "edits made in Supabase are judged first" in said
+    assert "by hand" not in said
+
+
+@pytest.mark.parametrize("name", ["before-restore-old", "before-restore-2999-01-01T00-00-00Z"])
+def test_a_safety_copy_without_a_time_makes_nothing_old(editing, name):
+    (editing.data / f"premium_system.db.{name}").write_bytes(b"")
+    editing.query(f"UPDATE {S} SET expires_at = 5 WHERE id = 2")
+    editing.run("backup.py").expect(0)
+    assert reasons(editing) == [("applied", "")]

@@ -2,6 +2,9 @@
 
 import time
 
+from lib.postgres.books import edits
+from lib.postgres.link.connection import Target
+from lib.settings import config
 from tests.stand_ins.editing import ACCEPTED, S, is_mirrored, outcomes
 from tests.stand_ins.living import living, pay
 
@@ -48,3 +51,15 @@ def test_an_outcome_is_told_by_the_run_that_gets_through(line, saved_bot):
     assert [outcome for _, _, outcome, _ in outcomes(saved_bot)] == ["applied", "refused"]
     assert expires(saved_bot) == 1
     is_mirrored(saved_bot)
+
+
+def test_a_look_for_edits_is_one_trip_of_two_hundred_bytes(saved_bot):
+    settings = config.load(str(saved_bot.folder / ".env"))
+    with Target(settings.targets[0], settings.schema) as target:
+        for edited in ([], ["premium_system"]):
+            (sent, received), _ = target.wire_bytes(), target.new_round_trips()
+            assert edits.edited(target, ["premium_system", "user_requests"]) == edited
+            now_sent, now_received = target.wire_bytes()
+            assert now_sent - sent + now_received - received <= 200
+            assert target.new_round_trips() == 1
+            saved_bot.query(f"UPDATE {S} SET expires_at = 1 WHERE id = 2")

@@ -184,8 +184,8 @@ class Live:
 
     def _note_seen(self, target: TargetSettings) -> None:
         """Say once a minute in Postgres, and nothing else, that nothing is new: `--status` and others go by it."""
-        quiet = [watch for watch in self._watches if watch.target is target and watch.is_at_rest]
-        quiet = [watch for watch in quiet if clock() - watch.seen_at >= SEEN_SECONDS]
+        unseen = [watch for watch in self._watches if watch.target is target and clock() - watch.seen_at >= SEEN_SECONDS]
+        quiet = [watch for watch in unseen if watch.is_at_rest]
         if not quiet:
             return
         for watch in quiet:

@@ -12,7 +12,8 @@ import pytest
 from lib.postgres.books.setup_version import VERSION
 from lib.reporting import alerts
 from lib.settings import config
-from lib.sqlite.snapshots import watched
+from lib.settings.config import UNCHECKED
+from lib.sqlite.snapshots import copying, watched
 from tests.stand_ins.inbox import Inbox
 from tests.stand_ins.living import has, living, pay, saved
 from tests.stand_ins.machine import with_cron
@@ -308,3 +309,19 @@ def test_every_commit_makes_another_state(tmp_path, mode):
             bots.execute("INSERT OR REPLACE INTO t VALUES (1, ?)", [number])
             states.add(watched.state(path))
     assert len(states) == 2001
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+@pytest.mark.parametrize("mode", ["delete", "truncate", "persist", "wal"])
+def test_what_we_copy_is_not_changed_by_that(tmp_path, mode, is_open):
+    path = tmp_path / "a.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as bots:
+        bots.execute(f"PRAGMA journal_mode = {mode}")
+        bots.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, what)")
+        if not is_open:
+            bots.close()
+        copying.copy(path, tmp_path / "copies", UNCHECKED).remove()  # the first one finds no -shm where the bot is not there
+        before = watched.state(path)
+        for _ in range(3):
+            copying.copy(path, tmp_path / "copies", UNCHECKED).remove()
+            assert watched.state(path) == before

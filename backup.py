@@ -220,8 +220,8 @@ def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report
     now = upkeep.mend(target, plan, source, changed.mirrors)
     missed = unseen.look(transfer, plan, changed)
     missed.changed |= recounted
-    is_doubtful = options.full or bool(missed.suspects or transfer.others or changed.warnings or transfer.last["others_act"])
-    must_send_all = is_doubtful or not edits.are_put_back(transfer, settings, plan)
+    are_as_left = edits.are_put_back(transfer, settings, plan, changed)
+    must_send_all = options.full or bool(missed.suspects or transfer.others) or not are_as_left
     try:
         seen = bring_rows(transfer, plan, missed, must_send_all, report)
     except Problem as problem:

@@ -21,6 +21,7 @@ from lib.postgres.books.runs import Run
 from lib.postgres.books.told import Told
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
+from lib.postgres.mirrors.altered import Altered
 from lib.postgres.mirrors.transfer import Transfer
 from lib.settings.config import Settings
 from lib.sqlite.editing import compare_and_set
@@ -43,12 +44,14 @@ def brought_back(target: Target, settings: Settings, run: Run, ahead: copying.Ah
     yield
 
 
-def are_put_back(transfer: Transfer, settings: Settings, plan: Plan) -> bool:
+def are_put_back(transfer: Transfer, settings: Settings, plan: Plan, changed: Altered) -> bool:
     """Make the mirrors what the last run left, where every edit has been judged, and return whether they are."""
     if transfer.told.is_accepting and not settings.accepted.items:
         edits.look(transfer.target, transfer.source.name, [])
     if not (transfer.edits and settings.accepts_edits(transfer.target.settings.number)):
         return not transfer.edits
+    if changed.warnings or transfer.last["others_act"]:
+        return False
     known, mirrors = {table.mirror: {*table.mirror_columns} for table in plan.tables}, transfer.told.mirrors
     if any(mirrors[name].columns.keys() - known.get(name, set()) for name in transfer.edited & mirrors.keys()):
         return False  # what people have put beside the bot's columns is theirs

@@ -68,9 +68,13 @@ def size(count: int) -> str:
 
 def run(text: str) -> int:
     """Return the run that a text names; raise SettingsError for anything else."""
-    if text.isascii() and text.isdigit() and 0 < int(text) <= LAST_RUN:
+    if _is_run(text):
         return int(text)
     raise SettingsError(f"{text!r} is no run's number.", "python3 backup.py --edits  shows them")
+
+
+def _is_run(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) <= LAST_RUN
 
 
 def moment(text: str, today: datetime.date | None = None) -> tuple[int | None, datetime.datetime | None]:
@@ -79,7 +83,7 @@ def moment(text: str, today: datetime.date | None = None) -> tuple[int | None, d
     Return the run, or the moment that follows the end: what is meant has ended before it.
     """
     text = " ".join(text.split())
-    if text.isascii() and text.isdigit() and 0 < int(text) <= LAST_RUN:
+    if _is_run(text):
         return int(text), None
     with contextlib.suppress(ValueError, OverflowError):
         if gone := AGO.fullmatch(text):

@@ -100,10 +100,3 @@ CREATE OR REPLACE VIEW {schema}.row_history AS
 SELECT changed_at, coalesce('run ' || run, 'by hand: ' || changed_by) AS changed_in, source, mirror AS table_name, operation,
     (SELECT jsonb_object_agg(name, line::jsonb -> name) FROM unnest(key_columns) AS name) AS key, line::jsonb AS old_row, record
 FROM {schema}.undo_log CROSS JOIN LATERAL unnest(string_to_array(lines, E'\n')) AS line;
-DO $$
-BEGIN
-    IF current_setting('server_version_num')::int >= 150000 THEN
-        ALTER VIEW {schema}.row_history SET (security_invoker = on);
-    END IF;
-END;
-$$;

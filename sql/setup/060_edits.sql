@@ -183,10 +183,3 @@ CREATE OR REPLACE VIEW {schema}.edits_for_people AS
         made_by, made_at, found_at, outcome, reason, run
     FROM {schema}.edits LEFT JOIN LATERAL unnest(columns) AS name ON true
     ORDER BY edit DESC;
-DO $$
-BEGIN
-    IF current_setting('server_version_num')::int >= 150000 THEN
-        ALTER VIEW {schema}.edits_for_people SET (security_invoker = on);
-    END IF;
-END;
-$$;

@@ -5,8 +5,8 @@ DECLARE
     found text;
 BEGIN
     IF current_setting('server_version_num')::int >= 150000 THEN
-        FOR found IN SELECT viewname FROM pg_catalog.pg_views WHERE schemaname = {analytics_name} LOOP
-            EXECUTE format('ALTER VIEW %I.%I SET (security_invoker = on)', {analytics_name}, found);
+        FOR found IN SELECT viewname FROM pg_catalog.pg_views WHERE schemaname = {schema_name} LOOP
+            EXECUTE format('ALTER VIEW %I.%I SET (security_invoker = on)', {schema_name}, found);
         END LOOP;
     END IF;
 END;

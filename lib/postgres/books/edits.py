@@ -10,11 +10,12 @@ from psycopg2 import sql
 from lib.base.errors import Locked
 from lib.postgres.link.connection import Target
 from lib.postgres.link.statements import statement
+from lib.sqlite.editing.change import APPLIED, CONFLICT, MERGED, REFUSED, Outcome
 
 MOST_SHOWN = 20
 # So many that did not come are told one by one.
 MOST_TOLD = 5
-OUTCOMES = ("applied", "merged", "conflict", "refused")
+OUTCOMES = (APPLIED, MERGED, CONFLICT, REFUSED)
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,15 @@ class Judged(NamedTuple):
     @property
     def is_in(self) -> bool:
         """Whether the bot's file has it."""
-        return self.outcome in ("applied", "merged")
+        return Outcome(self.outcome).is_in
 
     @property
     def as_sentence(self) -> str:
         """Return what is told of it: which row, and no value."""
         by = f"{what_was_done(self.edit, self.columns)} {'back' if self.edit.undoes else f'in Supabase by {self.edit.made_by}'}"
-        if self.outcome == "conflict":
+        if self.outcome == CONFLICT:
             return f"{self.edit.mirror}{_which(self.edit)}: {by}, in conflict with the bot ({self.reason}): the bot's row stands."
-        if self.outcome == "refused":
+        if self.outcome == REFUSED:
             return f"{self.edit.mirror}{_which(self.edit)}: {by}, which was refused ({self.reason}): the bot's database stands."
         return f"{self.edit.mirror}{_which(self.edit)}: {by}, and so it is in the bot's database now."
 

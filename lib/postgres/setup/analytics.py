@@ -30,7 +30,7 @@ def _views(target: Target, name: str, schema: str) -> str:
     try:
         with target.transaction():
             views = _views_of(name, schema, installation.mirror_schema(target.schema, name))
-            installation.together(target, views, statement("views_as_invoker", analytics_name=sql.Literal(schema)))
+            installation.together(target, views, statement("views_as_invoker", schema_name=sql.Literal(schema)))
             target.statement("make_private", {"mirror_schema": schema})
     except Problem as problem:
         return f"left out for {name}: {problem.what}"

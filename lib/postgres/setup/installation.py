@@ -53,7 +53,8 @@ def install(target: Target) -> None:
     parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
     parts |= {name: statement(name, schema=parts["schema"]) for name in ("our_triggers", "lacks")}
     parts |= {"mirrors": statement("read_mirrors", schema=parts["schema"], source=OF_SOURCE, mirror_schema=IN_SCHEMA)}
-    together(target, *(from_file(path, **parts) for path in setup_files()), claim(target.schema, comment))
+    after = [statement("views_as_invoker", schema_name=parts["schema_name"]), claim(target.schema, comment)]
+    together(target, *(from_file(path, **parts) for path in setup_files()), *after)
     target.statement("let_keep_books", {"writer": writer_name(target.schema)})
 
 

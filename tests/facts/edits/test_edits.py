@@ -3,19 +3,9 @@
 import contextlib
 import sqlite3
 
-import pytest
-
 from tests import compare
 from tests.stand_ins.editing import ACCEPTED, S, is_mirrored, outcomes
 from tests.stand_ins.inbox import Inbox
-
-
-@pytest.fixture
-def editing(saved_bot):
-    """A bot whose owner's edits are accepted, and that knows it."""
-    saved_bot.write_env(BACKUP_ACCEPT_EDITS=ACCEPTED)
-    saved_bot.run("backup.py").expect(0)
-    return saved_bot
 
 
 def test_an_accepted_edit_is_in_the_bots_database_after_one_run(editing):

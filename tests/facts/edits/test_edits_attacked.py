@@ -9,24 +9,7 @@ import pytest
 from lib.sqlite.editing import compare_and_set
 from lib.sqlite.editing.change import Change
 from lib.tables.plan import PlannedColumn, TablePlan
-from tests.stand_ins.bot import Bot
 from tests.stand_ins.editing import ACCEPTED, S, is_mirrored, outcomes
-
-
-@pytest.fixture
-def small(tmp_path, database):
-    """Make a bot with one small database from a script; what is accepted of it is known."""
-
-    def make(script, accepted):
-        bot = Bot(tmp_path / "bot", database)
-        bot.data.mkdir(parents=True)
-        bot.sqlite(bot.data / "small.db", script)
-        bot.write_env(SQLITE_DATABASES=str(bot.data / "small.db"), BACKUP_ACCEPT_EDITS=accepted)
-        bot.run("setup_supabase.py").expect(0)
-        return bot
-
-    return make
-
 
 THREE = "INSERT INTO v VALUES (1, 'a'), (2, 'b'), (3, 'c')"
 
@@ -37,13 +20,6 @@ def rows(bot, query):
 
 def reasons(bot):
     return [(outcome, reason) for _, _, outcome, reason in outcomes(bot)]
-
-
-@pytest.fixture
-def editing(saved_bot):
-    saved_bot.write_env(BACKUP_ACCEPT_EDITS=ACCEPTED)
-    saved_bot.run("backup.py").expect(0)
-    return saved_bot
 
 
 def test_a_copy_elsewhere_takes_no_edit(editing, tmp_path):

@@ -1,11 +1,7 @@
 """What cannot come into a bot's file is refused row by row, says why, and leaves the file as it is."""
 
-import contextlib
-import sqlite3
-
 import pytest
 
-from tests.stand_ins.bot import Bot
 from tests.stand_ins.editing import is_mirrored, outcomes
 
 # What the bot has made, what is accepted of it, what is edited in its mirror, and why that is refused.
@@ -68,26 +64,11 @@ REFUSED = {
 }
 
 
-@pytest.fixture
-def made(tmp_path, database):
-    def make(script, accepted):
-        bot = Bot(tmp_path / "bot", database)
-        bot.data.mkdir(parents=True)
-        path = bot.data / "small.db"
-        with contextlib.closing(sqlite3.connect(path)) as database_of_the_bot:
-            database_of_the_bot.create_function("ours", 1, abs, deterministic=True)
-            database_of_the_bot.executescript(script)
-        bot.write_env(SQLITE_DATABASES=str(path), BACKUP_ACCEPT_EDITS=accepted)
-        bot.run("setup_supabase.py").expect(0)
-        return bot, path
-
-    return make
-
-
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_come_is_refused(what, made):
+def test_what_cannot_come_is_refused(what, small):
     script, accepted, change, reason = REFUSED[what]
-    bot, path = made(script, accepted)
+    bot = small(script, accepted)
+    path = bot.data / "small.db"
     before, table = path.read_bytes(), accepted.partition(".")[0]
     unique = "SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'u'"
     for (name,) in bot.query(unique, [f"backup_small.{table}"]):
@@ -101,8 +82,9 @@ def test_what_cannot_come_is_refused(what, made):
     bot.run("backup.py", "--verify").expect(0)
 
 
-def test_rows_that_are_kept_whole_are_not_edited(made):
-    bot, path = made("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER); INSERT INTO t VALUES (1, 1)", "t.a,t.delete")
+def test_rows_that_are_kept_whole_are_not_edited(small):
+    bot = small("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER); INSERT INTO t VALUES (1, 1)", "t.a,t.delete")
+    path = bot.data / "small.db"
     bot.sqlite(path, "INSERT INTO t VALUES (2, 'no number')")
     bot.run("backup.py").expect(0)
     before = path.read_bytes()
@@ -112,10 +94,9 @@ def test_rows_that_are_kept_whole_are_not_edited(made):
     is_mirrored(bot)
 
 
-def test_a_whole_row_is_deleted_only_as_it_was(made):
-    bot, path = made(
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER); INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)", "t.delete"
-    )
+def test_a_whole_row_is_deleted_only_as_it_was(small):
+    bot = small("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER); INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)", "t.delete")
+    path = bot.data / "small.db"
     bot.query("DELETE FROM backup_small.t WHERE id IN (1, 2)")
     bot.sqlite(path, "UPDATE t SET a = 9 WHERE id = 2")
     bot.run("backup.py").expect(0)

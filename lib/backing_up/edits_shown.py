@@ -30,7 +30,7 @@ def show(settings: Settings, sources: Mapping[str, Path], console: script.Consol
     for name, judged in pending.items():
         console.say(f"{name}: {plural(len(judged), 'edit')} would be judged now")
         for one in judged:
-            _say(console, "", one)
+            _say(console, "", one, is_pending=True)
     console.say(f"The newest edits that were judged:{'' if before else ' none'}")
     for source, run, one in before:
         _say(console, f"{f'run {run}' if run else 'no run yet'}, {source}.", one)
@@ -52,8 +52,8 @@ def _tried(target: Target, settings: Settings, name: str, path: Path) -> list[Ju
             return edits.Judging(settings, name, copy.copy.path).judged(rules, found)
 
 
-def _say(console: script.Console, before: str, one: Judged) -> None:
-    console.say(f"   {before}{one.as_sentence}")
+def _say(console: script.Console, before: str, one: Judged, *, is_pending: bool = False) -> None:
+    console.say(f"   {before}{one.as_sentence(is_pending=is_pending)}")
     for column, (base, theirs) in one.values.items():
         console.say(f"      {column}: {base!r} → {theirs!r}")
 
@@ -73,5 +73,5 @@ def take_back(settings: Settings, run: int, options: BackupOptions, console: scr
         for name, back in found.items():
             for one in edits.judge(target, settings, name, options, back):
                 if one.is_in:  # the run that follows tells of the others
-                    console.say(f"{name}.{one.as_sentence}")
+                    console.say(f"{name}.{one.as_sentence()}")
     return [*found]

@@ -73,15 +73,15 @@ class Judged(NamedTuple):
         """Whether the bot's file has it."""
         return Outcome(self.outcome).is_in
 
-    @property
-    def as_sentence(self) -> str:
-        """Return what is told of it: which row, and no value."""
+    def as_sentence(self, *, is_pending: bool = False) -> str:
+        """Return what is told of it, or would be: which row, and no value."""
         by = f"{what_was_done(self.edit, self.columns)} {'back' if self.edit.undoes else f'in Supabase by {self.edit.made_by}'}"
-        if self.outcome == CONFLICT:
-            return f"{self.edit.mirror}{_which(self.edit)}: {by}, in conflict with the bot ({self.reason}): the bot's row stands."
-        if self.outcome == REFUSED:
-            return f"{self.edit.mirror}{_which(self.edit)}: {by}, which was refused ({self.reason}): the bot's database stands."
-        return f"{self.edit.mirror}{_which(self.edit)}: {by}, and so it is in the bot's database now."
+        ends = {
+            CONFLICT: f"in conflict with the bot ({self.reason}): the bot's row {'would stand' if is_pending else 'stands'}",
+            REFUSED: f"which {'would be' if is_pending else 'was'} refused ({self.reason}): the bot's database stands",
+        }
+        is_in = f"which {'a run would bring into' if is_pending else 'is now in'} the bot's database"
+        return f"{self.edit.mirror}{_which(self.edit)}: {by}, {ends.get(self.outcome, is_in)}."
 
 
 KEPT = ("mirror", "record", "key", "base", "theirs", "made_at", "made_by", "undoes")
@@ -89,7 +89,7 @@ KEPT = ("mirror", "record", "key", "base", "theirs", "made_at", "made_by", "undo
 
 def told(source: str, judged: Sequence[Judged]) -> list[str]:
     """Return as warnings what did not come."""
-    said = [f"{source}.{one.as_sentence}" for one in judged if not one.is_in]
+    said = [f"{source}.{one.as_sentence()}" for one in judged if not one.is_in]
     more = len(said) - MOST_TOLD
     return said if more <= 0 else [*said[:MOST_TOLD], f"{source}: {more} more edits did not come:  python3 backup.py --edits"]
 

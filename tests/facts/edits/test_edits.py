@@ -221,13 +221,15 @@ def test_edits_are_shown_before_they_come_and_nothing_is_changed(editing):
     )
     said = editing.run("backup.py", "--edits").expect(0).stdout
     assert "premium_system: 1 edit would be judged now" in said
-    assert "premium_subscriptions id = 2: expires_at was changed in Supabase by postgres" in said
+    done = "premium_subscriptions id = 2: expires_at was changed in Supabase by postgres"
+    assert f"{done}, which a run would bring into the bot's database." in said
     assert "→ 4102444800" in said
     assert editing.premium.read_bytes() == before
     assert outcomes(editing) == []
     assert editing.query("SELECT source, item, since FROM backup.accepted_edits ORDER BY 1, 2") == noted
     assert sorted(path.name for path in (editing.folder / "snapshots").iterdir() if "taking" in path.name) == []
     editing.run("backup.py").expect(0)
+    assert f"{done}, which is now in the bot's database." in editing.run("backup.py", "--edits").expect(0).stdout
     told = editing.run("backup.py", "--edits", "--json").expect(0).json
     assert told["pending"] == []
     (edit,) = told["edits"]

@@ -8,6 +8,7 @@ Their order is that of the lines, whatever a clock says. A line that cannot be r
 import contextlib
 import functools
 import json
+import os
 import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -107,7 +108,7 @@ def difference(settings: Settings, source: str, target: int) -> str:
 
 
 def _add(settings: Settings, added: list[RecordedRun]) -> list[str]:
-    path, told = _path(settings), list[str]()
+    path, told = settings.noted_runs, list[str]()
     so = "without the network, --status will not know of this run."
     try:
         known, lost = _read(path)
@@ -138,12 +139,11 @@ def failing(settings: Settings) -> list[str]:
 
 def has_failed(settings: Settings, source: str, target: int) -> bool:
     """Whether the last attempt that is noted of a source for a target has failed; the notes are read when they have changed."""
-    path = _path(settings)
     try:
-        about = path.stat()
+        about = os.stat(settings.noted_runs)
     except OSError:
         return False
-    return (source, target) in _failed(path, (about.st_ino, about.st_size, about.st_mtime_ns))
+    return (source, target) in _failed(settings.noted_runs, (about.st_ino, about.st_size, about.st_mtime_ns))
 
 
 @functools.lru_cache(maxsize=1)
@@ -178,12 +178,8 @@ def _newest_first(settings: Settings) -> list[RecordedRun]:
 
 def _known(settings: Settings) -> list[RecordedRun]:
     with contextlib.suppress(OSError):  # whoever writes it tells that
-        return _read(_path(settings))[0]
+        return _read(settings.noted_runs)[0]
     return []
-
-
-def _path(settings: Settings) -> Path:
-    return settings.record("runs", ".jsonl")
 
 
 def _read(path: Path) -> tuple[list[RecordedRun], str]:

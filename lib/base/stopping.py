@@ -20,7 +20,7 @@ from lib.base.errors import Interrupted
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 GRACE_SECONDS = 1.5
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 2.0
 
 
 class Link(Protocol):

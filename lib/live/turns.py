@@ -32,7 +32,7 @@ from lib.settings.targets import TargetSettings
 from lib.sqlite.snapshots import watched
 
 # A commit that follows the one before it by less is waited for, but only for so long.
-QUIET_SECONDS, LONGEST_UNREST = 0.2, 1.0
+QUIET_SECONDS, LONGEST_UNREST = 0.2, 0.5
 SEEN_SECONDS, BEAT_SECONDS, EDITS_SECONDS = 60, 300, 2
 # A batch is little: who has not answered for so long has fallen silent, and others wait; an ordinary run may need more.
 SILENCE_SECONDS, LONGER_SILENCE = 60.0, 300.0
@@ -67,7 +67,7 @@ class Live:
         self._asked_at = LONG_AGO
         self._telling = futures.ThreadPoolExecutor(1)
         self._file = settings.folder / settings.file
-        self._file_state = watched.state(self._file)
+        self._file_state = watched.stat_of(self._file)
 
     def turn(self) -> None:
         """Look at everything once, and do what is to be done."""
@@ -209,7 +209,7 @@ class Live:
 
     def _look_at_settings(self) -> None:
         """Say once that settings count from a start on."""
-        state = watched.state(self._file)
+        state = watched.stat_of(self._file)
         if state != self._file_state:
             self._file_state = state
             self._console.warn(f"{self._file} was changed: that counts for live backups when they are started again.")

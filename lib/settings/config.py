@@ -1,5 +1,6 @@
 """The settings: from the environment, then from .env beside the scripts; every problem is reported at once."""
 
+import functools
 import glob
 import os
 import re
@@ -82,6 +83,11 @@ class Settings:
         """Return where those may be that are kept of a source for any target, also for one that had another number."""
         others = self.record(glob.escape(source), ".target-*.db.json").name
         return [self.snapshot_of(source), *(path.with_suffix("") for path in self.snapshots.glob(others))]
+
+    @functools.cached_property  # a live process asks each second
+    def noted_runs(self) -> Path:
+        """Return where this machine notes its own runs."""
+        return self.record("runs", ".jsonl")
 
     def record(self, name: str, suffix: str) -> Path:
         """Return where something is noted for the next run."""

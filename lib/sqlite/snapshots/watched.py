@@ -17,10 +17,10 @@ State = tuple[tuple[int, ...], tuple[int, ...], bytes, bytes]
 
 def state(source: Path) -> State:
     """Return the state of a source; of what is not there, or out of reach, it is empty: whoever copies it says what is wrong."""
-    real = Path(os.path.realpath(source))
+    real = os.path.realpath(source) if os.path.islink(source) else str(source)
     counted = _first_bytes(real, HEADER_BYTES)[COUNTERS]
     # To root's -wal SQLite gives an owner whenever it is opened, also by us: that is another change time, and no commit.
-    return stat_of(real), stat_of(Path(f"{real}-wal"))[:-1], counted, _first_bytes(Path(f"{real}-shm"), SHM_HEAD_BYTES)
+    return stat_of(real), stat_of(f"{real}-wal")[:-1], counted, _first_bytes(f"{real}-shm", SHM_HEAD_BYTES)
 
 
 def is_same_file(state: State, other: State) -> bool:
@@ -28,20 +28,23 @@ def is_same_file(state: State, other: State) -> bool:
     return state[0][:2] == other[0][:2]
 
 
-def stat_of(path: Path) -> tuple[int, ...]:
+def stat_of(path: Path | str) -> tuple[int, ...]:
     """Return what changes with a file: every write and every rename gives it another change time; of none, nothing."""
     try:
-        about = path.stat()
+        about = os.stat(path)
     except OSError:
         return ()
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
 
 
-def _first_bytes(path: Path, count: int) -> bytes:
+def _first_bytes(path: str, count: int) -> bytes:
     try:
-        if path.is_file():  # whoever opens a pipe waits for ever
-            with open(path, "rb", buffering=0) as file:
-                return file.read(count)
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # whoever opens a pipe else waits for ever
     except OSError:
-        pass
-    return b""
+        return b""
+    try:
+        return os.read(opened, count)
+    except OSError:
+        return b""
+    finally:
+        os.close(opened)

@@ -23,6 +23,13 @@ usage: python3 restore.py [flags]
   python3 restore.py --table refunds --at yesterday
                                     put one table's rows back into the present
                                     database, the rest untouched
+  python3 restore.py --find payment_history --where owner_id=123 --at yesterday
+                                    some rows as they were then, or now; --where
+                                    several times, with = != < > <= >= ~ (has
+                                    in it), NULL; --csv FILE
+  python3 restore.py --history premium_subscriptions --where id=7
+                                    every version of these rows: when, by whom,
+                                    from what to what; --since WHEN
   python3 restore.py --dry-run      show what would change, table by table;
                                     write nothing
   python3 restore.py --undo         put back the files that the last restore
@@ -73,7 +80,7 @@ from lib.postgres.link.connection import Target
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.postgres.setup import installation
 from lib.reporting import alerts
-from lib.restoring import best_target, drill, local_state, one_table, rebuild, steps
+from lib.restoring import best_target, drill, local_state, one_table, rebuild, rows_shown, steps
 from lib.restoring.options import RestoreOptions
 from lib.restoring.rebuild import Rebuilt
 from lib.restoring.report import Report
@@ -110,6 +117,9 @@ def main(options: RestoreOptions, console: Console) -> int:
         installation.require(target)
         if options.list or options.keep or options.release:
             return tell_points(target, sources, options, report)
+        if options.of_rows:
+            with target.transaction("REPEATABLE READ READ ONLY"):
+                return rows_shown.tell(target, saved_states(target, sources, options, report), options, console)
         return restore(target, settings, sources, options, report)
 
 
@@ -168,8 +178,9 @@ def saved_states(target: Target, places: dict[str, Path], options: RestoreOption
     at = moment(options.at) if options.at else None
     if at:
         points.refuse_to_come(target, options.at, at[0], beginning(options.at))
-    if options.table:
-        states = one_table.of_one_source({name: steps.saved_or_not(target, name, at) for name in places}, options.table)
+    if table := options.table or options.of_rows:
+        with steps.or_gone(target, places, table, options):
+            states = one_table.of_one_source({name: steps.saved_or_not(target, name, at) for name in places}, table)
     else:
         states = of_each(places, lambda name: steps.saved(target, name, at), report)
     report.warnings(points.not_kept_apart(target, at[0] if at else None, ((name, state.run) for name, state in states.items())))
@@ -264,8 +275,9 @@ def flags() -> script.Parser:
     parser = script.Parser(__doc__, together.RESTORE)
     for flag in ("--yes", "--list", "--dry-run", "--local", "--drill", "--accept-moved"):
         parser.add_argument(flag, action="store_true")
-    for flag in ("--database", "--to", "--at", "--table", "--since", "--release"):
+    for flag in ("--database", "--to", "--at", "--table", "--since", "--release", "--find", "--history", "--csv"):
         parser.add_argument(flag, default="")
+    parser.add_argument("--where", action="append")
     parser.add_argument("--keep", nargs=2)
     parser.add_argument("--undo", nargs="?", const="")
     parser.add_argument("--target", type=int)

@@ -21,6 +21,8 @@ BACKUP: Tasks = {
 RESTORE: Tasks = {
     "": "--database --at --table --to --target --accept-moved --dry-run --yes",
     "--list": "--database --target --since --last",
+    "--find": "--database --target --where --at --csv",
+    "--history": "--database --target --where --at --since",
     "--keep": "--database --target",
     "--release": "--database --target",
     "--local": "--database --to --target --dry-run --yes",
@@ -77,9 +79,9 @@ def unclear(typed: Sequence[str]) -> str:
         if is_given and not value.strip():
             return f"{flag} was given an empty value: is a variable not set?"
         flag = "SOURCE" if is_given else flag
-    # Whoever has an alias with --env-file may give another one.
+    # Whoever has an alias with --env-file may give another one; of conditions there are several.
     flags = Counter(word.partition("=")[0] for word in typed if word.startswith("--") and word != "--")
-    twice = [flag for flag, count in flags.items() if count > 1 and flag != "--env-file"]
+    twice = [flag for flag, count in flags.items() if count > 1 and flag not in ("--env-file", "--where")]
     return f"{twice[0]} was given more than once." if twice else ""
 
 

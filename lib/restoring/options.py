@@ -1,6 +1,7 @@
 """What the flags of restore.py ask for."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lib.base.leaving import absolute
@@ -30,6 +31,10 @@ class RestoreOptions:
     kept_for: str = ""
     release: str = ""
     table: str = ""
+    find: str = ""
+    history: str = ""
+    where: Sequence[str] = ()
+    csv: str = ""
     undo_file: str = ""
     target: int | None = None
     env_file: str | None = None
@@ -41,7 +46,16 @@ class RestoreOptions:
         """Return what was written on the command line."""
         given = {name: value for name, value in vars(flags).items() if name in cls.__dataclass_fields__}
         keep, kept_for = flags.keep or ("", "")
-        return cls(**given | {"undo": flags.undo is not None, "undo_file": flags.undo or "", "keep": keep, "kept_for": kept_for})
+        return cls(
+            **given
+            | {
+                "where": flags.where or (),
+                "undo": flags.undo is not None,
+                "undo_file": flags.undo or "",
+                "keep": keep,
+                "kept_for": kept_for,
+            }
+        )
 
     @property
     def replaces_the_bots_files(self) -> bool:
@@ -55,9 +69,14 @@ class RestoreOptions:
         return moment(named)[0] if named else None
 
     @property
+    def of_rows(self) -> str:
+        """Return the table of which single rows are asked for."""
+        return self.find or self.history
+
+    @property
     def locally(self) -> str:
         """Return the command that does the same without the network; nothing where the snapshots are not enough for it."""
-        return "" if self.at or self.table else "python3 restore.py --local"
+        return "" if self.at or self.table or self.of_rows else "python3 restore.py --local"
 
     @property
     def asked(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.backing_up import local_runs
-from lib.base.errors import UNTOUCHED, ConnectionRefused, MayPass, SettingsError, SourceError, Unreachable
+from lib.base.errors import UNTOUCHED, ConnectionRefused, MayPass, Problem, SettingsError, SourceError, Unreachable
 from lib.base.words import beginning
 from lib.postgres.books import origin, points, runs
 from lib.postgres.link.connection import Target
@@ -78,6 +78,18 @@ def saved_or_not(target: Target, name: str, at: tuple[int | None, datetime | Non
         return saved(target, name, at)
     except SourceError as problem:
         return problem
+
+
+@contextlib.contextmanager
+def or_gone(target: Target, names: Iterable[str], table: str, options: RestoreOptions) -> Iterator[None]:
+    """Where it is the table that is missing, say which run had it last, if there was one."""
+    try:
+        yield
+    except SourceError as problem:
+        with contextlib.suppress(Problem):  # what cannot be read there has no name that could be typed
+            if not options.at and (last := points.last_with(target, [*names], table)):
+                problem.remedy += f"\n     or, of what is gone since:  --at {last}"
+        raise
 
 
 def snapshot_here(settings: Settings, name: str, targets: list[TargetSettings]) -> LocalState:

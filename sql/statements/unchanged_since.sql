@@ -7,7 +7,7 @@ NOT EXISTS (
         CROSS JOIN LATERAL unnest(string_to_array(undo_log.lines, E'\n')) AS given (line)
         CROSS JOIN LATERAL json_to_record(given.line::json) AS key ({key_types})
         WHERE undo_log.source = {source} AND undo_log.mirror = {label} AND undo_log.record > {mark}
-            AND undo_log.key_columns @> {key_columns}::text[] AND undo_log.key_columns <@ {key_columns}::text[]
+            AND undo_log.key_columns @> {key_columns}::text[] AND undo_log.key_columns <@ {key_columns}::text[] AND {named}
     ) AS touched
     WHERE {same_key}
 )

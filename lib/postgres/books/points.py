@@ -47,6 +47,13 @@ def run_at(target: Target, source: str, run: int | None, before: datetime | None
     )
 
 
+def last_with(target: Target, sources: list[str], table: str) -> int | None:
+    """Return the last saved run that had a table of that name in any of the sources, however it is written."""
+    run: int | None
+    ((run,),) = target.statement("last_run_with", {"sources": sources, "table": table})
+    return run
+
+
 def not_kept_apart(target: Target, asked: int | None, chosen: Iterable[tuple[str, int]]) -> list[str]:
     """Return a warning for each source of which an earlier run was chosen, and the one that was asked for may be thinned away."""
     others = [(source, run) for source, run in chosen if asked and run != asked]

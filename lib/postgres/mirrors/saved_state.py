@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,16 +12,15 @@ from lib.base.errors import UNTOUCHED, MayPass, Problem, SourceError
 from lib.postgres.link.connection import Target
 from lib.postgres.link.copy_files import Take
 from lib.postgres.link.statements import equal, read_converted, statement
-from lib.postgres.mirrors import upkeep
+from lib.postgres.mirrors import looked_for, upkeep
 from lib.sqlite.files.read_schema import PRAGMAS
 from lib.tables import plan as plans
+from lib.tables.conditions import Condition
 from lib.tables.digest import Digest
 from lib.tables.plan import Definition, Mirror, Source, TablePlan
 
 MISFITS = "misfit_rows"
 OTHER_TABLES = "python3 restore.py --table NAME  brings back another table; the next  python3 backup.py  mends the mirror"
-# The condition that leaves out nothing.
-ALL: sql.Composable = sql.SQL("true")
 MISFIT_KEY = {"table_name": "text", "line_hash": "text", "copy": "bigint"}
 
 
@@ -91,6 +91,17 @@ def last_plan(target: Target, source: str) -> list[TablePlan]:
     return []
 
 
+def plans_over_time(target: Target, source: str, table: str) -> list[tuple[int, TablePlan]]:
+    """Return each plan that a table has had and that can be read, with the mark of the first run that left it, oldest first."""
+    found = []
+    for mark, text in target.statement("definitions", {"source": source}):
+        with contextlib.suppress(SourceError):
+            found += [
+                (mark, plan) for plan in _read_definition(text, source)[1] if plans.folded(plan.name) == plans.folded(table)
+            ]
+    return found
+
+
 def _read_definition(text: str, source: str) -> tuple[Definition, list[TablePlan]]:
     """Read the stored schema; raise SourceError where something is missing or is what no run has written."""
     try:
@@ -124,22 +135,29 @@ def _tampered(source: str) -> SourceError:
     )
 
 
-def read_rows(target: Target, state: SavedState, table: TablePlan, rows: Take, old_rows: Take) -> None:
-    """Send a table's rows to `rows`, and those that were changed since, as JSON, to `old_rows`."""
+def read_rows(
+    target: Target, state: SavedState, table: TablePlan, rows: Take, old_rows: Take, conditions: Sequence[Condition] = ()
+) -> None:
+    """Send a table's rows to `rows`, and those that were changed since, as JSON, to `old_rows`.
+
+    Others than those that meet the conditions may be left out.
+    """
     mirror = state.mirrors.get(table.mirror)
-    is_changed = table.mirror in state.changed
+    is_changed, named = table.mirror in state.changed, looked_for.in_records(table, conditions)
     if mirror and _has_columns(mirror, table):
-        unchanged = _unchanged_rows(target, state, table, mirror) if is_changed else ALL
-        _read_mirror(target, state, table, unchanged, rows)
+        wanted = looked_for.in_mirror(table, mirror, conditions)
+        unchanged = _unchanged_rows(target, state, table, mirror, named) if is_changed else looked_for.EVERY
+        _read_mirror(target, state, table, sql.SQL("{} AND {}").format(wanted, unchanged), rows)
     if is_changed:
-        target.copy_out(statement("read_old_rows", of_table=ALL, **_places(target, state, table.mirror)), old_rows)
+        target.copy_out(statement("read_old_rows", of_table=named, **_places(target, state, table.mirror)), old_rows)
 
 
 def read_misfits(target: Target, state: SavedState, table: TablePlan, rows: Take, old_rows: Take) -> None:
     """Send a table's misfits to `rows`, and those that were changed since, as JSON, to `old_rows`."""
-    label, unchanged = sql.Literal(table.label), ALL
+    label, unchanged = sql.Literal(table.label), looked_for.EVERY
     if MISFITS in state.changed:
-        unchanged, of_table = _unchanged(target, state, MISFITS, MISFIT_KEY), statement("old_misfit_of_table", label=label)
+        unchanged = _unchanged(target, state, MISFITS, MISFIT_KEY, looked_for.EVERY)
+        of_table = statement("old_misfit_of_table", label=label)
         target.copy_out(statement("read_old_rows", of_table=of_table, **_places(target, state, MISFITS)), old_rows)
     elif not state.misfits[table.label]:
         return
@@ -180,21 +198,22 @@ def _has_columns(mirror: Mirror, table: TablePlan) -> bool:
     return all(column.mirror_name in mirror.columns for column in table.columns)
 
 
-def _unchanged_rows(target: Target, state: SavedState, table: TablePlan, mirror: Mirror) -> sql.Composed:
+def _unchanged_rows(target: Target, state: SavedState, table: TablePlan, mirror: Mirror, named: sql.Composable) -> sql.Composed:
     """Leave out what was changed under the key that the mirror has, or that it had then: somebody may have given it another."""
     keys = {frozenset(mirror.key): mirror.key, frozenset(table.key_names): table.key_names}
     kinds = [{name: mirror.columns[name]["type"] for name in key} for key in keys.values() if key]
-    conditions = [_unchanged(target, state, table.mirror, types) for types in kinds]
+    conditions = [_unchanged(target, state, table.mirror, types, named) for types in kinds]
     return sql.SQL(" AND ").join(conditions)
 
 
-def _unchanged(target: Target, state: SavedState, mirror: str, key_types: dict[str, str]) -> sql.Composed:
+def _unchanged(target: Target, state: SavedState, mirror: str, key_types: dict[str, str], named: sql.Composable) -> sql.Composed:
     pairs = [sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in key_types.items()]
     return statement(
         "unchanged_since",
         key_types=sql.SQL(", ").join(pairs),
         key_columns=sql.Literal(list(key_types)),
         same_key=equal(list(key_types), "touched", "mirror"),
+        named=named,
         **_places(target, state, mirror),
     )
 

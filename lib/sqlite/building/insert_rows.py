@@ -86,6 +86,12 @@ def values_of(table: TablePlan, line: str) -> list[object]:
     return [None if cell is None else READ_JSON[kind](cell) for kind, cell in cells]
 
 
+def values_of_cells(table: TablePlan, line: bytes) -> list[object]:
+    """Return the values of a mirror's row, in the order of the columns."""
+    cells = zip(table.columns, line[:-1].split(b"\t"), strict=True)
+    return [None if cell == b"\\N" else READ_JSON[column.mirror_type](_unescaped(cell.decode())) for column, cell in cells]
+
+
 def _number(text: str) -> float:
     return -0.0 if text == "-0" else int(text)
 

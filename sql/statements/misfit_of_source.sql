@@ -1,0 +1,2 @@
+-- The condition that a misfit is one of a source.
+mirror.source = {source}

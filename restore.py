@@ -22,7 +22,8 @@ usage: python3 restore.py [flags]
                                     hours ago"; a time means its end
   python3 restore.py --table refunds --at yesterday
                                     put one table's rows back into the present
-                                    database, the rest untouched
+                                    database, the rest untouched; with --where
+                                    id=7 only these rows
   python3 restore.py --find payment_history --where owner_id=123 --at yesterday
                                     some rows as they were then, or now; --where
                                     several times, with = != < > <= >= ~ (has
@@ -80,7 +81,7 @@ from lib.postgres.link.connection import Target
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.postgres.setup import installation
 from lib.reporting import alerts
-from lib.restoring import best_target, drill, local_state, one_table, rebuild, rows_shown, steps
+from lib.restoring import best_target, drill, found_rows, local_state, one_table, rebuild, rows_shown, steps
 from lib.restoring.options import RestoreOptions
 from lib.restoring.rebuild import Rebuilt
 from lib.restoring.report import Report
@@ -155,16 +156,18 @@ def restore(target: Target, settings: Settings, sources: dict[str, Path], option
             states = saved_states(target, places, options, report)
             if options.replaces_the_bots_files and not options.accept_moved:
                 steps.refuse_other_bots(target, settings, states, places)
+            conditions = found_rows.conditions_in(states, options.table, options.where)
             report.plan(target.settings, states, places)
             require_answer(states, options)
             files: Sequence[Rebuilt] = until_swapped.enter_context(
                 rebuild.all_rebuilt(target, states, places, settings, report.rebuilding)
             )
         # What takes a person's time begins here, where nothing is open in Postgres any more.
-        if options.dry_run or options.table:
+        if (options.dry_run or options.table) and not conditions:
             compare(files, sources, options.table, report)
         if options.table:
-            files = patched = [one_table.put_back(built, sources[built.source], options.table) for built in files]
+            files = patched = [one_table.put_back(built, sources[built.source], options.table, conditions) for built in files]
+            report.rows_put_back(patched)
             report.warnings(warning for file in patched for warning in file.table.warnings)
         replaced = put_in_place(files, report) if agreed(files, options) else []
     for built in replaced if options.replaces_the_bots_files else []:

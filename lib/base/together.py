@@ -19,7 +19,8 @@ BACKUP: Tasks = {
     "--demo": "",
 }
 RESTORE: Tasks = {
-    "": "--database --at --table --to --target --accept-moved --dry-run --yes",
+    "": "--database --at --to --target --accept-moved --dry-run --yes",
+    "--table": "--database --at --where --to --target --accept-moved --dry-run --yes",
     "--list": "--database --target --since --last",
     "--find": "--database --target --where --at --csv",
     "--history": "--database --target --where --at --since",

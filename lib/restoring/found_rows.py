@@ -55,6 +55,11 @@ def conditions_of(table: TablePlan, typed: Sequence[str]) -> list[Condition]:
     return [wanted.of(text, [column.name for column in table.columns]) for text in typed]
 
 
+def conditions_in(states: dict[str, SavedState], table: str, typed: Sequence[str]) -> list[Condition]:
+    """Return what was typed as conditions on the columns of a table of the only state."""
+    return [condition for state in states.values() if typed for condition in conditions_of(table_of(state, table), typed)]
+
+
 def find(target: Target, state: SavedState, table: TablePlan, conditions: Sequence[Condition]) -> list[Row]:
     """Return the rows that meet the conditions, as the state has them, by their key."""
     found: list[Row] = []

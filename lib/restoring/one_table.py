@@ -2,19 +2,22 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+from lib.base import printable
 from lib.base.errors import UNTOUCHED, SourceError, typed
 from lib.base.words import plural
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.restoring import beside
 from lib.restoring.rebuild import Rebuilt
-from lib.sqlite.building import new_file, replace_table
+from lib.sqlite.building import new_file, replace_table, some_rows
 from lib.sqlite.building.replace_table import ReplacedTable
 from lib.sqlite.files import integrity, remedy
 from lib.sqlite.snapshots import snapshot
+from lib.tables.conditions import Condition, Value
 from lib.tables.plan import folded
 
 
@@ -59,17 +62,20 @@ def _meant(states: dict[str, SavedState], table: str) -> str:
     return f"write it as in the database{': ' if alike else ''}{''.join(alike)}"
 
 
-def put_back(built: Rebuilt, present: Path, table: str) -> Patched:
+def put_back(built: Rebuilt, present: Path, table: str, conditions: Sequence[Condition] = ()) -> Patched:
     """Copy the present database, take one table's rows from the rebuilt file, and put the copy in that file's place.
 
-    No more than two copies of the database are there at once. Raise Problem where anything else would change.
+    Where there are conditions it is only the rows that met them. No more than two copies of the database are there at once. Raise
+    Problem where anything else would change.
     """
     missing = [*built.missing]
+    if conditions:
+        _leave(built, table, conditions, missing)
     with beside.private_path(built.path) as path:
         with _known(built), snapshot.taken(present, built.path.parent, "full") as now:
             now.connection.close()
             os.replace(now.copy.path, path)
-        replaced = replace_table.put_back(path, built.path, table, missing)
+        replaced = replace_table.put_back(path, built.path, table, missing, is_some=bool(conditions))
         path.replace(built.path)
     with snapshot.unchanged(present, built.path.parent, now.copy.hash) as before:
         replace_table.refuse_others_changed(before.copy.path, built.path, table)
@@ -77,6 +83,15 @@ def put_back(built: Rebuilt, present: Path, table: str) -> Patched:
     new_file.set_journal_mode(built.path, now.copy.journal_mode)
     whose = (built.source, built.run, replaced.rows, built.place)
     return Patched(*whose, built.path, missing, replaced, present, now.copy.hash)
+
+
+def _leave(built: Rebuilt, table: str, conditions: Sequence[Condition], missing: list[str]) -> None:
+    def is_wanted(values: Sequence[object]) -> bool:
+        return all(one.holds(cast("Value", value)) for one, value in zip(conditions, values, strict=True))
+
+    if not some_rows.leave(built.path, table, [one.column for one in conditions], is_wanted, missing):
+        what = f"run {built.run} has no such row in {built.source}.{printable.name(table)}."
+        raise SourceError(what, f"look at what there was:  python3 restore.py --history {typed(table)}", UNTOUCHED)
 
 
 @contextlib.contextmanager

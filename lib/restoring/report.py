@@ -12,6 +12,7 @@ from lib.base.script import SAVED, Console, judged
 from lib.base.words import plural, size, with_iso
 from lib.postgres.books.points import Kept
 from lib.postgres.mirrors.saved_state import SavedState
+from lib.restoring import rows_shown
 from lib.restoring.best_target import Candidate
 from lib.restoring.local_state import LocalState
 from lib.restoring.one_table import Patched
@@ -23,12 +24,13 @@ from lib.sqlite.replacing import in_place, safety_copies
 
 
 class Report:
-    """The outcome of one call of restore.py; `restored` and `tables` are as `--json` shows them."""
+    """The outcome of one call of restore.py; `restored`, `tables` and `rows` are as `--json` shows them."""
 
     def __init__(self, console: Console, options: RestoreOptions):
         self._say, self._console, self._options = console.say, console, options
         self.restored: list[dict[str, Any]] = []
         self.tables: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = []
         self.failures: list[Problem] = []
         self.warned: list[str] = []
 
@@ -141,6 +143,14 @@ class Report:
         for text in texts:
             self._warn(text)
 
+    def rows_put_back(self, patched: Iterable[Patched]) -> None:
+        """Say of each row that is put back by itself how it is now, and how it was."""
+        for built in patched:
+            for now, then in built.table.changes:
+                self.rows.append({"now": rows_shown.as_json(now), "then": rows_shown.as_json(then)})
+                key = rows_shown.listed({name: then[name] for name in built.table.key})
+                self._say(f"    {built.source}.{built.table.name} {key}: {rows_shown.difference(now, then)}")
+
     def put_in_place(self, built: Rebuilt, safety_copy: Path | None) -> None:
         """Say what was restored, where what it has replaced is, and what is left for the bot to do."""
         name, place, rows = built.source, built.place, plural(built.rows, "row")
@@ -176,7 +186,13 @@ class Report:
         if not self.restored:
             self._say(f"Nothing was done. {UNTOUCHED}")
         outcome, status = judged(bool(self.restored), bool(self.failures))
-        told: dict[str, Any] = {"outcome": outcome, "restored": self.restored, "tables": self.tables, "warnings": self.warned}
+        told: dict[str, Any] = {
+            "outcome": outcome,
+            "restored": self.restored,
+            "tables": self.tables,
+            "rows": self.rows,
+            "warnings": self.warned,
+        }
         if self.failures:
             told |= {"error": "\n".join(problem.what for problem in self.failures), "try": self.failures[0].remedy}
         self._console.result(told)

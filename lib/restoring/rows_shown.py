@@ -43,7 +43,7 @@ def tell(target: Target, states: dict[str, SavedState], options: RestoreOptions,
         _say_rows(table, rows[:MOST_SHOWN], console)
         if len(rows) > MOST_SHOWN:
             console.say(f"and {len(rows) - MOST_SHOWN:,} more:  python3 restore.py … --csv rows.csv")
-    console.result(about | {"rows": [_as_json(row) for row in rows]})
+    console.result(about | {"rows": [as_json(row) for row in rows]})
     return SAVED
 
 
@@ -60,27 +60,17 @@ def _say_stories(named: str, stories: Sequence[Story], console: Console) -> None
     if not stories:
         console.say(f"{named}: no such row, as far back as the undo log goes.")
     for story in stories:
-        console.say(f"{named} {_listed(story.key)}")
+        console.say(f"{named} {listed(story.key)}")
         if story.first:
-            console.say(f"   before: {_listed(story.first)}")
+            console.say(f"   before: {listed(story.first)}")
         for step in story.steps:
-            console.say(f"   {clock(step.at)}  {_who(step)}: {_what(step)}")
+            console.say(f"   {clock(step.at)}  {_who(step)}: {difference(step.before, step.after)}")
         if not story.steps:
             console.say("   not changed since")
 
 
 def _who(step: Step) -> str:
     return f"run {step.run}" if step.run else f"by hand, {step.by}"
-
-
-def _what(step: Step) -> str:
-    before, after = step.before, step.after
-    if after is None:
-        return "vanished"
-    if before is None:
-        return f"appeared, {_listed(after)}"
-    changed = found_rows.changed(before, after)
-    return ", ".join(f"{printable.name(name)} {_shown(before.get(name))} → {_shown(after.get(name))}" for name in changed)
 
 
 def _since(stories: list[Story], text: str) -> list[Story]:
@@ -96,7 +86,8 @@ def _later(story: Story, at: float) -> Story:
     return Story(story.key, earlier[-1].after if earlier else story.first, story.steps[len(earlier) :])
 
 
-def _listed(row: Row) -> str:
+def listed(row: Row) -> str:
+    """Return a row in one line."""
     return ", ".join(f"{printable.name(name)} = {_shown(value)}" for name, value in row.items())
 
 
@@ -133,15 +124,26 @@ def _csv_cell(value: Value) -> str:
 
 
 def _story_as_json(story: Story) -> dict[str, Any]:
-    return {"key": _as_json(story.key), "first": _as_json(story.first), "versions": [_step_as_json(step) for step in story.steps]}
+    return {"key": as_json(story.key), "first": as_json(story.first), "versions": [_step_as_json(step) for step in story.steps]}
 
 
 def _step_as_json(step: Step) -> dict[str, Any]:
-    rows = {"before": _as_json(step.before), "after": _as_json(step.after)}
+    rows = {"before": as_json(step.before), "after": as_json(step.after)}
     return {"at": iso(clock(step.at)), "run": step.run, "by": step.by, **rows}
 
 
-def _as_json(row: Row | None) -> dict[str, Any] | None:
+def difference(before: Row | None, after: Row | None) -> str:
+    """Return from what to what a row changes, column by column."""
+    if after is None:
+        return "vanished"
+    if before is None:
+        return f"appeared, {listed(after)}"
+    names = found_rows.changed(before, after)
+    return ", ".join(f"{printable.name(name)} {_shown(before.get(name))} → {_shown(after.get(name))}" for name in names)
+
+
+def as_json(row: Row | None) -> dict[str, Any] | None:
+    """Return a row as `--json` shows it."""
     return row and {name: _json_value(value) for name, value in row.items()}
 
 

@@ -7,7 +7,8 @@ does not take are named, not forced.
 import contextlib
 import sqlite3
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib.base import printable
@@ -16,13 +17,16 @@ from lib.sqlite.building import triggers, untyped_table
 from lib.sqlite.compare import count_differences
 from lib.sqlite.files import read_schema as schemas
 from lib.sqlite.files import stand_ins
-from lib.sqlite.files.functions import register
+from lib.sqlite.files.functions import as_text, register
 from lib.sqlite.files.names import quoted
 from lib.sqlite.files.opening import open_as_it_is
 from lib.tables.plan import folded
 from lib.tables.schema import Table
 
 SHOWN = 5
+Row = dict[str, int | float | str | bytes | None]
+# A table, a row's rowid where it has one, the table that it refers to, and which of its foreign keys it is.
+_Orphan = tuple[str, int | None, str, int]
 # Text and blobs, 1 and 1.0, and 0.0 and -0.0 are different; no collation is asked.
 CELL = """CASE typeof({c}) WHEN 'real' THEN 'real ' || real_bits({c}) WHEN 'blob' THEN 'blob ' || hex({c})
     WHEN 'text' THEN CAST({c} AS BLOB) ELSE {c} END"""
@@ -30,11 +34,17 @@ CELL = """CASE typeof({c}) WHEN 'real' THEN 'real ' || real_bits({c}) WHEN 'blob
 
 @dataclass(frozen=True)
 class ReplacedTable:
-    """A table whose `rows` were put back; `warnings` say what is not as it was then."""
+    """A table whose `rows` were put back; `warnings` say what is not as it was then.
+
+    Where it is only some rows, `changes` are those that are otherwise, or not there: as they are now, and were then; `key` has
+    the columns that name one.
+    """
 
     name: str
     rows: int
     warnings: list[str]
+    key: list[str]
+    changes: list[tuple[Row | None, Row]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,16 @@ class _Pair:
     written: list[str]
     read: list[str]
     is_declared_alike: bool
+
+    @property
+    def key(self) -> list[tuple[str, str]]:
+        """Return the key that the rows had then, as both tables call it."""
+        return [(ours, theirs) for ours, theirs in zip(self.written, self.read, strict=True) if theirs in self.then.key]
+
+    @property
+    def is_same(self) -> str:
+        """Return the condition that `ours`, a present row, and `theirs`, a rebuilt one, have the same key."""
+        return " AND ".join(f"theirs.{quoted(theirs)} IS ours.{quoted(ours)}" for ours, theirs in self.key)
 
     @property
     def insert(self) -> str:
@@ -60,10 +80,11 @@ class _Pair:
         return [f"{self.now.printable}.{printable.name(name)} is {what}." for names, what in said for name in names]
 
 
-def put_back(copy: Path, rebuilt: Path, table: str, missing: list[str]) -> ReplacedTable:
+def put_back(copy: Path, rebuilt: Path, table: str, missing: list[str], *, is_some: bool = False) -> ReplacedTable:
     """Replace the rows of `table` in `copy` by those in `rebuilt`; no trigger runs, and the counters only grow.
 
-    What only the bot knows is noted in `missing`. Raise Problem where the present table does not take the rows as they were.
+    Where it is only some, rows with other keys stay. What only the bot knows is noted in `missing`. Raise Problem where the
+    present table does not take the rows as they were.
     """
     with triggers.taken_out(copy), contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
         register(connection)
@@ -71,11 +92,15 @@ def put_back(copy: Path, rebuilt: Path, table: str, missing: list[str]) -> Repla
         connection.execute("ATTACH ? AS rebuilt", [str(rebuilt)])
         connection.execute(f"PRAGMA ignore_check_constraints = {int(pair.is_declared_alike)}")
         orphans = _orphans(connection)
-        rows = stand_ins.tried(connection, lambda: _replaced(connection, pair), missing)
-        _refuse_altered(connection, pair)
-        more = _orphans(connection) - orphans
-    lonely = [_lonely(child, parent, count) for (child, parent), count in more.items()]
-    return ReplacedTable(pair.now.printable, rows, pair.warnings + lonely)
+        where = ""
+        if is_some:
+            pair = _of_key(pair)
+            where = f" WHERE EXISTS (SELECT 1 FROM rebuilt.{quoted(pair.then.name)} AS theirs WHERE {pair.is_same})"
+        changes = _changes(connection, pair) if is_some else []
+        rows = stand_ins.tried(connection, lambda: _replaced(connection, pair, where), missing)
+        _refuse_altered(connection, pair, where)
+        lonely = _lonely(connection, orphans, _orphans(connection))
+    return ReplacedTable(pair.now.printable, rows, pair.warnings + lonely, [ours for ours, _ in pair.key], changes)
 
 
 def refuse_others_changed(before: Path, after: Path, table: str) -> None:
@@ -115,11 +140,38 @@ def _table(connection: sqlite3.Connection, name: str) -> tuple[Table | None, str
     return table, next((entry["sql"] or "" for entry in entries), "")
 
 
-def _replaced(connection: sqlite3.Connection, pair: _Pair) -> int:
+def _of_key(pair: _Pair) -> _Pair:
+    """Return the pair without a hidden rowid, which another row may have by now; raise Problem where there is no other key."""
+    hidden = {column.name for column in pair.then.columns if column.is_rowid}
+    if len(pair.key) < len(pair.then.key) or hidden.intersection(pair.then.key):
+        what = f"the rows of {pair.now.printable} have no key, or another one than then: which are the same, nobody knows."
+        raise Problem(what, "put back the whole table, without --where", UNTOUCHED)
+    shared = [(ours, theirs) for ours, theirs in zip(pair.written, pair.read, strict=True) if theirs not in hidden]
+    written, read = map(list, zip(*shared, strict=True))
+    return replace(pair, written=written, read=read)
+
+
+def _changes(connection: sqlite3.Connection, pair: _Pair) -> list[tuple[Row | None, Row]]:
+    """Return the rows to put back that are not there, or are otherwise: as they are now, if they are, and as they were."""
+    now = ", ".join(f"ours.{quoted(name)}" for name in pair.written)
+    then = ", ".join(f"theirs.{quoted(name)}" for name in pair.read)
+    ours = f"main.{quoted(pair.now.name)} AS ours"
+    query = f"""SELECT EXISTS (SELECT 1 FROM {ours} WHERE {pair.is_same}), {now}, {then}
+        FROM rebuilt.{quoted(pair.then.name)} AS theirs LEFT JOIN {ours} ON {pair.is_same}"""
+    connection.text_factory = as_text
+    found = connection.execute(query).fetchall()
+    connection.text_factory = str
+    width = len(pair.written) + 1
+    pairs = ((dict(zip(pair.written, cells, strict=True)) for cells in (row[1:width], row[width:])) for row in found)
+    rows = [(now if row[0] else None, then) for row, (now, then) in zip(found, pairs, strict=True)]
+    return [(now, then) for now, then in rows if repr(now) != repr(then)]
+
+
+def _replaced(connection: sqlite3.Connection, pair: _Pair, where: str) -> int:
     """Replace the rows and return their number; raise Problem that says which rows the present table refuses."""
     connection.execute("BEGIN")
     try:
-        connection.execute(f"DELETE FROM main.{quoted(pair.now.name)}")
+        connection.execute(f"DELETE FROM main.{quoted(pair.now.name)} AS ours{where}")
         is_computed = untyped_table.is_needed(connection, pair.now.name, pair.written)
         with untyped_table.declared(connection, pair.now.name) if is_computed else contextlib.nullcontext():
             rows = connection.execute(f"INSERT {pair.insert}").rowcount
@@ -148,10 +200,9 @@ def _refusal(connection: sqlite3.Connection, pair: _Pair, reason: str) -> Proble
 def _left_out(connection: sqlite3.Connection, pair: _Pair) -> str:
     count = "SELECT (SELECT count(*) FROM rebuilt.{}) - (SELECT count(*) FROM main.{})"
     (number,) = connection.execute(count.format(quoted(pair.then.name), quoted(pair.now.name))).fetchone()
-    key = [(ours, theirs) for ours, theirs in zip(pair.written, pair.read, strict=True) if theirs in pair.then.key]
-    if not key:
+    if not pair.key:
         return f": {number} do not fit"
-    ours, theirs = zip(*key, strict=True)
+    ours, theirs = zip(*pair.key, strict=True)
     there = f"SELECT {_list(ours)} FROM main.{quoted(pair.now.name)}"
     query = f"SELECT {_list(theirs)} FROM rebuilt.{quoted(pair.then.name)} EXCEPT {there} LIMIT {SHOWN}"
     rows = connection.execute(query).fetchall()
@@ -159,9 +210,9 @@ def _left_out(connection: sqlite3.Connection, pair: _Pair) -> str:
     return f": {number} do not fit, {printable.name(shown)}{' …' if number > len(rows) else ''}"
 
 
-def _refuse_altered(connection: sqlite3.Connection, pair: _Pair) -> None:
-    """Compare all shared cells of all rows with the rebuilt ones."""
-    now = _counted(f"main.{quoted(pair.now.name)}", pair.written)
+def _refuse_altered(connection: sqlite3.Connection, pair: _Pair, where: str) -> None:
+    """Compare all shared cells of all rows that were put back with the rebuilt ones."""
+    now = _counted(f"main.{quoted(pair.now.name)} AS ours{where}", pair.written)
     then = _counted(f"rebuilt.{quoted(pair.then.name)}", pair.read)
     altered = f"SELECT count(*) FROM (SELECT * FROM ({then}) EXCEPT SELECT * FROM ({now}))"
     added = f"SELECT count(*) FROM (SELECT * FROM ({now}) EXCEPT SELECT * FROM ({then}))"
@@ -180,18 +231,41 @@ def _counted(table: str, columns: list[str]) -> str:
     return f"SELECT {', '.join(cells)}, count(*) FROM {table} GROUP BY {', '.join(map(str, range(1, len(cells) + 1)))}"
 
 
-def _lonely(child: str, parent: str, count: int) -> str:
-    refer = f"row of {child} refers" if count == 1 else f"rows of {child} refer"
-    return f"{count} {refer} to rows of {parent} that are not there."
+def _lonely(connection: sqlite3.Connection, before: Sequence[_Orphan], now: Sequence[_Orphan]) -> list[str]:
+    """Say which rows refer to some that are not there, and did not before, and to which ones."""
+    told, known = list[str](), {*before}
+    for (child, parent), count in (_counted_pairs(now) - _counted_pairs(before)).items():
+        refer = f"row of {printable.name(child)} refers" if count == 1 else f"rows of {printable.name(child)} refer"
+        new = [orphan for orphan in now if (orphan[0], orphan[2]) == (child, parent) and orphan not in known][:SHOWN]
+        named = printable.name("; ".join(dict.fromkeys(filter(None, (_missing(connection, orphan) for orphan in new)))))
+        told.append(f"{count} {refer} to rows of {printable.name(parent)} that are not there{named and f': {named}'}.")
+    return told
 
 
-def _orphans(connection: sqlite3.Connection) -> Counter[tuple[str, str]]:
-    """Count the rows whose foreign key leads nowhere, by their table and the one that they refer to."""
+def _counted_pairs(orphans: Sequence[_Orphan]) -> Counter[tuple[str, str]]:
+    return Counter((child, parent) for child, _, parent, _ in orphans)
+
+
+def _missing(connection: sqlite3.Connection, orphan: _Orphan) -> str:
+    """Return what a row refers to, as columns and values; nothing where no rowid tells which row it is."""
+    child, rowid, _, number = orphan
+    keys = connection.execute(f"PRAGMA main.foreign_key_list({quoted(child)})").fetchall()
+    pairs = [(ours, theirs or ours) for key, _, _, ours, theirs, *_ in sorted(keys) if key == number]
+    if rowid is None or not pairs:
+        return ""
+    connection.text_factory = as_text
+    query = f"SELECT {_list([ours for ours, _ in pairs])} FROM main.{quoted(child)} WHERE rowid = ?"
+    (values,) = connection.execute(query, [rowid]).fetchall()
+    connection.text_factory = str
+    return ", ".join(f"{theirs} = {value}" for (_, theirs), value in zip(pairs, values, strict=True))
+
+
+def _orphans(connection: sqlite3.Connection) -> list[_Orphan]:
+    """Return the rows whose foreign key leads nowhere."""
     try:
-        rows = connection.execute("PRAGMA main.foreign_key_check").fetchall()
+        return connection.execute("PRAGMA main.foreign_key_check").fetchall()
     except sqlite3.OperationalError:  # a foreign key that SQLite itself cannot follow
-        return Counter()
-    return Counter((printable.name(child), printable.name(parent)) for child, _, parent, _ in rows)
+        return []
 
 
 def _list(names: list[str] | tuple[str, ...]) -> str:

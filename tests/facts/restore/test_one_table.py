@@ -10,6 +10,7 @@ from lib.base.errors import Problem
 from lib.restoring import one_table, rebuild, steps
 from lib.sqlite.building import replace_table
 from lib.sqlite.files.read_schema import Unsayable
+from lib.tables.conditions import of as conditions_of
 from tests import compare
 from tests.stand_ins.deployment import Deployment
 
@@ -69,12 +70,12 @@ TAKEN = {
     "an index that all rows fit": (T + "CREATE UNIQUE INDEX u ON t (number);", [], ALL),
     "a foreign key": (
         "CREATE TABLE p (id PRIMARY KEY); CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT, number INTEGER REFERENCES p);",
-        ["2 rows of t refer to rows of p that are not there."],
+        ["2 rows of t refer to rows of p that are not there: number = 1; number = 2."],
         ALL,
     ),
     "a table that refers to it": (
         T + "INSERT INTO t VALUES (9, '', 9); CREATE TABLE c (t INTEGER REFERENCES t); INSERT INTO c VALUES (9);",
-        ["1 row of c refers to rows of t that are not there."],
+        ["1 row of c refers to rows of t that are not there: t = 9."],
         ALL,
     ),
     "its name in another case": ("CREATE TABLE T (id INTEGER PRIMARY KEY, word TEXT, number INTEGER);", [], ALL),
@@ -283,3 +284,107 @@ def test_a_table_in_another_folder_leaves_the_present_database_alone(saved_bot):
         assert saved_bot.sqlite_rows(out / saved_bot.premium.name, "SELECT DISTINCT status FROM payment_history") == [("now",)]
         assert saved_bot.sqlite_rows(out / saved_bot.premium.name, "SELECT count(*) > 0 FROM refunds") == [(1,)]
         saved_bot.sqlite(saved_bot.premium, "UPDATE payment_history SET status = 'later'")
+
+
+ONE_ROW = ("--table", "payment_history", "--where", "id=2", "--at", "2")
+PAID = "SELECT id, stars_amount, status FROM payment_history ORDER BY id"
+
+
+def test_some_rows_come_back_and_no_other_is_touched(saved_bot):
+    then = saved_bot.sqlite_rows(saved_bot.premium, PAID)
+    saved_bot.sqlite(
+        saved_bot.premium,
+        """UPDATE payment_history SET stars_amount = 1; DELETE FROM payment_history WHERE id IN (3, 4);
+        INSERT INTO payment_history VALUES (9001, 7, 'new', 5, 'paid', 0)""",
+    )
+    now = saved_bot.sqlite_rows(saved_bot.premium, PAID)
+    flags = ("--table", "Payment_History", "--where", "id<4", "--where", "id>1", "--at", "2")
+    before = saved_bot.premium.read_bytes()
+    shown = saved_bot.run("restore.py", *flags, "--dry-run").expect(0).stdout
+    assert f"premium_system.payment_history id = 2: stars_amount 1 → {then[1][1]}\n" in shown
+    assert "premium_system.payment_history id = 3: appeared, id = 3, " in shown
+    assert saved_bot.premium.read_bytes() == before
+    told = saved_bot.run("restore.py", *flags, "--yes", "--json").expect(0).json
+    assert [(row["now"] and row["now"]["stars_amount"], row["then"]["id"]) for row in told["rows"]] == [(1, 2), (None, 3)]
+    expected = {number: row for number, *row in now} | {number: row for number, *row in then if number in (2, 3)}
+    assert saved_bot.sqlite_rows(saved_bot.premium, PAID) == sorted((number, *row) for number, row in expected.items())
+    saved_bot.run("backup.py").expect(0)
+    saved_bot.assert_restorable()
+
+
+def test_rows_that_were_not_there_cannot_come_back(saved_bot):
+    before = saved_bot.premium.read_bytes()
+    flags = ("--table", "payment_history", "--at", "2", "--yes", "--where")
+    for condition, said in (("id=77777", "run 1 has no such row"), ("nothing=1", "is no condition on a column")):
+        assert said in saved_bot.run("restore.py", *flags, condition).stderr
+    assert saved_bot.premium.read_bytes() == before
+
+
+KEY = "CREATE TABLE t (k INTEGER PRIMARY KEY, n"
+# The table, its rows then and now, which of them are to come back, and what there is then, or why they cannot.
+PARTS = {
+    "a key of text": (
+        "CREATE TABLE t (k TEXT PRIMARY KEY, n)",
+        "'a', 1), ('b', 2",
+        "'c', 3), ('a', 9",
+        "k=a",
+        [("a", 1), ("c", 3)],
+    ),
+    "two columns": (
+        "CREATE TABLE t (k, j, n, PRIMARY KEY (k, j)) WITHOUT ROWID",
+        "1, 'x', 1), (1, 'y', 2",
+        "1, 'x', 8), (2, 'x', 9",
+        "k=1",
+        [(1, "x", 1), (1, "y", 2), (2, "x", 9)],
+    ),
+    "a key of another case": (
+        "CREATE TABLE t (k TEXT PRIMARY KEY COLLATE NOCASE, n)",
+        "'a', 1), ('b', 2",
+        "'A', 9), ('b', 3",
+        "k=a",
+        [("a", 1), ("b", 3)],
+    ),
+    "no key": ("CREATE TABLE t (k, n)", "'a', 1", "'a', 9", "k=a", "have no key"),
+    "a value that is taken": (f"{KEY} UNIQUE)", "1, 'taken'", "2, 'taken'", "k=1", "does not take its rows of then"),
+    "a NULL in the key": (
+        "CREATE TABLE t (k TEXT PRIMARY KEY, n)",
+        "NULL, 1), ('b', 2",
+        "NULL, 5), ('b', 3",
+        "k=NULL",
+        [(None, 1), ("b", 3)],
+    ),
+    "text that is none": (f"{KEY})", "1, CAST(x'61ff' AS TEXT)", "1, 0), (2, CAST(x'62ff' AS TEXT)", "k=1", 2),
+    "a computed column": (f"{KEY}, j AS (n * 2) STORED)", "1, 5), (2, 6", "1, 7), (3, 8", "k=1", [(1, 5, 10), (3, 8, 16)]),
+    "a virtual column": (
+        f"{KEY}, j AS (n * 2)); CREATE INDEX i ON t (j)",
+        "1, 5), (2, 6",
+        "1, 7), (3, 8",
+        "k=1",
+        [(1, 5, 10), (3, 8, 16)],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_rows_of_every_kind_of_key_come_back_alone(tmp_path, database, case):
+    table, then, now, where, expected = PARTS[case]
+    columns = "(k, n)" if " AS (" in table else ""
+    deployment = Deployment(tmp_path, database)
+    deployment.script(
+        f"{table}; INSERT INTO t {columns} VALUES ({then}); CREATE TRIGGER g AFTER DELETE ON t BEGIN DELETE FROM t; END"
+    )
+    deployment.set_up()
+    deployment.back_up()
+    restored = deployment.restored()
+    deployment.script(f"DROP TRIGGER g; DELETE FROM t; INSERT INTO t {columns} VALUES ({now})")
+    built = rebuild.Rebuilt("source", deployment.run, 2, deployment.path, restored, [])
+    conditions = [conditions_of(where, ["k", "j", "n"])]
+    if isinstance(expected, str):
+        before = deployment.path.read_bytes()
+        with pytest.raises(Problem, match=expected):
+            one_table.put_back(built, deployment.path, "t", conditions)
+        assert deployment.path.read_bytes() == before
+        return
+    one_table.put_back(built, deployment.path, "t", conditions)
+    query = "SELECT * FROM t ORDER BY 1, 2" if isinstance(expected, list) else "SELECT CAST(n AS BLOB) FROM t ORDER BY k"
+    assert rows(restored, query) == (expected if isinstance(expected, list) else [(b"a\xff",), (b"b\xff",)])

@@ -28,7 +28,7 @@ class Link(Protocol):
 
     def cut(self) -> None: ...
 
-    def end_if_silent(self) -> None: ...
+    def end_if_silent(self) -> float: ...
 
 
 links: set[Link] = set()
@@ -131,13 +131,13 @@ def _quiet(hook: Callable[..., object], kind_of: Callable[..., object]) -> Calla
 
 
 def _watch(woken: socket.socket) -> None:
+    pause = LOOK_SECONDS
     while True:
-        if select.select([woken], [], [], LOOK_SECONDS)[0]:
+        if select.select([woken], [], [], pause)[0]:
             number = woken.recv(1)[0]
             if number in SIGNALS:
                 _end(number)
-        for link in list(links):
-            link.end_if_silent()
+        pause = min([LOOK_SECONDS, *(link.end_if_silent() for link in list(links))])
 
 
 def _end(number: int) -> NoReturn:

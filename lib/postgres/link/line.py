@@ -77,12 +77,13 @@ class Line:
         if self._heard_at:
             self.shut_down()
 
-    def end_if_silent(self) -> None:
-        """Shut a connection on which nothing has come for too long; called from another thread."""
+    def end_if_silent(self) -> float:
+        """Shut a connection on which nothing has come for too long, and return when to look again; called from another thread."""
         heard_at = self._heard_at
         if heard_at and time.monotonic() - heard_at > limits.SILENCE_SECONDS:
             self._is_silent = True
             self.shut_down()
+        return limits.SILENCE_SECONDS / 4
 
     def shut_down(self) -> None:
         """Shut the socket under the connection, whoever works on it."""

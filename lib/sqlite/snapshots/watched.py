@@ -18,9 +18,9 @@ State = tuple[tuple[int, ...], tuple[int, ...], bytes, bytes]
 def state(source: Path) -> State:
     """Return the state of a source; of what is not there, or out of reach, it is empty: whoever copies it says what is wrong."""
     real = os.path.realpath(source) if os.path.islink(source) else str(source)
-    counted = _first_bytes(real, HEADER_BYTES)[COUNTERS]
+    counted, log = _first_bytes(real, HEADER_BYTES)[COUNTERS], stat_of(f"{real}-wal")
     # To root's -wal SQLite gives an owner whenever it is opened, also by us: that is another change time, and no commit.
-    return stat_of(real), stat_of(f"{real}-wal")[:-1], counted, _first_bytes(f"{real}-shm", SHM_HEAD_BYTES)
+    return stat_of(real), log[:-1], counted, _first_bytes(f"{real}-shm", SHM_HEAD_BYTES) if log else b""
 
 
 def is_same_file(state: State, other: State) -> bool:

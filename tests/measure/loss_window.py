@@ -2,9 +2,9 @@
 
 usage: python3 tests/measure/loss_window.py [--kills 20] [--delay 50] [--megabytes 2] [--lanes 4] [--mode wal|delete]
 
-The kill comes at any moment after the process's first batch. Then the database is restored into another folder from Postgres alone. What is lost is the time from the first commit
-that is missing to the kill; a hole, or a row that was never committed, ends it with an error. `--delay` is in milliseconds for a
-round trip.
+The kill comes at any moment after the process's first batch. Then the database is restored into another folder from Postgres
+alone. What is lost is the time from the first commit that is missing to the kill; a hole, or a row that was never committed,
+ends it with an error. `--delay` is in milliseconds for a round trip.
 """
 
 import argparse

@@ -31,6 +31,8 @@ usage: python3 restore.py [flags]
   python3 restore.py --history premium_subscriptions --where id=7
                                     every version of these rows: when, by whom,
                                     from what to what; --since WHEN
+  python3 restore.py --export out   everything into a new folder, for other
+                                    tools; --format csv, sql or db; --at WHEN
   python3 restore.py --dry-run      show what would change, table by table;
                                     write nothing
   python3 restore.py --undo         put back the files that the last restore
@@ -81,7 +83,7 @@ from lib.postgres.link.connection import Target
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.postgres.setup import installation
 from lib.reporting import alerts
-from lib.restoring import best_target, drill, found_rows, local_state, one_table, rebuild, rows_shown, steps
+from lib.restoring import best_target, drill, exports, found_rows, local_state, one_table, rebuild, rows_shown, steps
 from lib.restoring.options import RestoreOptions
 from lib.restoring.rebuild import Rebuilt
 from lib.restoring.report import Report
@@ -118,9 +120,12 @@ def main(options: RestoreOptions, console: Console) -> int:
         installation.require(target)
         if options.list or options.keep or options.release:
             return tell_points(target, sources, options, report)
-        if options.of_rows:
+        if options.of_rows or options.export:
             with target.transaction("REPEATABLE READ READ ONLY"):
-                return rows_shown.tell(target, saved_states(target, sources, options, report), options, console)
+                states = saved_states(target, sources, options, report)
+                if options.export:
+                    return exports.write_all(target, settings, states, options, report)
+                return rows_shown.tell(target, states, options, console)
         return restore(target, settings, sources, options, report)
 
 
@@ -278,9 +283,10 @@ def flags() -> script.Parser:
     parser = script.Parser(__doc__, together.RESTORE)
     for flag in ("--yes", "--list", "--dry-run", "--local", "--drill", "--accept-moved"):
         parser.add_argument(flag, action="store_true")
-    for flag in ("--database", "--to", "--at", "--table", "--since", "--release", "--find", "--history", "--csv"):
+    for flag in ("--database", "--to", "--at", "--table", "--since", "--release", "--find", "--history", "--csv", "--export"):
         parser.add_argument(flag, default="")
     parser.add_argument("--where", action="append")
+    parser.add_argument("--format", choices=exports.FORMATS)
     parser.add_argument("--keep", nargs=2)
     parser.add_argument("--undo", nargs="?", const="")
     parser.add_argument("--target", type=int)

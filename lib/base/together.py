@@ -23,6 +23,7 @@ RESTORE: Tasks = {
     "--table": "--database --at --where --to --target --accept-moved --dry-run --yes",
     "--list": "--database --target --since --last",
     "--find": "--database --target --where --at --csv",
+    "--export": "--database --target --at --format",
     "--history": "--database --target --where --at --since",
     "--keep": "--database --target",
     "--release": "--database --target",

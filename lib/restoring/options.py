@@ -35,6 +35,8 @@ class RestoreOptions:
     history: str = ""
     where: Sequence[str] = ()
     csv: str = ""
+    export: str = ""
+    format: str = ""
     undo_file: str = ""
     target: int | None = None
     env_file: str | None = None
@@ -76,7 +78,7 @@ class RestoreOptions:
     @property
     def locally(self) -> str:
         """Return the command that does the same without the network; nothing where the snapshots are not enough for it."""
-        return "" if self.at or self.table or self.of_rows else "python3 restore.py --local"
+        return "" if self.at or self.table or self.of_rows or self.export else "python3 restore.py --local"
 
     @property
     def asked(self) -> dict[str, str]:

@@ -151,6 +151,11 @@ class Report:
                 key = rows_shown.listed({name: then[name] for name in built.table.key})
                 self._say(f"    {built.source}.{built.table.name} {key}: {rows_shown.difference(now, then)}")
 
+    def exported(self, built: Rebuilt, path: Path) -> None:
+        """Say where everything of a source is now, for other tools."""
+        self.restored.append({"source": built.source, "run": built.run, "rows": built.rows, "path": str(path), "kept": None})
+        self._say(f"✅ {path}: {plural(built.rows, 'row')} of run {built.run}, {built.compared}")
+
     def put_in_place(self, built: Rebuilt, safety_copy: Path | None) -> None:
         """Say what was restored, where what it has replaced is, and what is left for the bot to do."""
         name, place, rows = built.source, built.place, plural(built.rows, "row")

@@ -1,9 +1,10 @@
 """Answer `restore.py --find` and `--history`: rows as a table, as JSON or as CSV, and what became of each."""
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from lib.base import printable
 from lib.base.errors import UNTOUCHED, Problem, SettingsError, typed
@@ -99,22 +100,26 @@ def _shown(value: Value) -> str:
 def _write(file: str, table: TablePlan, rows: Sequence[Row]) -> Path:
     """Write rows into a new file, for whoever runs this alone: text is quoted, and NULL is not there at all."""
     path = paths.typed("--csv", file).absolute()
-    lines: list[list[Value]] = [[column.name for column in table.columns], *([*row.values()] for row in rows)]
     try:
-        with open(
-            path,
-            "x",
-            encoding="utf-8",
-            errors="surrogateescape",
-            newline="",
-            opener=lambda name, flags: os.open(name, flags, 0o600),
-        ) as written:
-            written.writelines(f"{','.join(map(_csv_cell, line))}\n" for line in lines)
+        with new_file(path) as written:
+            written.write(csv_line([column.name for column in table.columns]))
+            written.writelines(csv_line([*row.values()]) for row in rows)
     except FileExistsError:
         raise SettingsError(f"{path} is there already, and is not replaced.", "--csv with another name", UNTOUCHED) from None
     except OSError as error:
         raise Problem(f"{path} cannot be written: {error.strerror}.", f"see  ls -ld {typed(path.parent)}", UNTOUCHED) from error
     return path
+
+
+def new_file(path: Path) -> TextIO:
+    """Open a file that must not be there yet, for whoever runs this alone; text has the bytes that it had."""
+    own = functools.partial(os.open, mode=0o600)
+    return open(path, "x", encoding="utf-8", errors="surrogateescape", newline="", opener=own)
+
+
+def csv_line(values: Sequence[Value]) -> str:
+    """Return a row as CSV: text is quoted, bytes are in hexadecimal, and of NULL there is nothing."""
+    return f"{','.join(map(_csv_cell, values))}\n"
 
 
 def _csv_cell(value: Value) -> str:

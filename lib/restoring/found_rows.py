@@ -20,7 +20,6 @@ from lib.tables.conditions import Condition, Value
 from lib.tables.plan import TablePlan, folded
 
 Row = dict[str, Value]
-LAST_RECORD = 2**63
 # Rows are sorted by kind, then by value.
 KINDS = (type(None), int, float, str, bytes)
 
@@ -43,6 +42,11 @@ class Story:
     key: Row
     first: Row | None
     steps: list[Step] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list[Row]:
+        """Return the row as it was each time that it was there."""
+        return [row for row in (self.first, *(step.after for step in self.steps)) if row is not None]
 
 
 def table_of(state: SavedState, name: str) -> TablePlan:
@@ -98,17 +102,19 @@ def stories(
 ) -> list[Story]:
     """Return what became of each row that meets the conditions now, or has ever done so, by its key: until now, or a mark."""
     plans = _Plans(table, saved_state.plans_over_time(target, state.source.name, table.name))
-    mirrored = row_versions.of_rows(target, state, table, conditions) if table.mirror else []
     try:
-        lives = _lives(mirrored, plans.mirror_row) + _lives(row_versions.of_misfits(target, state, table), plans.misfit_row)
+        lives = _lives(row_versions.of_misfits(target, state, table), plans.misfit_row)
+        also = [_key(table, row) for life in lives for row in life.rows if wanted.all_hold(conditions, row)]
+        if table.mirror:
+            lives += _lives(row_versions.of_rows(target, state, table, conditions, also), plans.mirror_row)
     except UNREADABLE as error:
         raise _unreadable(state, table) from error
     of_key: dict[tuple[object, ...], tuple[Row, list[_Life]]] = {}
     for life in lives:
-        key = _key(table, life.some)
+        key = _key(table, life.rows[0])
         of_key.setdefault(_order(key), (key, []))[1].append(life if up_to is None else life.up_to(up_to))
     told = [_story(*of_key[order]) for order in sorted(of_key)]
-    return [story for story in told if any(wanted.all_hold(conditions, row) for row in _rows_of(story))]
+    return [story for story in told if any(wanted.all_hold(conditions, row) for row in story.rows)]
 
 
 @dataclass
@@ -120,9 +126,9 @@ class _Life:
     line: dict[str, object]
 
     @property
-    def some(self) -> Row:
-        """Return the row as it was at any time."""
-        return next(state for state in self.states if state is not None)
+    def rows(self) -> list[Row]:
+        """Return the row as it was each time that it was there."""
+        return [state for state in self.states if state is not None]
 
     def up_to(self, mark: int) -> "_Life":
         """Return it as it was at a mark."""
@@ -139,7 +145,9 @@ class _Plans:
 
     def _before(self, version: Version) -> list[TablePlan]:
         """Return the plan of the row that a version holds, and others that may be it, where that one was thinned away."""
-        record = version.record or LAST_RECORD
+        if version.record is None:
+            return [self.table, *(plan for _, plan in reversed(self.earlier))]
+        record = version.record
         later = [plan for mark, plan in self.earlier if mark >= record]
         return [*reversed([plan for mark, plan in self.earlier if mark < record]), *later, self.table]
 
@@ -171,7 +179,7 @@ def _lives(versions: Sequence[Version], row: Callable[[Version], Row]) -> list[_
             life.line = line
             for key, named in there.items():
                 named[_named(key, line)] = life
-    return [life for life in lives if any(state is not None for state in life.states)]
+    return [life for life in lives if life.rows]
 
 
 def _named(key: Sequence[str], line: dict[str, object]) -> tuple[str, ...]:
@@ -214,10 +222,6 @@ def changed(before: Row | None, after: Row | None) -> list[str]:
     return [
         name for name in names if type(one.get(name)) is not type(other.get(name)) or repr(one.get(name)) != repr(other.get(name))
     ]
-
-
-def _rows_of(story: Story) -> list[Row]:
-    return [row for row in (story.first, *(step.after for step in story.steps)) if row is not None]
 
 
 def _row(table: TablePlan, values: Sequence[object]) -> Row:

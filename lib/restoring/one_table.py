@@ -17,7 +17,7 @@ from lib.sqlite.building import new_file, replace_table, some_rows
 from lib.sqlite.building.replace_table import ReplacedTable
 from lib.sqlite.files import integrity, remedy
 from lib.sqlite.snapshots import snapshot
-from lib.tables.conditions import Condition, Value
+from lib.tables.conditions import Condition, Value, all_hold
 from lib.tables.plan import folded
 
 
@@ -32,6 +32,10 @@ class Patched(Rebuilt):
     @property
     def compared(self) -> str:
         return "every row compared; the other tables as they were"
+
+
+class NoSuchTable(SourceError):
+    """No source has a table of that name."""
 
 
 def of_one_source(found: dict[str, SavedState | SourceError], table: str) -> dict[str, SavedState]:
@@ -50,7 +54,9 @@ def of_one_source(found: dict[str, SavedState | SourceError], table: str) -> dic
             raise problem
     if len(having) != 1:
         where = f"{plural(len(having), 'database')} with a table {table}"
-        raise SourceError(f"there are {where}.", _meant(states, table) if not having else "name the --database", UNTOUCHED)
+        if not having:
+            raise NoSuchTable(f"there are {where}.", _meant(states, table), UNTOUCHED)
+        raise SourceError(f"there are {where}.", "name the --database", UNTOUCHED)
     return {name: states[name].only(as_written) for name, as_written in having.items()}
 
 
@@ -78,7 +84,7 @@ def put_back(built: Rebuilt, present: Path, table: str, conditions: Sequence[Con
         replaced = replace_table.put_back(path, built.path, table, missing, is_some=bool(conditions))
         path.replace(built.path)
     with snapshot.unchanged(present, built.path.parent, now.copy.hash) as before:
-        replace_table.refuse_others_changed(before.copy.path, built.path, table)
+        replace_table.refuse_others_changed(before.copy.path, built.path, table, replaced.changes if conditions else None)
     integrity.of_file(built.path)
     new_file.set_journal_mode(built.path, now.copy.journal_mode)
     whose = (built.source, built.run, replaced.rows, built.place)
@@ -86,10 +92,12 @@ def put_back(built: Rebuilt, present: Path, table: str, conditions: Sequence[Con
 
 
 def _leave(built: Rebuilt, table: str, conditions: Sequence[Condition], missing: list[str]) -> None:
-    def is_wanted(values: Sequence[object]) -> bool:
-        return all(one.holds(cast("Value", value)) for one, value in zip(conditions, values, strict=True))
+    columns = [*dict.fromkeys(one.column for one in conditions)]
 
-    if not some_rows.leave(built.path, table, [one.column for one in conditions], is_wanted, missing):
+    def is_wanted(values: Sequence[object]) -> bool:
+        return all_hold(conditions, dict(zip(columns, cast("Sequence[Value]", values), strict=True)))
+
+    if not some_rows.leave(built.path, table, columns, is_wanted, missing):
         what = f"run {built.run} has no such row in {built.source}.{printable.name(table)}."
         raise SourceError(what, f"look at what there was:  python3 restore.py --history {typed(table)}", UNTOUCHED)
 

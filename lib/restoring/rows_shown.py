@@ -11,6 +11,7 @@ from lib.base.errors import UNTOUCHED, Problem, SettingsError, typed
 from lib.base.script import SAVED, Console
 from lib.base.words import beginning, clock, iso, plural
 from lib.postgres.link.connection import Target
+from lib.postgres.mirrors import saved_state
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.restoring import found_rows
 from lib.restoring.found_rows import Row, Step, Story
@@ -30,6 +31,9 @@ def tell(target: Target, states: dict[str, SavedState], options: RestoreOptions,
     conditions = found_rows.conditions_of(table, options.where)
     about = {"outcome": "saved", "source": source, "table": table.name, "run": state.run, "finished_at": iso(state.finished_at)}
     named = f"{source}.{table.printable}"
+    newest = saved_state.read_state(target, source) if options.at else state
+    if doubt := saved_state.why_doubtful(target, newest, table.label):
+        console.warn(f"{named}: {doubt}: rows may be missing here:  python3 backup.py --verify")
     if options.history:
         found = found_rows.stories(target, state, table, conditions, state.mark if options.at else None)
         stories = _since(found, options.since)

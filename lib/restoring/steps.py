@@ -85,8 +85,8 @@ def or_gone(target: Target, names: Iterable[str], table: str, options: RestoreOp
     """Where it is the table that is missing, say which run had it last, if there was one."""
     try:
         yield
-    except SourceError as problem:
-        with contextlib.suppress(Problem):  # what cannot be read there has no name that could be typed
+    except one_table.NoSuchTable as problem:
+        with contextlib.suppress(Problem, UnicodeError):  # what cannot be read there has no name that could be typed
             if not options.at and (last := points.last_with(target, [*names], table)):
                 problem.remedy += f"\n     or, of what is gone since:  --at {last}"
         raise

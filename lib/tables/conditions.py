@@ -15,7 +15,7 @@ from lib.tables.plan import folded
 # What has another one in it comes first.
 OPERATORS = ("!=", ">=", "<=", "=", "<", ">", "~")
 INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf)", re.ASCII | re.IGNORECASE)
 BLOB = re.compile(r"x'((?:[0-9a-f]{2})*)'", re.ASCII | re.IGNORECASE)
 Value = int | float | str | bytes | None
 

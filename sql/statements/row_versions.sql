@@ -1,21 +1,26 @@
 -- Reads all that the undo log holds of the rows of a mirror that meet the conditions now, or have done so, in its order; and these rows as
--- they are now, without a record. What names other keys is not looked at ({named}).
+-- they are now, without a record. What names other keys is not looked at ({named}). {also} are keys of rows of which another life is known.
+-- Records of an earlier key of the mirror are all read: they name their rows otherwise.
 WITH logged AS MATERIALIZED (
     SELECT undo_log.record, undo_log.run, undo_log.changed_at, undo_log.changed_by, undo_log.operation, undo_log.key_columns, given.line, given.place,
-        (SELECT jsonb_object_agg(name, given.line::json -> name) FROM unnest(undo_log.key_columns) AS name) AS key
+        (SELECT jsonb_object_agg(name, given.line::json -> name) FROM unnest(undo_log.key_columns) AS name) AS key,
+        undo_log.key_columns @> {key_columns}::text[] AND undo_log.key_columns <@ {key_columns}::text[] AS is_same_kind
     FROM {schema}.undo_log
     CROSS JOIN LATERAL unnest(string_to_array(undo_log.lines, E'\n')) WITH ORDINALITY AS given (line, place)
     WHERE undo_log.source = {source} AND undo_log.mirror = {label} AND {named} AND undo_log.record > (
         SELECT sources.pruned_to FROM {schema}.sources WHERE sources.source = {source})
-), wanted AS MATERIALIZED (
-    SELECT given.key FROM logged AS given WHERE given.operation <> 'insert' AND {met_before}
+), wanted (key) AS MATERIALIZED (
+    SELECT (SELECT jsonb_object_agg(name, given.line::json -> name) FROM unnest({key_columns}::text[]) AS name)
+    FROM logged AS given WHERE given.operation <> 'insert' AND {met_before}
+    UNION
+    SELECT jsonb_array_elements({also}::jsonb)
     UNION
     SELECT (SELECT jsonb_object_agg(name, row_to_json(mirror.*) -> name) FROM unnest({key_columns}::text[]) AS name)
     FROM {only} {mirror} AS mirror WHERE {met_now}
 )
 SELECT logged.record, logged.run, extract(epoch FROM logged.changed_at)::double precision, logged.changed_by, logged.operation,
     logged.key_columns, logged.line, logged.place
-FROM logged WHERE logged.key IN (SELECT wanted.key FROM wanted)
+FROM logged WHERE NOT logged.is_same_kind OR logged.key IN (SELECT wanted.key FROM wanted)
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, NULL, NULL, row_to_json(mirror.*)::text, NULL
 FROM {only} {mirror} AS mirror

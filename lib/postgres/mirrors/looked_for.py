@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from psycopg2 import sql
 
 from lib.base import printable
-from lib.postgres.link.statements import converted, statement
+from lib.postgres.link.statements import statement
 from lib.tables.conditions import Condition
 from lib.tables.plan import Mirror, PlannedColumn, TablePlan
 
@@ -48,12 +48,13 @@ def _column(table: TablePlan, condition: Condition) -> PlannedColumn:
 
 
 def _in_mirror(column: PlannedColumn, present: Mapping[str, str], condition: Condition) -> sql.Composable:
-    if condition.operator != "=":
+    # What somebody has given another type is converted when it is read; a row that cannot be may be one that is left out.
+    if condition.operator != "=" or present.get(column.mirror_name) != column.mirror_type:
         return EVERY
-    cell, value = converted(column.mirror_name, column.mirror_type, present[column.mirror_name]), _value(column, condition)
+    cell, value = sql.Identifier("mirror", column.mirror_name), _value(column, condition)
     if condition.text is None:
-        return sql.SQL("({}) IS NULL").format(cell)
-    return NONE if value is None else sql.SQL("({}) = {}").format(cell, value)
+        return sql.SQL("{} IS NULL").format(cell)
+    return NONE if value is None else sql.SQL("{} = {}").format(cell, value)
 
 
 def _value(column: PlannedColumn, condition: Condition) -> sql.Composable | None:

@@ -1,10 +1,13 @@
 """What a target holds of some rows over time: every version in the undo log, and the rows as they are now."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg2 import sql
 
+from lib.base import printable
+from lib.base.errors import Problem
 from lib.postgres.link.connection import Target
 from lib.postgres.link.statements import equal, statement
 from lib.postgres.mirrors import looked_for, upkeep
@@ -36,11 +39,20 @@ class Version:
         return self.record is None
 
 
-def of_rows(target: Target, state: SavedState, table: TablePlan, conditions: Sequence[Condition]) -> list[Version]:
-    """Return the versions of a mirror's rows that meet the conditions at any time, and maybe of others, oldest first."""
+def of_rows(
+    target: Target, state: SavedState, table: TablePlan, conditions: Sequence[Condition], also: Sequence[Mapping[str, object]]
+) -> list[Version]:
+    """Return the versions of a mirror's rows that meet the conditions at any time, and maybe of others, oldest first.
+
+    `also` has the keys of other rows that are wanted, by the source's columns.
+    """
     mirror = state.mirrors.get(table.mirror)
-    if not mirror or not mirror.key:
+    if not mirror:
         return []
+    if not mirror.key:
+        raise Problem(
+            f"{state.source.name}.{table.printable}: somebody has taken the key from its mirror.", "python3 backup.py  mends it"
+        )
     return _read(
         target,
         state.source.name,
@@ -52,6 +64,7 @@ def of_rows(target: Target, state: SavedState, table: TablePlan, conditions: Seq
         mirror=sql.Identifier(state.source.mirror_schema, table.mirror),
         only=sql.SQL("" if mirror.oddity in upkeep.NOT_TABLES else "ONLY"),
         of_source=looked_for.EVERY,
+        also=sql.Literal(json.dumps([_as_json(table, key, mirror.key) for key in also])),
     )
 
 
@@ -69,7 +82,20 @@ def of_misfits(target: Target, state: SavedState, table: TablePlan) -> list[Vers
         mirror=sql.Identifier(target.schema, MISFITS),
         only=sql.SQL("ONLY"),
         of_source=of_source,
+        also=sql.Literal("[]"),
     )
+
+
+def _as_json(table: TablePlan, row: Mapping[str, object], key: Sequence[str]) -> dict[str, object]:
+    """Return a key as the undo log has it; what no mirror can hold is no key of one."""
+    values = {column.mirror_name: (column.mirror_type, row.get(column.name)) for column in table.columns}
+    pairs = {name: values.get(name, ("", None)) for name in key}
+    return {name: bool(value) if kind == "boolean" else value for name, (kind, value) in pairs.items() if _is_sayable(value)}
+
+
+def _is_sayable(value: object) -> bool:
+    is_text = isinstance(value, str) and not printable.is_no_text(value) and "\0" not in value
+    return is_text or (isinstance(value, int | float) and abs(value) != float("inf"))
 
 
 def _read(target: Target, source: str, label: str, key_types: dict[str, str], **parts: sql.Composable) -> list[Version]:

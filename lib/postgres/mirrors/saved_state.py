@@ -183,6 +183,23 @@ def _read_mirror(target: Target, state: SavedState, table: TablePlan, unchanged:
         raise Problem(f"{state.source.name}.{table.printable} cannot be read: {problem.what}", OTHER_TABLES) from problem
 
 
+def why_doubtful(target: Target, state: SavedState, label: str) -> str:
+    """Say what shows, without reading its rows, that a mirror is not as the newest run, whose state this is, has left it.
+
+    What people have changed since is in the undo log, and no reason.
+    """
+    table = next((table for table in state.tables if table.label == label and table.mirror), None)
+    if not table or table.mirror in state.changed:
+        return ""
+    if reason := why_different(state, label):
+        return reason.strip(" ()")
+    mirror, expected = state.mirrors[table.mirror], state.digests[label].rows - state.misfits[label]
+    only = sql.SQL("" if mirror.oddity in upkeep.NOT_TABLES else "ONLY")
+    place = sql.Identifier(state.source.mirror_schema, table.mirror)
+    ((count,),) = target.statement("count_mirror", only=only, mirror=place)
+    return "" if count == expected else f"its mirror has {count:,} rows, and run {state.run} left {expected:,}"
+
+
 def why_different(state: SavedState, label: str) -> str:
     """Say what was done to a mirror since the run, where that can be told."""
     table = next(table for table in state.tables if table.label == label)

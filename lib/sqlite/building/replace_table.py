@@ -5,6 +5,7 @@ does not take are named, not forced.
 """
 
 import contextlib
+import functools
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from lib.tables.schema import Table
 
 SHOWN = 5
 Row = dict[str, int | float | str | bytes | None]
+Change = tuple[Row | None, Row]
 # A table, a row's rowid where it has one, the table that it refers to, and which of its foreign keys it is.
 _Orphan = tuple[str, int | None, str, int]
 # Text and blobs, 1 and 1.0, and 0.0 and -0.0 are different; no collation is asked.
@@ -44,7 +46,7 @@ class ReplacedTable:
     rows: int
     warnings: list[str]
     key: list[str]
-    changes: list[tuple[Row | None, Row]]
+    changes: list[Change]
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class _Pair:
     @property
     def is_same(self) -> str:
         """Return the condition that `ours`, a present row, and `theirs`, a rebuilt one, have the same key."""
-        return " AND ".join(f"theirs.{quoted(theirs)} IS ours.{quoted(ours)}" for ours, theirs in self.key)
+        return " AND ".join(f"ours.{quoted(ours)} = theirs.{quoted(theirs)}" for ours, theirs in self.key)
 
     @property
     def insert(self) -> str:
@@ -89,26 +91,43 @@ def put_back(copy: Path, rebuilt: Path, table: str, missing: list[str], *, is_so
     with triggers.taken_out(copy), contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
         register(connection)
         pair = _pair(connection, rebuilt, table)
-        connection.execute("ATTACH ? AS rebuilt", [str(rebuilt)])
+        _attach(connection, rebuilt)
         connection.execute(f"PRAGMA ignore_check_constraints = {int(pair.is_declared_alike)}")
         orphans = _orphans(connection)
-        where = ""
+        changes: list[Change] = []
         if is_some:
-            pair = _of_key(pair)
-            where = f" WHERE EXISTS (SELECT 1 FROM rebuilt.{quoted(pair.then.name)} AS theirs WHERE {pair.is_same})"
-        changes = _changes(connection, pair) if is_some else []
-        rows = stand_ins.tried(connection, lambda: _replaced(connection, pair, where), missing)
-        _refuse_altered(connection, pair, where)
+            pair, changes = _of_some(connection, pair)
+        replaced = functools.partial(_some_replaced if is_some else _replaced, connection, pair)
+        rows = stand_ins.tried(connection, replaced, missing)
+        _refuse_altered(connection, pair, is_some)
         lonely = _lonely(connection, orphans, _orphans(connection))
     return ReplacedTable(pair.now.printable, rows, pair.warnings + lonely, [ours for ours, _ in pair.key], changes)
 
 
-def refuse_others_changed(before: Path, after: Path, table: str) -> None:
-    """Compare the schema and every other table with what was there; raise Problem."""
+def _attach(connection: sqlite3.Connection, rebuilt: Path) -> None:
+    try:
+        connection.execute("ATTACH ? AS rebuilt", [str(rebuilt)])
+    except sqlite3.OperationalError as error:  # as where the one is UTF-8, and the other UTF-16
+        what = f"no single table can be put back into the present database: {error}."
+        raise Problem(
+            what, "restore the whole database instead, or elsewhere:  python3 restore.py --to FOLDER", UNTOUCHED
+        ) from error
+
+
+def refuse_others_changed(before: Path, after: Path, table: str, changes: Sequence[Change] | None = None) -> None:
+    """Compare the schema and every other table with what was there, and of this one what is not among `changes`; raise Problem.
+
+    Where there are none, all of it was replaced.
+    """
     with contextlib.closing(open_as_it_is(before)) as then, contextlib.closing(open_as_it_is(after)) as now:
         changed = [] if schemas.sorted_objects(then) == schemas.sorted_objects(now) else ["the schema"]
     for other in count_differences.between(before, after):
-        if folded(other.table) != folded(table) and (other.added or other.changed or other.removed):
+        found = (other.added, other.changed, other.removed)
+        if folded(other.table) == folded(table):
+            added = sum(present is None for present, _ in changes or ())
+            if changes is not None and found != (added, len(changes) - added, 0):
+                changed.append(f"other rows of {printable.name(other.table)}")
+        elif any(found):
             changed.append(printable.name(other.table))
     if changed:
         raise Problem(f"putting back {printable.name(table)} would change {changed[0]} as well.", "please report it", UNTOUCHED)
@@ -140,18 +159,30 @@ def _table(connection: sqlite3.Connection, name: str) -> tuple[Table | None, str
     return table, next((entry["sql"] or "" for entry in entries), "")
 
 
-def _of_key(pair: _Pair) -> _Pair:
-    """Return the pair without a hidden rowid, which another row may have by now; raise Problem where there is no other key."""
+def _of_some(connection: sqlite3.Connection, pair: _Pair) -> tuple[_Pair, list[Change]]:
+    """Return the pair without a hidden rowid, and the rows that differ; raise Problem where nobody can tell which row is which.
+
+    A table that is declared otherwise may compare, convert or name its rows otherwise.
+    """
     hidden = {column.name for column in pair.then.columns if column.is_rowid}
-    if len(pair.key) < len(pair.then.key) or hidden.intersection(pair.then.key):
-        what = f"the rows of {pair.now.printable} have no key, or another one than then: which are the same, nobody knows."
-        raise Problem(what, "put back the whole table, without --where", UNTOUCHED)
     shared = [(ours, theirs) for ours, theirs in zip(pair.written, pair.read, strict=True) if theirs not in hidden]
     written, read = map(list, zip(*shared, strict=True))
-    return replace(pair, written=written, read=read)
+    pair = replace(pair, written=written, read=read)
+    reason = "is declared otherwise than then" if not pair.is_declared_alike else "has no key" if not pair.key else ""
+    if not reason and _has_null(connection, pair):
+        reason = "has NULL in a key, which may be there several times"
+    if reason:
+        what = f"some rows cannot be put back by themselves: the present table {pair.now.printable} {reason}."
+        raise Problem(what, "put back the whole table, without --where, or look in another folder, with --to", UNTOUCHED)
+    return pair, _changes(connection, pair)
 
 
-def _changes(connection: sqlite3.Connection, pair: _Pair) -> list[tuple[Row | None, Row]]:
+def _has_null(connection: sqlite3.Connection, pair: _Pair) -> bool:
+    is_null = " OR ".join(f"{quoted(theirs)} IS NULL" for _, theirs in pair.key)
+    return bool(connection.execute(f"SELECT 1 FROM rebuilt.{quoted(pair.then.name)} WHERE {is_null} LIMIT 1").fetchone())
+
+
+def _changes(connection: sqlite3.Connection, pair: _Pair) -> list[Change]:
     """Return the rows to put back that are not there, or are otherwise: as they are now, if they are, and as they were."""
     now = ", ".join(f"ours.{quoted(name)}" for name in pair.written)
     then = ", ".join(f"theirs.{quoted(name)}" for name in pair.read)
@@ -167,34 +198,69 @@ def _changes(connection: sqlite3.Connection, pair: _Pair) -> list[tuple[Row | No
     return [(now, then) for now, then in rows if repr(now) != repr(then)]
 
 
-def _replaced(connection: sqlite3.Connection, pair: _Pair, where: str) -> int:
+def _some_replaced(connection: sqlite3.Connection, pair: _Pair) -> int:
+    """Change the rows that are there, which keep their rowid, and add the others; raise Problem where the table refuses one."""
+    computed = untyped_table.computed(connection, pair.now.name)
+    shared = [(ours, theirs) for ours, theirs in zip(pair.written, pair.read, strict=True) if ours not in computed]
+    theirs = f"rebuilt.{quoted(pair.then.name)} AS theirs"
+    written, read = _list([name for name, _ in shared]), ", ".join(f"theirs.{quoted(name)}" for _, name in shared)
+    ours = f"main.{quoted(pair.now.name)} AS ours"
+    otherwise = f"({_cells(pair.written, 'ours')}) IS NOT ({_cells(pair.read, 'theirs')})"
+    differs = f"EXISTS (SELECT 1 FROM {theirs} WHERE {pair.is_same} AND {otherwise})"
+    connection.execute("BEGIN")
+    try:
+        connection.execute(
+            f"UPDATE OR ABORT {ours} SET ({written}) = (SELECT {read} FROM {theirs} WHERE {pair.is_same}) WHERE {differs}"
+        )
+        missing = f"NOT EXISTS (SELECT 1 FROM {ours} WHERE {pair.is_same})"
+        connection.execute(
+            f"INSERT OR ABORT INTO main.{quoted(pair.now.name)} ({written}) SELECT {read} FROM {theirs} WHERE {missing}"
+        )
+        connection.execute("COMMIT")
+    except sqlite3.IntegrityError as error:
+        raise _refusal(pair, str(error), "") from error
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    (rows,) = connection.execute(f"SELECT count(*) FROM {theirs}").fetchone()
+    return int(rows)
+
+
+def _cells(names: Sequence[str], table: str) -> str:
+    return ", ".join(CELL.format(c=f"{table}.{quoted(name)}") for name in names)
+
+
+def _replaced(connection: sqlite3.Connection, pair: _Pair) -> int:
     """Replace the rows and return their number; raise Problem that says which rows the present table refuses."""
     connection.execute("BEGIN")
     try:
-        connection.execute(f"DELETE FROM main.{quoted(pair.now.name)} AS ours{where}")
+        connection.execute(f"DELETE FROM main.{quoted(pair.now.name)}")
         is_computed = untyped_table.is_needed(connection, pair.now.name, pair.written)
         with untyped_table.declared(connection, pair.now.name) if is_computed else contextlib.nullcontext():
             rows = connection.execute(f"INSERT {pair.insert}").rowcount
         connection.execute("COMMIT")
     except sqlite3.IntegrityError as error:
-        raise _refusal(connection, pair, str(error)) from error
+        raise _refusal(pair, str(error), _not_taken(connection, pair)) from error
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
     return rows
 
 
-def _refusal(connection: sqlite3.Connection, pair: _Pair, reason: str) -> Problem:
-    """Find the rows that SQLite refuses, by leaving them out."""
-    refused = ""
-    with contextlib.suppress(sqlite3.IntegrityError):  # a STRICT table's types cannot be left out
-        connection.execute(f"INSERT OR IGNORE {pair.insert}")
-        refused = _left_out(connection, pair)
+def _refusal(pair: _Pair, reason: str, refused: str) -> Problem:
     return Problem(
         f"the present table {pair.now.printable} does not take its rows of then ({printable.name(reason)}){refused}.",
         "rebuild them elsewhere, and bring over what you need:  python3 restore.py --to FOLDER",
         UNTOUCHED,
     )
+
+
+def _not_taken(connection: sqlite3.Connection, pair: _Pair) -> str:
+    """Find the rows that SQLite refuses, by leaving them out."""
+    with contextlib.suppress(sqlite3.IntegrityError):  # a STRICT table's types cannot be left out
+        connection.execute(f"INSERT OR IGNORE {pair.insert}")
+        return _left_out(connection, pair)
+    return ""
 
 
 def _left_out(connection: sqlite3.Connection, pair: _Pair) -> str:
@@ -210,8 +276,9 @@ def _left_out(connection: sqlite3.Connection, pair: _Pair) -> str:
     return f": {number} do not fit, {printable.name(shown)}{' …' if number > len(rows) else ''}"
 
 
-def _refuse_altered(connection: sqlite3.Connection, pair: _Pair, where: str) -> None:
+def _refuse_altered(connection: sqlite3.Connection, pair: _Pair, is_some: bool) -> None:
     """Compare all shared cells of all rows that were put back with the rebuilt ones."""
+    where = f" WHERE EXISTS (SELECT 1 FROM rebuilt.{quoted(pair.then.name)} AS theirs WHERE {pair.is_same})" if is_some else ""
     now = _counted(f"main.{quoted(pair.now.name)} AS ours{where}", pair.written)
     then = _counted(f"rebuilt.{quoted(pair.then.name)}", pair.read)
     altered = f"SELECT count(*) FROM (SELECT * FROM ({then}) EXCEPT SELECT * FROM ({now}))"

@@ -31,6 +31,11 @@ def is_needed(connection: sqlite3.Connection, table: str, columns: Collection[st
     return not _generated(connection, table, STORED).isdisjoint(columns)
 
 
+def computed(connection: sqlite3.Connection, table: str) -> set[str]:
+    """Return the columns that SQLite computes."""
+    return _generated(connection, table, STORED) | _generated(connection, table, VIRTUAL)
+
+
 def _generated(connection: sqlite3.Connection, table: str, kind: int) -> set[str]:
     columns = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
     return {name for _, name, *_, hidden in columns if hidden == kind}

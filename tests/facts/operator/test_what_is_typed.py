@@ -118,7 +118,7 @@ def test_a_length_of_time_is_one_that_can_be_waited_for():
 REFUSED = {
     "--demo and --env-file do not go together: the demo has databases": ("backup.py", "--demo"),
     "--at does not go with --local": ("restore.py", "--local", "--at", "1", "--yes"),
-    "--table does not go with --local": ("restore.py", "--local", "--table", "refunds", "--yes"),
+    "--table and --local do not go together": ("restore.py", "--local", "--table", "refunds", "--yes"),
     "--at does not go with --undo": ("restore.py", "--undo", "--at", "1", "--yes"),
     "--list and --drill do not go together": ("restore.py", "--drill", "--list"),
     "--max-age goes only with --status or --report": ("backup.py", "--max-age", "7h"),

@@ -161,6 +161,86 @@ def test_the_longest_column_that_fits_is_meant():
     assert conditions.of("a=b=5", ["a", "b"]).text == "b=5"
 
 
+def told(deployment, table, typed, run=None):
+    """Return each row's story as the values of one column: as it was first, and after each step."""
+    with Target(deployment.settings.targets[0], "backup") as target, target.transaction("REPEATABLE READ READ ONLY"):
+        state = saved_state.read_state(target, "source", run)
+        plan = found_rows.table_of(state, table)
+        stories = found_rows.stories(target, state, plan, found_rows.conditions_of(plan, [typed]), run and state.mark)
+        return [[row and row.get("v") for row in (story.first, *(step.after for step in story.steps))] for story in stories]
+
+
+LIVES = {
+    "a row that did not fit its mirror once": (
+        "CREATE TABLE t (k INTEGER PRIMARY KEY, n INTEGER, v TEXT)",
+        ["INSERT INTO t VALUES (1, 10, 'paid')", "UPDATE t SET n = 'free', v = 'void'", "UPDATE t SET n = 20, v = 'again'"],
+        "v=void",
+        ["paid", "void", "again"],
+    ),
+    "a mirror that got another key": (
+        "CREATE TABLE t (k TEXT PRIMARY KEY, n, v)",
+        [
+            "INSERT INTO t VALUES ('a', 'x', 1)",
+            "UPDATE t SET v = 2",
+            "DROP TABLE t; CREATE TABLE t (k TEXT, n TEXT, v, PRIMARY KEY (k, n)); INSERT INTO t VALUES ('a', 'x', 2)",
+            "UPDATE t SET v = 3",
+        ],
+        "v=3",
+        [1, 2, 3],
+    ),
+    "another type": (
+        "CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)",
+        [
+            "INSERT INTO t VALUES (1, '05')",
+            "DROP TABLE t; CREATE TABLE t (k INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t VALUES (1, 5)",
+        ],
+        "v=5",
+        ["05", 5],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LIVES)
+def test_all_of_a_row_s_lives_are_told_whichever_of_them_was_asked_for(tmp_path, database, case):
+    table, changes, typed, versions = LIVES[case]
+    deployment = Deployment(tmp_path / "source", database)
+    deployment.script(table)
+    deployment.set_up()
+    for change in changes:
+        deployment.script(change)
+        deployment.back_up()
+    (story,) = told(deployment, "t", typed)
+    assert [version for version in story if version is not None] == versions
+
+
+def test_a_story_at_a_run_has_the_columns_of_that_run(tmp_path, database):
+    deployment = Deployment(tmp_path / "source", database)
+    deployment.script("CREATE TABLE t (k INTEGER PRIMARY KEY, n INTEGER, v TEXT); INSERT INTO t VALUES (1, 5, 'a'), (2, 6, 'b')")
+    deployment.set_up()
+    deployment.back_up()
+    first = deployment.run
+    deployment.script("CREATE TABLE u AS SELECT k, v FROM t; DROP TABLE t; CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)")
+    deployment.script("INSERT INTO t SELECT * FROM u")
+    deployment.back_up()
+    assert told(deployment, "t", "n=5", first) == [["a"]]
+
+
+@pytest.mark.parametrize(
+    "done", ["DROP TABLE backup_premium_system.refunds CASCADE", "DELETE FROM backup_premium_system.refunds WHERE id = 1"]
+)
+def test_a_mirror_that_is_not_as_it_was_left_is_told(saved_bot, done):
+    watched = "ALTER TABLE backup_premium_system.refunds {} TRIGGER USER;"
+    saved_bot.query(f"{watched.format('DISABLE')} {done}" if "DELETE" in done else done)
+    for flag in ("--find", "--history"):
+        said = saved_bot.run("restore.py", flag, "refunds").expect(0).stderr
+        assert "Warning: premium_system.refunds: its mirror " in said
+        assert "rows may be missing here:  python3 backup.py --verify" in said
+
+
+def test_a_name_that_is_no_text_is_in_no_database(saved_bot):
+    assert "there are 0 databases with a table" in saved_bot.run("restore.py", "--find", "w\udcff").expect(1).stderr
+
+
 def judged(path, table):
     """Return all rows of a table as SQLite has them, text as its bytes."""
     with contextlib.closing(sqlite3.connect(path)) as database:
@@ -208,4 +288,7 @@ def test_of_a_random_history_every_row_is_found_at_every_run(tmp_path, database,
                     few = found_rows.find(target, state, table, found_rows.conditions_of(table, [typed]))
                     assert as_judged(few) == as_judged(met(there, typed, table)), (run, typed)
                     compared += len(few)
+                    chosen = found_rows.conditions_of(table, [typed])
+                    met_once = [story for story in stories if any(conditions.all_hold(chosen, one) for one in story.rows)]
+                    assert found_rows.stories(target, state, table, chosen, state.mark) == met_once, (run, typed)
     assert compared > 100

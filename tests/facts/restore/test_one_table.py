@@ -29,12 +29,12 @@ def made(path, script):
 def put_back(tmp_path):
     """Put the table t of one script back into another's database; expect all else to be as it was."""
 
-    def put(then, now, missing=None):
+    def put(then, now, missing=None, **options):
         rebuilt, present = made(tmp_path / "then.db", then), made(tmp_path / "now.db", now)
         copy = shutil.copy(present, tmp_path / "copy.db")
         put.rows = lambda query="SELECT * FROM t": rows(copy, query)
         try:
-            return replace_table.put_back(copy, rebuilt, "t", [] if missing is None else missing)
+            return replace_table.put_back(copy, rebuilt, "t", [] if missing is None else missing, **options)
         finally:
             differs = compare.differences(present, copy)
             rest = [found for found in differs if found[:11].lower() != "rows of b't" and "sqlite_sequence" not in found]
@@ -344,14 +344,21 @@ PARTS = {
         "k=a",
         [("a", 1), ("b", 3)],
     ),
-    "no key": ("CREATE TABLE t (k, n)", "'a', 1", "'a', 9", "k=a", "have no key"),
+    "no key": ("CREATE TABLE t (k, n)", "'a', 1", "'a', 9", "k=a", "has no key"),
     "a value that is taken": (f"{KEY} UNIQUE)", "1, 'taken'", "2, 'taken'", "k=1", "does not take its rows of then"),
     "a NULL in the key": (
         "CREATE TABLE t (k TEXT PRIMARY KEY, n)",
-        "NULL, 1), ('b', 2",
-        "NULL, 5), ('b', 3",
-        "k=NULL",
-        [(None, 1), ("b", 3)],
+        "NULL, 1), (NULL, 2",
+        "NULL, 5), (NULL, 6",
+        "n=1",
+        "has NULL in a key, which may be there several times",
+    ),
+    "a value that would push out another row": (
+        f"{KEY} UNIQUE ON CONFLICT REPLACE)",
+        "1, 'taken'",
+        "2, 'taken'",
+        "k=1",
+        "does not take its rows of then",
     ),
     "text that is none": (f"{KEY})", "1, CAST(x'61ff' AS TEXT)", "1, 0), (2, CAST(x'62ff' AS TEXT)", "k=1", 2),
     "a computed column": (f"{KEY}, j AS (n * 2) STORED)", "1, 5), (2, 6", "1, 7), (3, 8", "k=1", [(1, 5, 10), (3, 8, 16)]),
@@ -388,3 +395,37 @@ def test_rows_of_every_kind_of_key_come_back_alone(tmp_path, database, case):
     one_table.put_back(built, deployment.path, "t", conditions)
     query = "SELECT * FROM t ORDER BY 1, 2" if isinstance(expected, list) else "SELECT CAST(n AS BLOB) FROM t ORDER BY k"
     assert rows(restored, query) == (expected if isinstance(expected, list) else [(b"a\xff",), (b"b\xff",)])
+
+
+OTHERWISE = {
+    "another key": "CREATE TABLE t (k INTEGER, n, PRIMARY KEY (k, n))",
+    "no key": "CREATE TABLE t (k INTEGER, n)",
+    "another collation": "CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY, n)",
+    "another column": f"{KEY}, j DEFAULT 5)",
+}
+
+
+@pytest.mark.parametrize("case", OTHERWISE)
+def test_of_a_table_that_is_declared_otherwise_no_row_is_put_back_by_itself(tmp_path, put_back, case):
+    then = f"{KEY}); INSERT INTO t VALUES (1, 'then'), (2, 'x')"
+    with pytest.raises(Problem, match="is declared otherwise than then"):
+        put_back(then, f"{OTHERWISE[case]}; INSERT INTO t (k, n) VALUES (1, 'a')", is_some=True)
+    assert put_back.rows("SELECT CAST(k AS INTEGER), n FROM t") == [(1, "a")]
+
+
+def test_a_row_that_stays_keeps_its_rowid_and_so_does_one_that_changes(put_back):
+    table = "CREATE TABLE t (k TEXT PRIMARY KEY, n);"
+    put_back(
+        f"{table} INSERT INTO t VALUES ('a', 1), ('b', 2)",
+        f"{table} INSERT INTO t VALUES ('z', 0), ('b', 2), ('a', 9)",
+        is_some=True,
+    )
+    assert put_back.rows("SELECT rowid, k, n FROM t ORDER BY rowid") == [(1, "z", 0), (2, "b", 2), (3, "a", 1)]
+
+
+def test_another_row_that_would_change_is_noticed(tmp_path):
+    table = "CREATE TABLE t (k INTEGER PRIMARY KEY, n);"
+    before = made(tmp_path / "before.db", f"{table} INSERT INTO t VALUES (1, 1), (2, 2)")
+    after = made(tmp_path / "after.db", f"{table} INSERT INTO t VALUES (1, 7), (2, 3)")
+    with pytest.raises(Problem, match="would change other rows of t as well"):
+        replace_table.refuse_others_changed(before, after, "t", [({"k": 1, "n": 1}, {"k": 1, "n": 7})])

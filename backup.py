@@ -230,7 +230,7 @@ def bring(transfer: Transfer, settings: Settings, options: BackupOptions, report
         missed = missed.also(unseen.look(transfer, plan, changed))
         seen = bring_rows(transfer, plan, missed, True, report)
     if not options.accept_shrink:
-        refusals.refuse_replacement(transfer, plan, missed, settings)
+        refusals.refuse_replacement(transfer, plan, missed, settings, are_as_left=are_as_left)
     return Mirrored(plan, now | changed.left_aside(source), changed, missed, seen)
 
 

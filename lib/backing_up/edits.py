@@ -1,7 +1,7 @@
 """Bring edits that people have made in Supabase into the bot's file: those that the operator accepts, before a run copies it.
 
 The first target's alone. Where nothing is accepted nobody looks, and edits are reported and overwritten. What a run would refuse
-to back up is not written to either: a damaged file, another bot's, one whose mirrors are open to others.
+to back up is not written to either: a damaged file, another bot's, one that has lost its rows, one whose mirrors others can read.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lib.backing_up import refusals
+from lib.backing_up import brake, refusals
 from lib.backing_up.edit_rules import Inverse, Rules
 from lib.backing_up.options import BackupOptions
 from lib.base import private_file
@@ -29,6 +29,7 @@ from lib.sqlite.editing.change import Change, Outcome
 from lib.sqlite.replacing import safety_copies
 from lib.sqlite.snapshots import copying, previous
 from lib.sqlite.snapshots import snapshot as snapshots
+from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.digest import md5_of
 from lib.tables.plan import Plan, TablePlan
 
@@ -66,10 +67,12 @@ def judge(target: Target, settings: Settings, name: str, options: BackupOptions,
     """
     noted, path = previous.read(settings.snapshot_of(name, target.settings.number)), settings.sources[name]
     note = settings.record(name, ".edits.json")
-    with snapshots.taken(path, settings.snapshots, settings.check), target.ended():
+    with snapshots.taken(path, settings.snapshots, settings.check) as snapshot, target.ended():
         pending = edits.pending(target, name)
         told, _ = runs.look(target, name, {})
         refusals.refuse_unless_accepted(name, told.openings, origin.of(settings, name, noted), told.last, options)
+        if not options.accept_shrink:
+            brake.refuse_sudden_loss(told, snapshot, _what_is_left(target, snapshot, name), settings.max_shrink)
         judging = Judging(settings, name, path, note)
         planned = plans(target, name)
         done = judging.judged(rules(settings, path, told, planned, *pending), pending[0])
@@ -77,6 +80,12 @@ def judge(target: Target, settings: Settings, name: str, options: BackupOptions,
         edits.keep(target, name, done)
     note.unlink(missing_ok=True)
     return done
+
+
+def _what_is_left(target: Target, snapshot: Snapshot, name: str) -> Plan:
+    """Return the last run's plan of the tables that the file still has."""
+    there = {table.name for table in snapshot.schema.tables}
+    return Plan([table for table in saved_state.last_plan(target, name) if table.name in there])
 
 
 def rules(

@@ -45,9 +45,12 @@ def refuse_unless_accepted(name: str, openings: list[str], ours: Origin, last: L
         origin.refuse_other(name, ours, last, f"python3 backup.py {typed(name)} --accept-moved")
 
 
-def refuse_replacement(transfer: Transfer, plan: Plan, missed: Unseen, settings: Settings) -> None:
-    """Refuse another database in the place of the bot's, unless it is known why the rows are others than before."""
-    if not (transfer.last["is_restored"] or transfer.edits or missed.suspects or missed.changed):
+def refuse_replacement(transfer: Transfer, plan: Plan, missed: Unseen, settings: Settings, *, are_as_left: bool) -> None:
+    """Refuse another database in the place of the bot's, unless it is known why the rows are others than before.
+
+    Where people have edited the mirrors, it is not, unless these `are_as_left` by the last run again.
+    """
+    if are_as_left and not (transfer.last["is_restored"] or missed.suspects or missed.changed):
         brake.refuse_replacement(transfer.told, transfer.run.tables, plan, settings.max_shrink)
 
 
@@ -59,7 +62,7 @@ def foreseen(transfer: Transfer, settings: Settings, options: BackupOptions, our
         refuse_unless_accepted(told.source.name, told.openings, ours, told.last, options)
         if not options.accept_shrink:
             brake.refuse_sudden_loss(told, transfer.snapshot, plan, settings.max_shrink)
-            refuse_replacement(transfer, plan, mirrored.unseen, settings)
+            refuse_replacement(transfer, plan, mirrored.unseen, settings, are_as_left=not transfer.edits)
     except Problem as problem:
         return [problem.what]
     return []

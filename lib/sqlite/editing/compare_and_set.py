@@ -159,10 +159,10 @@ class Attempt:
         except Refusal as refusal:
             outcome = refusal.outcome
         except (sqlite3.Error, OverflowError) as error:
+            if SURROUNDINGS.fullmatch(str(error)):  # with some of these SQLite rolls back everything by itself
+                raise
             if not connection.in_transaction:
                 raise RolledBack(change, str(error)) from error
-            if SURROUNDINGS.fullmatch(str(error)):
-                raise
             outcome = Outcome(REFUSED, f"SQLite says: {error}")
         if not outcome.is_in:
             connection.execute("ROLLBACK TO edit")
@@ -246,8 +246,8 @@ def _one(done: sqlite3.Cursor) -> None:
 
 def _ours(connection: sqlite3.Connection, change: Change) -> Row | None:
     """Return the row as the bot's file has it, by exactly this key."""
-    columns = [column.name for column in change.table.columns]
-    places, table = ", ".join(map(quoted, columns)), quoted(change.table.name)
+    columns, table = [column.name for column in change.table.columns], quoted(change.table.name)
+    places = ", ".join(f"{table}.{quoted(name)}" for name in columns)  # what is in quotes and no column would be a text
     for values in connection.execute(f"SELECT {places} FROM main.{table} WHERE {_where(change)}", [*change.key.values()]):
         row = dict(zip(columns, values, strict=True))
         if all(is_same(row[name], value) for name, value in change.key.items()):

@@ -1,6 +1,7 @@
 """What was thought of edits, and was wrong: each of these has lost an edit, or put into the bot's file what nobody meant."""
 
 import contextlib
+import resource
 import sqlite3
 from concurrent import futures
 
@@ -391,3 +392,46 @@ def test_a_safety_copy_without_a_time_makes_nothing_old(editing, name):
     editing.query(f"UPDATE {S} SET expires_at = 5 WHERE id = 2")
     editing.run("backup.py").expect(0)
     assert reasons(editing) == [("applied", "")]
+
+
+MANY_ROWS = """CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT);
+    INSERT INTO v WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) SELECT i, 't' || i FROM n;"""
+
+
+def test_what_has_suddenly_lost_its_rows_is_not_written_to(small):
+    bot = small(MANY_ROWS, "v.t,v.insert")
+    bot.query("INSERT INTO backup_small.v VALUES (500, 'n'); UPDATE backup_small.v SET t = 'e' WHERE id IN (5, 50)")
+    path = bot.data / "small.db"
+    bot.sqlite(path, "DELETE FROM v WHERE id > 10")
+    before = path.read_bytes()
+    assert "has lost 96 % of its rows" in bot.run("backup.py").expect(1).stderr
+    assert path.read_bytes() == before
+    assert outcomes(bot) == []
+    bot.run("backup.py", "--accept-shrink")
+    assert {outcome for _, _, outcome, _ in outcomes(bot)} == {"applied", "conflict"}
+
+
+def test_an_edit_is_no_reason_for_another_database_in_the_place(small):
+    bot = small(MANY_ROWS, "v.t")
+    bot.query("UPDATE backup_small.v SET t = 'e' WHERE id = 5")
+    bot.sqlite(bot.data / "small.db", "UPDATE v SET id = id + 1000")
+    assert "are gone or replaced" in bot.run("backup.py").expect(1).stderr
+    assert bot.query("SELECT count(*) FROM backup_small.v WHERE id <= 300") == [(300,)]
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_an_error_of_the_disk_is_no_edit_s_fault(tmp_path, mode):
+    path = tmp_path / "v.db"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(f"PRAGMA journal_mode = {mode}; {MANY_ROWS.replace('300)', '20000)')}")
+    plan = TablePlan("v", "v", (PlannedColumn("id", "id", "bigint", True, True), PlannedColumn("t", "t", "text", False, False)))
+    rows = range(1, 20000, 500)
+    changes = [Change(plan, {"id": row, "t": f"t{row}"}, {"id": row, "t": "y" * 5000}) for row in rows]
+    allowed, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))
+    try:
+        with pytest.raises(sqlite3.OperationalError, match="disk"):
+            compare_and_set.bring(path, changes)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, most))
+    assert {outcome.outcome for outcome in compare_and_set.bring(path, changes)} == {"applied"}

@@ -70,4 +70,7 @@ def test_after_each_batch_the_mirrors_hold_what_was_committed(tmp_path, database
             assert compare.differences(deployment.path, deployment.restored()) == []
         if number % 3 == 0:
             assert deployment.back_up(full=True) == {}
-    assert unchecked or STEPS < 10, "no batch was left unchecked"
+    with contextlib.closing(sqlite3.connect(deployment.path)) as database:
+        database.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        has_rows = bool(database.execute(OWN).fetchall())
+    assert unchecked or STEPS < 10 or not has_rows, "no batch was left unchecked"

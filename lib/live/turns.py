@@ -100,9 +100,11 @@ class Live:
         """Bring what has changed: by an ordinary run where it is doubtful that a batch may do."""
         _wait_until_quiet(changed)
         began, doubtful = time.process_time(), [watch for watch in changed if watch.is_doubtful]
-        with limits.at_most(SILENCE_SECONDS=SILENCE_SECONDS):
+        with limits.at_most(SILENCE_SECONDS=LONGER_SILENCE):
             self._run(target, doubtful, self._settings)
-            self._run(target, [watch for watch in changed if watch not in doubtful], replace(self._settings, is_live=True))
+        sure = [watch for watch in changed if watch not in doubtful and not watch.is_doubtful]  # that may have taken minutes
+        with limits.at_most(SILENCE_SECONDS=SILENCE_SECONDS):
+            self._run(target, sure, replace(self._settings, is_live=True))
         used = time.process_time() - began
         self._allowance.use(used)
         if used > SHARE * self._interval and not doubtful:

@@ -64,12 +64,14 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     GROUP BY mirror, operation, key_columns, changed_by, part, alone, rows_before, bytes_before;
 $$;
 
--- Takes from later records the lines of keys that a block has, whose records these are.
+-- Takes from later records the lines of keys that a block has, whose records these are. What stays between them, by hand or large, is not
+-- read: each step would read it again.
 CREATE OR REPLACE FUNCTION {schema}.take_known(of_source text, after bigint, up_to bigint, later bigint[], for_run bigint) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     WITH lines AS (
         SELECT keyed.*, key IN (SELECT key FROM {schema}.keyed(ARRAY(
-            SELECT record FROM {schema}.undo_log WHERE source = of_source AND record > after AND record <= up_to)) WHERE key IS NOT NULL) AS is_known
+            SELECT record FROM {schema}.undo_log WHERE source = of_source AND record > after AND record <= up_to
+                AND run IS NOT NULL AND NOT (row_count > 1 AND octet_length(lines) > 4000000))) WHERE key IS NOT NULL) AS is_known
         FROM {schema}.keyed(later)
     ), left_over AS (
         SELECT record, count(*) FILTER (WHERE NOT is_known) AS rows, string_agg(line, E'\n' ORDER BY place) FILTER (WHERE NOT is_known) AS rest

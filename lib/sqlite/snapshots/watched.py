@@ -24,8 +24,11 @@ def state(source: Path) -> State:
 
 
 def is_same_file(state: State, other: State) -> bool:
-    """Whether two states are of one file, which SQLite never exchanges for another."""
-    return state[0][:2] == other[0][:2]
+    """Whether a state is of the same file as an `other` one before it, as far as can be seen.
+
+    SQLite never exchanges a file for another, and only ever counts its changes up.
+    """
+    return state[0][:2] == other[0][:2] and state[2][:4] >= other[2][:4]
 
 
 def stat_of(path: Path | str) -> tuple[int, ...]:

@@ -84,6 +84,19 @@ def test_a_block_looks_at_so_many_records_and_finds_those_behind_many_by_hand(de
     assert (number, first - after > 1500) == (1000, True)
 
 
+def test_what_people_have_logged_before_a_block_is_not_read_with_each_step(deployment):
+    """So much that a step would take seconds: its keys are not known, and what later records have of them is only kept."""
+    (after,) = deployment.rows("SELECT coalesce(max(record), 0) FROM backup.undo_log")[0]
+    record = "INSERT INTO backup.undo_log (run, source, mirror, operation, key_columns, row_count, lines) VALUES"
+    deployment.rows("ALTER TABLE backup.undo_log DISABLE TRIGGER ALL")
+    deployment.rows(f"{record} (NULL, 'source', 't', 'update', '{{id}}', 1, '{{\"id\":1}}')")
+    deployment.rows(f"{record} (1, 'source', 't', 'update', '{{id}}', 1, '{{\"id\":2}}')")
+    deployment.rows(f"{record} (1, 'source', 't', 'update', '{{id}}', 2, E'{{\"id\":1}}\\n{{\"id\":2}}')")
+    numbers = [number for (number,) in deployment.rows(f"SELECT record FROM backup.undo_log WHERE record > {after} ORDER BY 1")]
+    deployment.rows(f"SELECT backup.take_known('source', {after}, {numbers[1]}, ARRAY[{numbers[2]}]::bigint[], 1)::text")
+    assert deployment.rows(f"SELECT lines FROM backup.undo_log WHERE record = {numbers[2]}") == [('{"id":1}',)]
+
+
 def test_a_run_that_is_deleted_among_many_finds_its_heir_by_reading_once(deployment):
     """A whole source's runs, as the README says to delete them."""
     many_runs(deployment, 5000)

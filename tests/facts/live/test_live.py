@@ -9,11 +9,15 @@ import sqlite3
 
 import pytest
 
+from backup import back_up_all
+from lib.backing_up.options import BackupOptions
+from lib.live import turns
 from lib.postgres.books.setup_version import VERSION
 from lib.reporting import alerts
-from lib.settings import config
+from lib.settings import config, limits
 from lib.settings.config import UNCHECKED
 from lib.sqlite.snapshots import copying, watched
+from lib.trying import trial
 from tests.stand_ins.inbox import Inbox
 from tests.stand_ins.living import has, living, pay, saved
 from tests.stand_ins.machine import with_cron
@@ -325,3 +329,52 @@ def test_what_we_copy_is_not_changed_by_that(tmp_path, mode, is_open):
         for _ in range(3):
             copying.copy(path, tmp_path / "copies", UNCHECKED).remove()
             assert watched.state(path) == before
+
+
+def test_an_ordinary_run_may_be_silent_for_longer_than_a_batch_also_after_a_failure(saved_bot):
+    """What took too long as a batch would else be cut again and again."""
+    settings, allowed = config.load(str(saved_bot.folder / ".env")), []
+
+    def back_up(settings, sources, *, reach):
+        allowed.append((settings.is_live, limits.SILENCE_SECONDS, sorted(sources)))
+        return back_up_all(settings, sources, BackupOptions(), trial.silent(), reach)
+
+    live = turns.Live(settings, settings.sources, 2, back_up, trial.silent())
+    live.turn()
+    for watch in live._watches:
+        watch.failure = "the batch was cut"
+    live.turn()
+    saved_bot.sqlite(saved_bot.premium, "UPDATE payment_history SET stars_amount = 1 WHERE id = 1")
+    live.turn()
+    both = ["premium_system", "user_requests"]
+    assert allowed == [(False, 300, both), (False, 300, both), (True, 60, ["premium_system"])]
+
+
+def test_what_is_replaced_while_another_one_is_being_run_is_no_batch(saved_bot, tmp_path):
+    """And a file that is written over by an older one is another one, though its inode is the same."""
+    before = watched.state(saved_bot.premium)
+    copy = saved_bot.premium.read_bytes()
+    saved_bot.sqlite(
+        saved_bot.premium, "UPDATE payment_history SET stars_amount = 1; UPDATE payment_history SET stars_amount = 2"
+    )
+    after = watched.state(saved_bot.premium)
+    assert watched.is_same_file(after, before)
+    saved_bot.premium.write_bytes(copy)
+    assert not watched.is_same_file(watched.state(saved_bot.premium), after)
+    settings, kinds = config.load(str(saved_bot.folder / ".env")), []
+
+    def back_up(settings, sources, *, reach):
+        kinds.append((settings.is_live, sorted(sources)))
+        if len(kinds) == 2:
+            other = tmp_path / "other.db"
+            other.write_bytes(saved_bot.requests.read_bytes())
+            other.replace(saved_bot.requests)
+        return back_up_all(settings, sources, BackupOptions(), trial.silent(), reach)
+
+    live = turns.Live(settings, settings.sources, 2, back_up, trial.silent())
+    live.turn()
+    live._watches[0].failure = "it is tried again, as an ordinary run"
+    saved_bot.sqlite(saved_bot.requests, "DELETE FROM linked_messages")
+    live.turn()
+    live.turn()
+    assert kinds == [(False, ["premium_system", "user_requests"]), (False, ["premium_system"]), (False, ["user_requests"])]

@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import runpy
+import shutil
 import socket
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def listen(path: str) -> None:
     """Load what the scripts load, and run each one that is asked for in a fork, until nobody is there to ask."""
     for name in LOADED:
         importlib.import_module(name)
-    threading.Thread(target=_end_with_the_input, daemon=True).start()
+    threading.Thread(target=_end_with_the_input, args=(Path(path).parent,), daemon=True).start()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
         listening.listen(64)
@@ -109,8 +110,9 @@ def listen(path: str) -> None:
                     pass
 
 
-def _end_with_the_input() -> None:
+def _end_with_the_input(folder: Path) -> None:
     os.read(0, 1)  # not through sys.stdin, whose lock a fork would find taken
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 

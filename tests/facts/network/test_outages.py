@@ -91,7 +91,8 @@ def test_a_server_that_falls_silent_at_any_question_is_given_up(saved_bot, line,
         saved_bot.sqlite(saved_bot.premium, "DELETE FROM refunds; DELETE FROM payment_history")
     _with_another_date_style(saved_bot)
     saved_bot.environment = WAITING
-    step = 3 if what == "setup" else 1  # it asks a hundred questions
+    # Setup asks a hundred questions; what a backup and a restore ask one by one, others ask as well.
+    step = {"setup": 3, "every row": 2, "a dry run": 2, "a comparison": 2, "a drill": 2}.get(what, 1)
     for question in itertools.count(1 if what == "a backup" else HANDSHAKE + 1, step):
         if what in ("a backup", "a dry run"):
             changed(saved_bot, seed=question)

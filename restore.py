@@ -121,11 +121,7 @@ def main(options: RestoreOptions, console: Console) -> int:
         if options.list or options.keep or options.release:
             return tell_points(target, sources, options, report)
         if options.of_rows or options.export:
-            with target.transaction("REPEATABLE READ READ ONLY"):
-                states = saved_states(target, sources, options, report)
-                if options.export:
-                    return exports.write_all(target, settings, states, options, report)
-                return rows_shown.tell(target, states, options, console)
+            return look(target, settings, sources, options, report, console)
         return restore(target, settings, sources, options, report)
 
 
@@ -139,6 +135,17 @@ def chosen_target(settings: Settings, targets: list[TargetSettings], sources: di
     best_target.refuse_future(best)
     report.chosen(best.target)
     return best.target
+
+
+def look(
+    target: Target, settings: Settings, sources: dict[str, Path], options: RestoreOptions, report: Report, console: Console
+) -> int:
+    """Write everything for other tools, or tell of single rows; no database is touched."""
+    with target.transaction("REPEATABLE READ READ ONLY"):
+        states = saved_states(target, sources, options, report)
+        if options.export:
+            return exports.write_all(target, settings, states, options, report)
+        return rows_shown.tell(target, states, options, console)
 
 
 def tell_points(target: Target, sources: dict[str, Path], options: RestoreOptions, report: Report) -> int:

@@ -71,10 +71,11 @@ def judge(target: Target, settings: Settings, name: str, options: BackupOptions,
         pending = edits.pending(target, name)
         told, _ = runs.look(target, name, {})
         refusals.refuse_unless_accepted(name, told.openings, origin.of(settings, name, noted), told.last, options)
+        last = saved_state.last_plan(target, name)
         if not options.accept_shrink:
-            brake.refuse_sudden_loss(told, snapshot, _what_is_left(target, snapshot, name), settings.max_shrink)
+            brake.refuse_sudden_loss(told, snapshot, _what_is_left(snapshot, last), settings.max_shrink)
         judging = Judging(settings, name, path, note)
-        planned = plans(target, name)
+        planned = by_mirror(last)
         done = judging.judged(rules(settings, path, told, planned, *pending), pending[0])
         done += judging.judged(Inverse(planned), back)
         edits.keep(target, name, done)
@@ -82,10 +83,10 @@ def judge(target: Target, settings: Settings, name: str, options: BackupOptions,
     return done
 
 
-def _what_is_left(target: Target, snapshot: Snapshot, name: str) -> Plan:
+def _what_is_left(snapshot: Snapshot, last: Sequence[TablePlan]) -> Plan:
     """Return the last run's plan of the tables that the file still has."""
     there = {table.name for table in snapshot.schema.tables}
-    return Plan([table for table in saved_state.last_plan(target, name) if table.name in there])
+    return Plan([table for table in last if table.name in there])
 
 
 def rules(
@@ -96,9 +97,9 @@ def rules(
     return Rules(settings.accepted, since, planned, told.mirrors, found, safety_copies.made_at(restored[0]) if restored else "")
 
 
-def plans(target: Target, name: str) -> dict[str, TablePlan]:
+def by_mirror(last: Sequence[TablePlan]) -> dict[str, TablePlan]:
     """Return the plans of the last run by their mirrors."""
-    return {table.mirror: table for table in saved_state.last_plan(target, name) if table.mirror}
+    return {table.mirror: table for table in last if table.mirror}
 
 
 class Judging:

@@ -13,6 +13,7 @@ from lib.postgres.books import edits as books
 from lib.postgres.books import runs
 from lib.postgres.books.edits import Judged
 from lib.postgres.link.connection import Target
+from lib.postgres.mirrors import saved_state
 from lib.settings.accepted import NAME
 from lib.settings.config import Settings
 from lib.sqlite.snapshots import snapshot as snapshots
@@ -48,7 +49,8 @@ def _tried(target: Target, settings: Settings, name: str, path: Path) -> list[Ju
             return []
         told, _ = runs.look(target, name, {})
         with snapshots.taken(path, settings.snapshots, settings.check) as copy:
-            rules = edits.rules(settings, path, told, edits.plans(target, name), found, since)
+            planned = edits.by_mirror(saved_state.last_plan(target, name))
+            rules = edits.rules(settings, path, told, planned, found, since)
             return edits.Judging(settings, name, copy.copy.path).judged(rules, found)
 
 

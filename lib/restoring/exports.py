@@ -6,15 +6,13 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from lib.base import causes
-from lib.base.errors import UNTOUCHED, Problem, SettingsError, typed
+from lib.base.errors import UNTOUCHED, Problem, SettingsError
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors.saved_state import SavedState
-from lib.restoring import rebuild
+from lib.restoring import beside, csv_files, rebuild
 from lib.restoring.options import RestoreOptions
 from lib.restoring.rebuild import Rebuilt
 from lib.restoring.report import Report
-from lib.restoring.rows_shown import csv_line, new_file
 from lib.settings import paths
 from lib.settings.config import Settings
 from lib.sqlite.compare import identical
@@ -22,6 +20,7 @@ from lib.sqlite.files.functions import as_text
 from lib.sqlite.files.names import quoted
 from lib.sqlite.files.opening import open_read_only
 
+NOT_WRITTEN = ("cannot be written", "")
 OTHERS = "--format db  has everything as it is"
 
 
@@ -44,7 +43,7 @@ def _new_folder(written: str) -> Path:
 
 
 def _as_database(built: Rebuilt, _: SavedState) -> Path:
-    with _written(built.place):
+    with beside.explained(built.place, *NOT_WRITTEN):
         built.path.rename(built.place)
     return built.place
 
@@ -52,24 +51,22 @@ def _as_database(built: Rebuilt, _: SavedState) -> Path:
 def _as_csv(built: Rebuilt, state: SavedState) -> Path:
     """Write a file for each table, with the names of its columns; it is called as the table is in the bookkeeping."""
     folder = built.place.with_suffix("")
-    with _written(folder), contextlib.closing(open_read_only(built.path)) as connection:
+    with beside.explained(folder, *NOT_WRITTEN), contextlib.closing(open_read_only(built.path)) as connection:
         connection.text_factory = as_text
         folder.mkdir(mode=0o700)
         for table in (table for table in state.tables if not table.is_internal):
             names = [column.name for column in table.columns if not column.is_rowid]
             rows = connection.execute(f"SELECT {', '.join(map(quoted, names))} FROM {quoted(table.name)}")
-            with new_file(folder / f"{table.label.replace('/', '%2F')}.csv") as file:
-                file.write(csv_line(names))
-                file.writelines(map(csv_line, rows))
+            csv_files.write(folder / f"{table.label.replace('/', '%2F')}.csv", names, rows)
     return folder
 
 
 def _as_sql(built: Rebuilt, state: SavedState) -> Path:
     """Write what makes the database anew, and try it: what SQL cannot say, as text with a NUL, is refused."""
     path, again = built.place.with_suffix(".sql"), built.path.with_suffix(".again")
-    with _written(path), contextlib.closing(open_read_only(built.path)) as connection:
+    with beside.explained(path, *NOT_WRITTEN), contextlib.closing(open_read_only(built.path)) as connection:
         try:
-            with new_file(path) as file:
+            with csv_files.new_file(path) as file:
                 file.writelines(f"{line}\n" for line in _dump(connection, state.definition["pragmas"]))
             with contextlib.closing(sqlite3.connect(again)) as copy:
                 copy.executescript(path.read_text(encoding="utf-8"))
@@ -85,15 +82,6 @@ def _as_sql(built: Rebuilt, state: SavedState) -> Path:
 def _dump(connection: sqlite3.Connection, pragmas: Mapping[str, str | int]) -> Iterator[str]:
     yield from (f"PRAGMA {name} = {value if isinstance(value, int) else repr(value)};" for name, value in pragmas.items())
     yield from connection.iterdump()
-
-
-@contextlib.contextmanager
-def _written(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        look = causes.remedy(error, path.parent) or f"see  ls -ld {typed(path.parent)}"
-        raise Problem(f"{path} cannot be written: {causes.said_by(error)}.", look, UNTOUCHED) from error
 
 
 FORMATS: dict[str, Callable[[Rebuilt, SavedState], Path]] = {"csv": _as_csv, "sql": _as_sql, "db": _as_database}

@@ -16,10 +16,10 @@ from lib.restoring.rebuild import UNREADABLE
 from lib.sqlite.building import insert_rows
 from lib.sqlite.lines import parse_misfit
 from lib.tables import conditions as wanted
-from lib.tables.conditions import Condition, Value
+from lib.tables.conditions import Condition
 from lib.tables.plan import TablePlan, folded
+from lib.tables.values import Row, Value, is_same
 
-Row = dict[str, Value]
 # Rows are sorted by kind, then by value.
 KINDS = (type(None), int, float, str, bytes)
 
@@ -216,12 +216,8 @@ def _seen(states: Sequence[Row | None]) -> Row | None:
 def changed(before: Row | None, after: Row | None) -> list[str]:
     """Return the columns that differ, to the bit: 1 is not 1.0, and 0.0 not -0.0. Of a row that is not there, all of them."""
     one, other = before or {}, after or {}
-    names = [*dict.fromkeys([*one, *other])]
-    if before is None or after is None:
-        return names
-    return [
-        name for name in names if type(one.get(name)) is not type(other.get(name)) or repr(one.get(name)) != repr(other.get(name))
-    ]
+    is_other = before is None or after is None
+    return [name for name in dict.fromkeys([*one, *other]) if is_other or not is_same(one.get(name), other.get(name))]
 
 
 def _row(table: TablePlan, values: Sequence[object]) -> Row:

@@ -17,8 +17,9 @@ from lib.sqlite.building import new_file, replace_table, some_rows
 from lib.sqlite.building.replace_table import ReplacedTable
 from lib.sqlite.files import integrity, remedy
 from lib.sqlite.snapshots import snapshot
-from lib.tables.conditions import Condition, Value, all_hold
+from lib.tables.conditions import Condition, all_hold
 from lib.tables.plan import folded
+from lib.tables.values import Value
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,22 @@
 """Answer `restore.py --find` and `--history`: rows as a table, as JSON or as CSV, and what became of each."""
 
-import functools
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from lib.base import printable
-from lib.base.errors import UNTOUCHED, Problem, SettingsError, typed
+from lib.base.errors import UNTOUCHED, SettingsError
 from lib.base.script import SAVED, Console
 from lib.base.words import beginning, clock, iso, plural
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
 from lib.postgres.mirrors.saved_state import SavedState
-from lib.restoring import found_rows
-from lib.restoring.found_rows import Row, Step, Story
+from lib.restoring import beside, csv_files, found_rows
+from lib.restoring.found_rows import Step, Story
 from lib.restoring.options import RestoreOptions
 from lib.settings import paths
-from lib.tables.conditions import Value, as_text
 from lib.tables.plan import TablePlan
+from lib.tables.values import Row, Value, as_text
 
 # What is longer is shown whole by --json and --csv.
 WIDEST, MOST_SHOWN = 40, 1000
@@ -39,26 +37,26 @@ def tell(target: Target, states: dict[str, SavedState], options: RestoreOptions,
         stories = _since(found, options.since)
         _say_stories(named, stories, console)
         console.result(about | {"rows": [_story_as_json(story) for story in stories]})
-        return SAVED
-    rows = found_rows.find(target, state, table, conditions)
-    console.say(f"{named} as run {state.run} left it, {state.finished_at} UTC: {plural(len(rows), 'row')}")
-    if options.csv:
-        console.say(f"✅ {_write(options.csv, table, rows)}")
     else:
-        _say_rows(table, rows[:MOST_SHOWN], console)
-        if len(rows) > MOST_SHOWN:
-            console.say(f"and {len(rows) - MOST_SHOWN:,} more:  python3 restore.py … --csv rows.csv")
-    console.result(about | {"rows": [as_json(row) for row in rows]})
+        rows = found_rows.find(target, state, table, conditions)
+        console.say(f"{named} as run {state.run} left it, {state.finished_at} UTC: {plural(len(rows), 'row')}")
+        _say_rows(table, rows, options.csv, console)
+        console.result(about | {"rows": [as_json(row) for row in rows]})
     return SAVED
 
 
-def _say_rows(table: TablePlan, rows: Sequence[Row], console: Console) -> None:
-    """Print rows below the names of their columns."""
+def _say_rows(table: TablePlan, rows: Sequence[Row], file: str, console: Console) -> None:
+    """Print rows below the names of their columns, or write them into a file where one is named."""
+    if file:
+        console.say(f"✅ {_write(file, table, rows)}")
+        return
     head = [printable.name(column.name) for column in table.columns]
-    lines = [head, *([_shown(value) for value in row.values()] for row in rows)]
+    lines = [head, *([_shown(value) for value in row.values()] for row in rows[:MOST_SHOWN])]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines if rows else ():
         console.say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    if len(rows) > MOST_SHOWN:
+        console.say(f"and {len(rows) - MOST_SHOWN:,} more:  python3 restore.py … --csv rows.csv")
 
 
 def _say_stories(named: str, stories: Sequence[Story], console: Console) -> None:
@@ -102,34 +100,13 @@ def _shown(value: Value) -> str:
 
 
 def _write(file: str, table: TablePlan, rows: Sequence[Row]) -> Path:
-    """Write rows into a new file, for whoever runs this alone: text is quoted, and NULL is not there at all."""
     path = paths.typed("--csv", file).absolute()
-    try:
-        with new_file(path) as written:
-            written.write(csv_line([column.name for column in table.columns]))
-            written.writelines(csv_line([*row.values()]) for row in rows)
-    except FileExistsError:
-        raise SettingsError(f"{path} is there already, and is not replaced.", "--csv with another name", UNTOUCHED) from None
-    except OSError as error:
-        raise Problem(f"{path} cannot be written: {error.strerror}.", f"see  ls -ld {typed(path.parent)}", UNTOUCHED) from error
+    with beside.explained(path, "cannot be written", ""):
+        try:
+            csv_files.write(path, [column.name for column in table.columns], (row.values() for row in rows))
+        except FileExistsError:
+            raise SettingsError(f"{path} is there already, and is not replaced.", "--csv with another name", UNTOUCHED) from None
     return path
-
-
-def new_file(path: Path) -> TextIO:
-    """Open a file that must not be there yet, for whoever runs this alone; text has the bytes that it had."""
-    own = functools.partial(os.open, mode=0o600)
-    return open(path, "x", encoding="utf-8", errors="surrogateescape", newline="", opener=own)
-
-
-def csv_line(values: Sequence[Value]) -> str:
-    """Return a row as CSV: text is quoted, bytes are in hexadecimal, and of NULL there is nothing."""
-    return f"{','.join(map(_csv_cell, values))}\n"
-
-
-def _csv_cell(value: Value) -> str:
-    if isinstance(value, int | float):
-        return repr(value)
-    return "" if value is None else '"{}"'.format(as_text(value).replace('"', '""'))
 
 
 def _story_as_json(story: Story) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from lib.base import printable
 from lib.base.errors import UNTOUCHED, SettingsError
 from lib.tables.plan import folded
+from lib.tables.values import Row, Value, as_text
 
 # What has another one in it comes first.
 OPERATORS = ("!=", ">=", "<=", "=", "<", ">", "~")
 INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf)", re.ASCII | re.IGNORECASE)
 BLOB = re.compile(r"x'((?:[0-9a-f]{2})*)'", re.ASCII | re.IGNORECASE)
-Value = int | float | str | bytes | None
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,6 @@ def _read(column: str, operator: str, text: str) -> Condition:
     return Condition(column, operator, text, number, bytes.fromhex(blob[1]) if blob else None)
 
 
-def as_text(value: Value) -> str:
-    """Return a value as people see it, and may type it."""
-    return "NULL" if value is None else f"x'{value.hex().upper()}'" if isinstance(value, bytes) else f"{value}"
-
-
-def all_hold(conditions: Sequence[Condition], row: dict[str, Value]) -> bool:
+def all_hold(conditions: Sequence[Condition], row: Row) -> bool:
     """Whether a row, by its columns' names, meets all of them."""
     return all(condition.holds(row.get(condition.column)) for condition in conditions)

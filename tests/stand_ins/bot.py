@@ -111,14 +111,14 @@ class Bot:
         return Result(done.status, stdout, stderr)
 
     def shown(self, script: str, *flags: str) -> Result:
-        if forked.may_run(environment() | self.environment):
-            done = forked.run(self.command(script, *flags), environment() | self.environment, self.folder, 120)
+        if forked.may_run(given := environment() | self.environment):
+            done = Result(*forked.run(self.command(script, *flags), given, self.folder, 120))
         else:
             running = self.start(script, *flags)
-            done = *running.communicate(timeout=120), running.returncode
-            done = done[2], done[0], done[1]
-        assert self.password not in done[1] + done[2] + self.log  # whatever any test makes fail
-        return Result(*done)
+            stdout, stderr = running.communicate(timeout=120)
+            done = Result(running.returncode, stdout, stderr)
+        assert self.password not in done.stdout + done.stderr + self.log  # whatever any test makes fail
+        return done
 
     def peak_memory(self, script: str, *flags: str) -> int:
         """Run a script, expect success, and return the largest resident size of its process, in bytes."""

@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LOADED = ("backup", "restore", "setup_supabase", "test_backup", "lib.backing_up.dry_run", "lib.backing_up.rehearsal")
 LOADED += ("lib.backing_up.edits_shown", "lib.reporting.status", "lib.reporting.page")
 READ_AT_THE_START = ("HYBRID_BACKUP_", "PYTHON", "LC_", "LANG", "LD_", "TZ")
-_parents: dict[int, str] = {}
+_parents: dict[int, tuple[str, subprocess.Popen]] = {}  # whose input stays open as long as they are kept
 _lock = threading.Lock()
 
 
@@ -78,16 +78,11 @@ def _parent() -> str:
     with _lock:
         if os.getpid() not in _parents:
             path = f"{tempfile.mkdtemp(prefix='forked.')}/line"
-            with contextlib.suppress(KeyError):
-                command = [sys.executable, "-m", "tests.stand_ins.forked", path]
-                parent = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            command = [sys.executable, "-m", "tests.stand_ins.forked", path]
+            parent = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             assert parent.stdout.readline() == b"listening\n"
-            _parents[os.getpid()] = path
-            _kept.append(parent)
-        return _parents[os.getpid()]
-
-
-_kept: list[subprocess.Popen] = []
+            _parents[os.getpid()] = path, parent
+        return _parents[os.getpid()][0]
 
 
 def listen(path: str) -> None:

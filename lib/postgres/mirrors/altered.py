@@ -212,7 +212,7 @@ def _set_aside(source: Source, wanted: Mirror, now: Mirror) -> sql.Composed:
     return statement(
         "set_rows_aside",
         cells=sql.SQL(", ").join(cells),
-        only=sql.SQL("" if now.oddity in upkeep.NOT_TABLES else "ONLY"),
+        only=upkeep.only(now),
         kind=sql.SQL(DROP.get(now.oddity, "TABLE")),
         mirror=sql.Identifier(source.mirror_schema, now.name),
     )

@@ -62,7 +62,7 @@ def of_rows(
         met_before=looked_for.in_lines(table, conditions),
         met_now=looked_for.in_mirror(table, mirror, conditions),
         mirror=sql.Identifier(state.source.mirror_schema, table.mirror),
-        only=sql.SQL("" if mirror.oddity in upkeep.NOT_TABLES else "ONLY"),
+        only=upkeep.only(mirror),
         of_source=looked_for.EVERY,
         also=sql.Literal(json.dumps([_as_json(table, key, mirror.key) for key in also])),
     )

@@ -171,7 +171,7 @@ def _read_mirror(target: Target, state: SavedState, table: TablePlan, unchanged:
     read = statement(
         "read_mirror",
         mirror=sql.Identifier(state.source.mirror_schema, table.mirror),
-        only=sql.SQL("" if mirror.oddity in upkeep.NOT_TABLES else "ONLY"),
+        only=upkeep.only(mirror),
         cells=read_converted(table, {name: column["type"] for name, column in mirror.columns.items()}),
         unchanged=unchanged,
     )
@@ -194,9 +194,8 @@ def why_doubtful(target: Target, state: SavedState, label: str) -> str:
     if reason := why_different(state, label):
         return reason.strip(" ()")
     mirror, expected = state.mirrors[table.mirror], state.digests[label].rows - state.misfits[label]
-    only = sql.SQL("" if mirror.oddity in upkeep.NOT_TABLES else "ONLY")
     place = sql.Identifier(state.source.mirror_schema, table.mirror)
-    ((count,),) = target.statement("count_mirror", only=only, mirror=place)
+    ((count,),) = target.statement("count_mirror", only=upkeep.only(mirror), mirror=place)
     return "" if count == expected else f"its mirror has {count:,} rows, and run {state.run} left {expected:,}"
 
 

@@ -12,6 +12,11 @@ from lib.tables.plan import Mirror, Plan, Source
 NOT_TABLES = ("is a view", "is a materialized view", "is a foreign table", "is divided into partitions")
 
 
+def only(mirror: Mirror) -> sql.SQL:
+    """Return ONLY where the mirror is a table."""
+    return sql.SQL("" if mirror.oddity in NOT_TABLES else "ONLY")
+
+
 def read(target: Target, source: Source) -> dict[str, Mirror]:
     """Return whatever stands in the mirror schema, by name; what is no mirror has an `oddity`."""
     name, schema = sql.Literal(source.name), sql.Literal(source.mirror_schema)

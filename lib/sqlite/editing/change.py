@@ -1,10 +1,10 @@
 """A row that was edited elsewhere: as it was before, as it is there now, and what became of it in the bot's file."""
 
-import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from lib.tables.plan import TablePlan
+from lib.tables.values import is_same
 
 APPLIED, MERGED, CONFLICT, REFUSED = "applied", "merged", "conflict", "refused"
 Row = dict[str, object]
@@ -47,14 +47,3 @@ class Change:
         if self.base is None or self.theirs is None:
             return []
         return [name for name, value in self.theirs.items() if not is_same(value, self.base[name])]
-
-
-def is_same(one: object, other: object) -> bool:
-    """Whether two values are the same to the bit, storage class included."""
-    if isinstance(one, float) and isinstance(other, float):
-        return struct.pack("d", one) == struct.pack("d", other)
-    return type(one) is type(other) and one == other
-
-
-def are_same(one: Row, other: Row) -> bool:
-    return one.keys() == other.keys() and all(is_same(value, other[name]) for name, value in one.items())

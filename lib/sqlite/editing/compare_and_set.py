@@ -12,12 +12,13 @@ from pathlib import Path
 
 from lib.base.errors import HeldUp
 from lib.sqlite.editing import editable
-from lib.sqlite.editing.change import APPLIED, CONFLICT, MERGED, REFUSED, Change, Outcome, Row, are_same, is_same
+from lib.sqlite.editing.change import APPLIED, CONFLICT, MERGED, REFUSED, Change, Outcome, Row
 from lib.sqlite.editing.editable import Editable
 from lib.sqlite.editing.references import References
 from lib.sqlite.files.names import quoted
 from lib.sqlite.files.opening import trust_own_functions, uri
 from lib.tables.plan import folded
+from lib.tables.values import are_same, is_same
 
 PATIENCE_SECONDS = 5
 # So long the bot's commits wait at most while it is looked for which edits break a foreign key.

@@ -15,6 +15,7 @@ from lib.postgres.mirrors import saved_state
 from lib.restoring import found_rows
 from lib.sqlite.files.names import quoted
 from lib.tables import conditions
+from lib.tables.values import as_text
 from tests.cases import histories
 from tests.stand_ins.deployment import Deployment
 
@@ -284,7 +285,7 @@ def test_of_a_random_history_every_row_is_found_at_every_run(tmp_path, database,
                 assert as_judged(row for row in last if row) == as_judged(there), (run, table.name)
                 for row in chance.sample(there, min(3, len(there))):
                     name = chance.choice([column.name for column in table.columns])
-                    typed = f"{name}={conditions.as_text(row[name])}"
+                    typed = f"{name}={as_text(row[name])}"
                     few = found_rows.find(target, state, table, found_rows.conditions_of(table, [typed]))
                     assert as_judged(few) == as_judged(met(there, typed, table)), (run, typed)
                     compared += len(few)

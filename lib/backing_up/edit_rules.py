@@ -38,8 +38,7 @@ class Rules:
         self._old_rows = Counter(edit.mirror for edit in found if edit.base is not None)
         for edit in found:
             self._rows[edit.mirror] += edit.rows
-        # Another key is, in the undo log, a row that was updated and is gone, and one that was added in the same transaction.
-        self._moved = {number for edit in found if _is_moved(edit) for number in edit.transactions}
+        self._moved = {number for edit in found for number in edit.left_in}
 
     def look(self, edit: Edit) -> Change | Judged | None:
         """Return what is to be brought, or why it is not; nothing where all is as it was before."""
@@ -67,7 +66,7 @@ class Rules:
         is_unknown_there = self._restored_at > (edit.restored_at or "")
         if edit.is_older or (is_unknown_there and (edit.made_at or "") <= self._restored_at):
             return "it is older than the last restore"
-        if _is_moved(edit) or (self._moved.intersection(edit.transactions) and edit.operation == "insert"):
+        if edit.left_in or self._moved.intersection(edit.arrived_in):
             return "its key was changed"
         return ""
 
@@ -85,21 +84,15 @@ class Rules:
         return ""
 
 
-class Inverse:
-    """What has come is taken back, whatever is accepted by now."""
-
-    def __init__(self, plans: Mapping[str, TablePlan]):
-        self._plans = plans
-
-    def look(self, edit: Edit) -> Change | Judged | None:
-        """Return what is to be brought, or why it is not."""
-        table = self._plans.get(edit.mirror)
-        return _change(table, edit) if table else Judged(edit, [], REFUSED, GONE)
+def known_change(plans: Mapping[str, TablePlan], edit: Edit) -> Change | Judged:
+    """Return what the bot's file had, or is to have, whatever is accepted by now, or why that cannot be told."""
+    table = plans.get(edit.mirror)
+    return _change(table, edit) if table else Judged(edit, [], REFUSED, GONE)
 
 
 def _change(table: TablePlan, edit: Edit) -> Change | Judged:
     try:
-        return Change(table, _row(table, edit.base), _row(table, edit.theirs))
+        return Change(table, _row(table, edit.base), _row(table, edit.theirs), edit.columns)
     except UNREADABLE:
         return Judged(edit, [], REFUSED, "a value cannot be read")
 
@@ -108,10 +101,6 @@ def _is_altered(table: TablePlan, mirror: Mirror | None) -> bool:
     """Whether a mirror has not the columns that the last run has filled, or others by that name."""
     types = {name: column["type"] for name, column in mirror.columns.items()} if mirror else {}
     return any(types.get(column.mirror_name) != column.mirror_type for column in table.columns)
-
-
-def _is_moved(edit: Edit) -> bool:
-    return edit.theirs is None and edit.operation == "update"
 
 
 def _row(table: TablePlan, line: str | None) -> Row | None:

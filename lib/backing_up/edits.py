@@ -5,18 +5,16 @@ to back up is not written to either: a damaged file, another bot's, one that has
 """
 
 import contextlib
-import functools
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from lib.backing_up import brake, refusals
-from lib.backing_up.edit_rules import Inverse, Rules
+from lib.backing_up.edit_note import EditNote
+from lib.backing_up.edit_rules import Rules, known_change
 from lib.backing_up.options import BackupOptions
-from lib.base import private_file
-from lib.base.errors import Problem
 from lib.postgres.books import edits, origin, runs
-from lib.postgres.books.edits import Edit, Judged
+from lib.postgres.books.edits import Edit, Judged, Pending
 from lib.postgres.books.runs import Run
 from lib.postgres.books.told import Told
 from lib.postgres.link.connection import Target
@@ -30,17 +28,21 @@ from lib.sqlite.replacing import safety_copies
 from lib.sqlite.snapshots import copying, previous
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.sqlite.snapshots.snapshot import Snapshot
-from lib.tables.digest import md5_of
 from lib.tables.plan import Plan, TablePlan
+
+# An edit, and what is to be brought of it, or why nothing is; nothing where all is as it was before.
+Looked = tuple[Edit, Change | Judged | None]
 
 
 @contextlib.contextmanager
 def brought_back(target: Target, settings: Settings, run: Run, ahead: copying.Ahead, options: BackupOptions) -> Iterator[None]:
     """Bring what was edited into the bot's file first; the run then copies that, and sends what became of it."""
-    is_accepted = settings.accepts_edits(target.settings.number)
-    if is_accepted and edits.look(target, run.source, settings.accepted.items):
+    is_settled = target.settings.number == 1 and settle(target, settings, run.source, options)
+    is_edited = settings.accepts_edits(target.settings.number) and edits.look(target, run.source, settings.accepted.items)
+    if is_edited:
         ahead.forget(run.source)
         judge(target, settings, run.source, options)
+    if is_edited or is_settled:
         run.edits = edits.unsent(target, run.source)
     yield
 
@@ -60,27 +62,60 @@ def are_put_back(transfer: Transfer, settings: Settings, plan: Plan, changed: Al
     return bool(transfer.target.statement("put_back", values)[0][0])
 
 
+class Taken(NamedTuple):
+    """A source that is taken in this transaction, and that a run would back up.
+
+    A copy of its file, its edits, what a run must know, and the last run's plans by mirror.
+    """
+
+    snapshot: Snapshot
+    pending: Pending
+    told: Told
+    plans: dict[str, TablePlan]
+
+
 def judge(target: Target, settings: Settings, name: str, options: BackupOptions, back: Sequence[Edit] = ()) -> list[Judged]:
     """Bring into a source's file what is accepted of its edits, and what is to go `back`; keep and return what became of it.
 
-    What may be in the file is noted here before it is: after a crash in between it is not brought a second time.
+    What will be in the file is noted here before it is: where Postgres is not told, that is settled the next time.
     """
+    settle(target, settings, name, options)
+    path, note = settings.sources[name], EditNote(settings, target, name)
+    with _taken(target, settings, name, options) as taken:
+        seen = looked_at(settings, path, taken.told, taken.plans, taken.pending)
+        seen += [(edit, known_change(taken.plans, edit)) for edit in back]
+        explained = copying.explained(path, previous.read(settings.snapshot_of(name)))
+        with note.of_what_comes(), explained:
+            done = brought(path, seen, settings, lambda judged: note.write(judged, taken.pending))
+        edits.keep(target, name, done, taken.pending.up_to)
+    note.remove()
+    return done
+
+
+def settle(target: Target, settings: Settings, name: str, options: BackupOptions) -> bool:
+    """Keep what became of edits where it is noted here alone, because a run has ended in between; return whether it was."""
+    note = EditNote(settings, target, name)
+    left = note.read()
+    if left:
+        with _taken(target, settings, name, options) as taken:
+            if taken.pending.last <= left.last:
+                edits.keep(target, name, left.settled(taken.snapshot.copy.path, taken.plans), left.up_to)
+        note.remove()
+    return bool(left)
+
+
+@contextlib.contextmanager
+def _taken(target: Target, settings: Settings, name: str, options: BackupOptions) -> Iterator[Taken]:
+    """Take a source in a transaction, and refuse what a run would not back up."""
     noted, path = previous.read(settings.snapshot_of(name, target.settings.number)), settings.sources[name]
-    note = settings.record(name, ".edits.json")
-    with snapshots.taken(path, settings.snapshots, settings.check) as snapshot, target.ended():
+    with snapshots.taken(path, settings.snapshots, settings.check) as snapshot, target.transaction():
         pending = edits.pending(target, name)
         told, _ = runs.look(target, name, {})
         refusals.refuse_unless_accepted(name, told.openings, origin.of(settings, name, noted), told.last, options)
         last = saved_state.last_plan(target, name)
         if not options.accept_shrink:
             brake.refuse_sudden_loss(told, snapshot, _what_is_left(snapshot, last), settings.max_shrink)
-        judging = Judging(settings, name, path, note)
-        planned = by_mirror(last)
-        done = judging.judged(rules(settings, path, told, planned, *pending), pending[0])
-        done += judging.judged(Inverse(planned), back)
-        edits.keep(target, name, done)
-    note.unlink(missing_ok=True)
-    return done
+        yield Taken(snapshot, pending, told, by_mirror(last))
 
 
 def _what_is_left(snapshot: Snapshot, last: Sequence[TablePlan]) -> Plan:
@@ -89,12 +124,12 @@ def _what_is_left(snapshot: Snapshot, last: Sequence[TablePlan]) -> Plan:
     return Plan([table for table in last if table.name in there])
 
 
-def rules(
-    settings: Settings, path: Path, told: Told, planned: dict[str, TablePlan], found: Sequence[Edit], since: dict[str, int]
-) -> Rules:
-    """Return what is let in of these edits."""
+def looked_at(settings: Settings, path: Path, told: Told, plans: dict[str, TablePlan], pending: Pending) -> list[Looked]:
+    """Return what is let in of pending edits."""
     restored = safety_copies.of(path)[:1]
-    return Rules(settings.accepted, since, planned, told.mirrors, found, safety_copies.made_at(restored[0]) if restored else "")
+    restored_at = safety_copies.made_at(restored[0]) if restored else ""
+    rules = Rules(settings.accepted, pending.since, plans, told.mirrors, pending.found, restored_at)
+    return [(edit, rules.look(edit)) for edit in pending.found]
 
 
 def by_mirror(last: Sequence[TablePlan]) -> dict[str, TablePlan]:
@@ -102,59 +137,25 @@ def by_mirror(last: Sequence[TablePlan]) -> dict[str, TablePlan]:
     return {table.mirror: table for table in last if table.mirror}
 
 
-class Judging:
-    """Edits on their way into the file `path` of a source; without a `note` it is a copy that is thrown away."""
+def brought(
+    path: Path, seen: Sequence[Looked], settings: Settings, note: Callable[[list[Judged]], None] = lambda judged: None
+) -> list[Judged]:
+    """Bring changes into a file, and return what became of each edit that has changed anything.
 
-    def __init__(self, settings: Settings, name: str, path: Path, note: Path | None = None):
-        self._settings, self._name, self._path, self._note = settings, name, path, note
+    `note` is told right before the file is.
+    """
+    changes = [one for _, one in seen if isinstance(one, Change)]
 
-    def judged(self, rules: Rules | Inverse, found: Sequence[Edit]) -> list[Judged]:
-        """Bring what the rules let in, and return what became of each edit that has changed anything."""
-        seen = [(edit, rules.look(edit)) for edit in found]
-        changes = {_name_of(edit): change for edit, change in seen if isinstance(change, Change)}
-        outcomes = iter(self._brought(changes))
-        done = (Judged(edit, one.columns, *next(outcomes)) if isinstance(one, Change) else one for edit, one in seen)
-        return [one for one in done if one]
+    def judged(outcomes: list[Outcome]) -> list[Judged]:
+        left = iter(outcomes)
+        every = [_judged(edit, one, next(left)) if isinstance(one, Change) else one for edit, one in seen]
+        return [one for one in every if one]
 
-    def _brought(self, changes: dict[str, Change]) -> list[Outcome]:
-        """Bring changes, unless there are none; an error says what to do about the file."""
-        if not changes:
-            return []
-        before = _noted(self._note) if self._note else []
-        may_be_in = [change for name, change in changes.items() if name in before]
-        note = functools.partial(_write, self._note, [*before, *changes]) if self._note else lambda: None
-        with (
-            _note_as_before(self._note, before),
-            copying.explained(self._path, previous.read(self._settings.snapshot_of(self._name))),
-        ):
-            return compare_and_set.bring(self._path, [*changes.values()], self._settings.accepted.with_triggers, may_be_in, note)
+    def tell(outcomes: list[Outcome]) -> None:
+        note(judged(outcomes))
+
+    return judged(compare_and_set.bring(path, changes, settings.accepted.with_triggers, tell) if changes else [])
 
 
-@contextlib.contextmanager
-def _note_as_before(path: Path | None, before: list[str]) -> Iterator[None]:
-    """Where nothing came, nothing may have; but a signal may come after it did."""
-    try:
-        yield
-    except Exception:
-        if path and before:
-            _write(path, before)
-        elif path:
-            path.unlink(missing_ok=True)
-        raise
-
-
-def _name_of(edit: Edit) -> str:
-    return f"{edit.mirror} {edit.key} {edit.record} {edit.undoes or ''} {md5_of(edit.theirs or '')}"
-
-
-def _noted(path: Path) -> list[str]:
-    """Return what may have come before a crash; a note that is damaged says nothing."""
-    with contextlib.suppress(ValueError):
-        names = json.loads(private_file.read(path) or b"[]")
-        return names if isinstance(names, list) else []
-    return []
-
-
-def _write(path: Path, names: Sequence[str]) -> None:
-    for warning in private_file.write_note(path, json.dumps(names), "no edit is brought in without it."):
-        raise Problem(warning)
+def _judged(edit: Edit, change: Change, outcome: Outcome) -> Judged:
+    return Judged(edit, [*(outcome.came or change.columns)], outcome.outcome, outcome.reason)

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lib.backing_up import edits
+from lib.backing_up.edit_note import EditNote
 from lib.backing_up.options import BackupOptions
 from lib.base import script
 from lib.base.errors import UNTOUCHED, Problem, SettingsError
@@ -21,6 +22,13 @@ from lib.sqlite.snapshots import snapshot as snapshots
 Shown = dict[str, Any]
 
 
+class Tried(NamedTuple):
+    """What a run would keep of edits that came before a crash, and what it would make of the others."""
+
+    settled: list[Judged]
+    judged: list[Judged]
+
+
 def show(settings: Settings, sources: Mapping[str, Path], console: script.Console) -> int:
     """Say what a run would make of the edits that nobody has judged, tried on a copy of each file, and show the newest ones."""
     with Target(settings.targets[0], settings.schema) as target:
@@ -28,30 +36,35 @@ def show(settings: Settings, sources: Mapping[str, Path], console: script.Consol
         before = books.newest(target, [*sources])
     if not settings.accepted.items:
         console.say(f"No edit comes back: {NAME} is empty.")
-    for name, judged in pending.items():
-        console.say(f"{name}: {plural(len(judged), 'edit')} would be judged now")
+    for name, (settled, judged) in pending.items():
+        console.say(f"{name}: {plural(len(settled) + len(judged), 'edit')} would be judged now")
+        for one in settled:
+            _say(console, "", one)
         for one in judged:
             _say(console, "", one, is_pending=True)
     console.say(f"The newest edits that were judged:{'' if before else ' none'}")
     for source, run, one in before:
         _say(console, f"{f'run {run}' if run else 'no run yet'}, {source}.", one)
-    now = [{"source": name} | _shown(one) for name, judged in pending.items() for one in judged]
+    now = [{"source": name} | _shown(one) for name, tried in pending.items() for judged in tried for one in judged]
     kept = [{"source": source, "run": run} | _shown(one) for source, run, one in before]
     console.result({"outcome": "saved", "pending": now, "edits": kept})
     return script.SAVED
 
 
-def _tried(target: Target, settings: Settings, name: str, path: Path) -> list[Judged]:
+def _tried(target: Target, settings: Settings, name: str, path: Path) -> Tried:
     """Bring what is pending into a copy of the file, which is thrown away, and return what became of it there."""
-    with target.ended():
-        found, since = books.pending(target, name)
-        if not found:
-            return []
+    with target.rehearsal():
+        pending, left = books.pending(target, name), EditNote(settings, target, name).read()
+        if not (pending.found or left):
+            return Tried([], [])
         told, _ = runs.look(target, name, {})
+        plans, settled = edits.by_mirror(saved_state.last_plan(target, name)), list[Judged]()
         with snapshots.taken(path, settings.snapshots, settings.check) as copy:
-            planned = edits.by_mirror(saved_state.last_plan(target, name))
-            rules = edits.rules(settings, path, told, planned, found, since)
-            return edits.Judging(settings, name, copy.copy.path).judged(rules, found)
+            if left and pending.last <= left.last:
+                settled = left.settled(copy.copy.path, plans)
+                books.keep(target, name, settled, left.up_to)
+                pending = books.pending(target, name)
+            return Tried(settled, edits.brought(copy.copy.path, edits.looked_at(settings, path, told, plans, pending), settings))
 
 
 def _say(console: script.Console, before: str, one: Judged, *, is_pending: bool = False) -> None:

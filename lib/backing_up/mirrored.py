@@ -53,7 +53,7 @@ class Mirrored(NamedTuple):
         exposed = [privacy.as_sentence(openings)] if openings else []
         by_hand = [edit.as_sentence(source.name) for edit in transfer.edits]
         if transfer.run.edits:
-            by_hand = edits.told(source.name, transfer.run.edits)
+            by_hand = [*edits.told(source.name, transfer.run.edits), *(by_hand if not transfer.told.is_accepting else [])]
         elif source.is_rehearsal and transfer.told.is_edited and transfer.told.is_accepting:
             by_hand = [f"{source.name}: edits made in Supabase are judged first, see  python3 backup.py --edits"]
         return [*exposed, *origin.other_machine(source.name, ours, last), *by_hand, *self.unseen.warnings(source, last)]

@@ -85,47 +85,59 @@ EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation THEN
 END;
 $$;
 
--- All that has not been judged, oldest first: of each key the row before and now, by whom, in which transactions, and what was done to
--- it last. Of a mirror with more than a thousand changed rows, and of what is kept whole, there is only a summary.
+-- All that has not been judged, oldest first: of each key the row before and now, by whom, and in which transactions it left for another key
+-- or arrived. Of a mirror with more than a thousand changed rows, and of what is kept whole, there is only a summary.
 CREATE OR REPLACE FUNCTION {schema}.pending_edits(of_source text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH unjudged AS (
         SELECT *, sum(row_count) OVER (PARTITION BY mirror) > 1000 OR mirror = 'misfit_rows' AS is_summed_up
         FROM {schema}.undo_log WHERE source = of_source AND record > {schema}.unjudged_since(of_source)
-    ), edited AS (
-        SELECT mirror, NULL::jsonb AS key, min(record) AS record, NULL AS first_operation, NULL AS operation, NULL AS line,
-            NULL::text[] AS key_columns, sum(row_count) AS rows, max(changed_at) AS made_at,
-            string_agg(DISTINCT changed_by, ', ') AS made_by, '{{}}'::text[] AS transactions
-        FROM unjudged WHERE is_summed_up GROUP BY mirror
-        UNION ALL
-        SELECT mirror, key, min(record), (array_agg(operation ORDER BY record, place))[1],
-            (array_agg(operation ORDER BY record DESC, place DESC))[1], (array_agg(line ORDER BY record, place))[1],
-            min(key_columns), 1, max(changed_at), string_agg(DISTINCT changed_by, ', '),
-            array_agg(DISTINCT xact::text)
+    ), changes AS (
+        SELECT unjudged.*, key, line, place, lead(operation, 1, '') OVER (PARTITION BY mirror, key ORDER BY record, place) AS next_operation
         FROM unjudged CROSS JOIN LATERAL unnest(string_to_array(lines, E'\n')) WITH ORDINALITY AS given (line, place)
         CROSS JOIN LATERAL (SELECT jsonb_object_agg(name, line::json -> name) FROM unnest(key_columns) AS name) AS named (key)
-        WHERE NOT is_summed_up GROUP BY mirror, key
+        WHERE NOT is_summed_up
+    ), edited AS (
+        SELECT mirror, NULL::jsonb AS key, min(record) AS record, NULL AS first_operation, NULL AS line, NULL::text[] AS key_columns,
+            sum(row_count) AS rows, max(changed_at) AS made_at, string_agg(DISTINCT changed_by, ', ') AS made_by,
+            '{{}}'::text[] AS arrived_in, '{{}}'::text[] AS left_in, NULL AS last_update
+        FROM unjudged WHERE is_summed_up GROUP BY mirror
+        UNION ALL
+        SELECT mirror, key, min(record), (array_agg(operation ORDER BY record, place))[1], (array_agg(line ORDER BY record, place))[1],
+            min(key_columns), 1, max(changed_at), string_agg(DISTINCT changed_by, ', '),
+            array_agg(xact::text) FILTER (WHERE operation = 'insert'),
+            -- What was updated, and was not there when a row was added, or is not there now, has got another key.
+            array_agg(xact::text) FILTER (WHERE operation = 'update' AND next_operation = 'insert'),
+            min(xact::text) FILTER (WHERE operation = 'update' AND next_operation = '')
+        FROM changes GROUP BY mirror, key
     )
     SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'mirror', mirror, 'record', edited.record, 'key', key::text, 'operation', operation, 'rows', rows,
-        'base', CASE WHEN first_operation <> 'insert' THEN line END,
-        'theirs', CASE WHEN key IS NOT NULL THEN {schema}.held_now(mirror_schema, mirror, key_columns, line) END,
-        'made_at', to_char(made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'made_by', made_by, 'transactions', transactions,
+        'mirror', mirror, 'record', edited.record, 'key', key::text, 'rows', rows,
+        'base', CASE WHEN first_operation <> 'insert' THEN line END, 'theirs', theirs,
+        'made_at', to_char(made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'made_by', made_by,
+        'arrived_in', coalesce(arrived_in, '{{}}'),
+        'left_in', coalesce(left_in, '{{}}') || CASE WHEN theirs IS NULL AND last_update IS NOT NULL THEN ARRAY[last_update] ELSE '{{}}' END,
         'is_older', edited.record <= restored_mark, 'restored_at', to_char(restored_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
         'table_rows', coalesce((SELECT held.rows FROM {schema}.left_by(last_run) AS held WHERE table_name = mirror), 0)
     ) ORDER BY edited.record), '[]')
     FROM edited JOIN {schema}.sources ON sources.source = of_source
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN key IS NOT NULL THEN {schema}.held_now(mirror_schema, mirror, key_columns, line) END) AS held (theirs)
 $$;
 
 -- Takes the source for this transaction, as a run does, and then reads its edits: what has been committed before the lock was had must be
--- seen, which one statement would not. Nothing where somebody else has it.
-CREATE OR REPLACE FUNCTION {schema}.take_edits(of_source text) RETURNS jsonb
+-- seen, which one statement would not. Nothing where somebody else has it. `up_to` is the newest record, `last` the newest edit that was judged.
+DROP FUNCTION IF EXISTS {schema}.take_edits(text);
+CREATE OR REPLACE FUNCTION {schema}.take_pending(of_source text) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT pg_try_advisory_xact_lock({schema}.source_lock(of_source)) THEN
         RETURN NULL;
     END IF;
-    RETURN {schema}.pending_edits(of_source);
+    RETURN jsonb_build_object(
+        'found', {schema}.pending_edits(of_source), 'up_to', {schema}.newest_record(),
+        'last', (SELECT coalesce(max(edit), 0) FROM {schema}.edits WHERE source = of_source),
+        'since', (SELECT coalesce(jsonb_object_agg(item, since), '{{}}') FROM {schema}.accepted_edits WHERE source = of_source));
 END;
 $$;
 
@@ -166,15 +178,16 @@ EXCEPTION WHEN data_exception OR integrity_constraint_violation OR syntax_error_
 END;
 $$;
 
--- Keeps what became of all edits of a source up to now: whoever calls it has taken the source's lock before he read them.
-CREATE OR REPLACE FUNCTION {schema}.judge_edits(of_source text, judged jsonb) RETURNS void
+-- Keeps what became of all edits of a source up to a record: whoever calls it has taken the source's lock before he read them.
+DROP FUNCTION IF EXISTS {schema}.judge_edits(text, jsonb);
+CREATE OR REPLACE FUNCTION {schema}.judge_edits(of_source text, judged jsonb, up_to bigint) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO {schema}.edits (source, mirror, record, key, columns, base, theirs, made_at, made_by, outcome, reason, undoes)
     SELECT of_source, mirror, record, key, columns, base, theirs, made_at AT TIME ZONE 'UTC', made_by, outcome, reason, undoes
     FROM jsonb_to_recordset(judged) AS given (
         mirror text, record bigint, key text, columns text[], base text, theirs text, made_at timestamp, made_by text,
         outcome text, reason text, undoes bigint);
-    UPDATE {schema}.sources SET edits_up_to = {schema}.newest_record() WHERE source = of_source;
+    UPDATE {schema}.sources SET edits_up_to = greatest(edits_up_to, least(up_to, {schema}.newest_record())) WHERE source = of_source;
 $$;
 
 -- What became of edits, a line for each column, for people: of a row that was added or deleted there is one line, and no value.

@@ -51,7 +51,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_array(mirror, operation, rows, keys) ORDER BY mirror, operation), '[]') FROM (
         SELECT mirror, operation, sum(row_count)::bigint AS rows, (array_agg(some_keys ORDER BY record))[1] AS keys FROM (
             SELECT record, mirror, operation, row_count, (
-                SELECT string_agg((SELECT string_agg(name || ' = ' || (line::json ->> name), ', ') FROM unnest(key_columns) AS name), '; ')
+                SELECT string_agg((SELECT string_agg(name || ' = ' || left(line::json ->> name, 60), ', ') FROM unnest(key_columns) AS name), '; ')
                 FROM unnest((string_to_array(lines, E'\n'))[1:3]) AS line
             ) AS some_keys
             FROM {schema}.undo_log

@@ -1,5 +1,10 @@
--- Reads the edits that a run has sent after they came into the bot's file, and that nobody has taken back yet.
-SELECT source, mirror, edit, key, base, theirs FROM {schema}.edits AS this
-WHERE run = %(run)s AND outcome IN ('applied', 'merged') AND NOT EXISTS (
-    SELECT FROM {schema}.edits WHERE undoes = this.edit AND outcome IN ('applied', 'merged'))
+-- Reads the edits that a run has sent after they came into the bot's file, and that are still in it: what takes one back can be taken back itself.
+WITH RECURSIVE backs AS (
+    SELECT edit AS of_edit, edit FROM {schema}.edits WHERE run = %(run)s
+    UNION ALL
+    SELECT of_edit, this.edit FROM backs JOIN {schema}.edits AS this ON undoes = backs.edit WHERE outcome IN ('applied', 'merged')
+)
+SELECT source, mirror, edit, key, base, theirs, columns FROM {schema}.edits AS this
+WHERE run = %(run)s AND outcome IN ('applied', 'merged') AND reason <> %(already)s
+    AND (SELECT count(*) FROM backs WHERE of_edit = this.edit) %% 2 = 1
 ORDER BY edit DESC

@@ -1,2 +1,2 @@
--- Keeps what became of the edits that were read in this transaction.
-SELECT {schema}.judge_edits(%(source)s, %(judged)s::jsonb)
+-- Keeps what became of the edits that were read in this transaction, or before a crash.
+SELECT {schema}.judge_edits(%(source)s, %(judged)s::jsonb, %(up_to)s)

@@ -14,6 +14,10 @@ def outcomes(bot):
     return [(mirror, columns, outcome, reason) for mirror, columns, outcome, reason in rows]
 
 
+def reasons(bot):
+    return [(outcome, reason) for _, _, outcome, reason in outcomes(bot)]
+
+
 def is_mirrored(bot):
     """Whether the mirrors are what the bot's files are, by the scripts and by the independent judge."""
     bot.run("backup.py", "--verify").expect(0)

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from psycopg2 import sql
-
 from lib.base.errors import Locked
+from lib.base.printable import short
 from lib.postgres.link.connection import Target
-from lib.postgres.link.statements import statement
-from lib.sqlite.editing.change import APPLIED, CONFLICT, MERGED, REFUSED, Outcome
+from lib.sqlite.editing.change import ALREADY, APPLIED, CONFLICT, MERGED, REFUSED, Outcome
 
 MOST_SHOWN = 20
 # So many that did not come are told one by one.
@@ -22,25 +20,38 @@ OUTCOMES = (APPLIED, MERGED, CONFLICT, REFUSED)
 class Edit:
     """A row of a mirror that was edited; without a `key` it is the sum of what was done to a mirror.
 
-    `record` is the oldest undo record of it, `operation` the last one, `base` and `theirs` are the row before and now, as JSON;
-    `transactions` have done it. `is_older` than the last restore that was
-    noted there, at `restored_at`; `table_rows` is how many rows the last run has left there.
+    `record` is the oldest undo record of it, `base` and `theirs` are the row before and now, as JSON; it is about `columns` alone
+    where there are any. In the transactions `arrived_in` and `left_in` a row has got this key, or another one. `is_older` than
+    the last restore that was noted there, at `restored_at`; `table_rows` is how many rows the last run has left there.
     """
 
     mirror: str
     record: int
     key: str | None = None
-    operation: str | None = None
     rows: int = 1
     base: str | None = None
     theirs: str | None = None
     made_at: str | None = None
     made_by: str | None = None
-    transactions: Sequence[str] = ()
+    arrived_in: Sequence[str] = ()
+    left_in: Sequence[str] = ()
     is_older: bool = False
     restored_at: str | None = None
     table_rows: int = 0
     undoes: int | None = None
+    columns: Sequence[str] = ()
+
+
+class Pending(NamedTuple):
+    """The edits of a source that nobody has judged, oldest first, up to an undo record.
+
+    `since` says from which record on each item is accepted, `last` is the newest edit that was judged.
+    """
+
+    found: list[Edit]
+    since: dict[str, int]
+    up_to: int
+    last: int
 
 
 class Judged(NamedTuple):
@@ -55,6 +66,12 @@ class Judged(NamedTuple):
         """Return what is kept of it."""
         kept = {name: getattr(self.edit, name) for name in KEPT}
         return kept | {"columns": self.columns, "outcome": self.outcome, "reason": self.reason}
+
+    @classmethod
+    def of_json(cls, kept: dict[str, Any]) -> "Judged":
+        """Return what was kept; raise KeyError where that is not all of it."""
+        edit = Edit(**{name: kept[name] for name in KEPT})
+        return cls(edit, kept["columns"], kept["outcome"], kept["reason"])
 
     @property
     def shown(self) -> dict[str, Any]:
@@ -105,7 +122,7 @@ def what_was_done(edit: Edit, columns: Sequence[str]) -> str:
 
 def _which(edit: Edit) -> str:
     named = json.loads(edit.key) if edit.key else {}
-    return f" {', '.join(f'{name} = {value}' for name, value in named.items())}" if named else ""
+    return f" {', '.join(f'{name} = {short(str(value))}' for name, value in named.items())}" if named else ""
 
 
 def look(target: Target, source: str, items: Sequence[str]) -> bool:
@@ -119,29 +136,26 @@ def edited(target: Target, sources: Sequence[str]) -> list[str]:
     return target.ask("edited", {"sources": list(sources)}) or []
 
 
-def pending(target: Target, source: str) -> tuple[list[Edit], dict[str, int]]:
-    """Begin a transaction that has the source, and return its edits, and since which record each item is accepted.
-
-    Raise Locked where another run has the source.
-    """
-    query = statement("pending_edits", schema=sql.Identifier(target.schema))
-    ((found, since),) = target.begin(query=query, values={"source": source})
-    if found is None:
+def pending(target: Target, source: str) -> Pending:
+    """Take the source in this transaction, and return its edits; raise Locked where another run has it."""
+    ((answer,),) = target.statement("pending_edits", {"source": source})
+    if answer is None:
         raise Locked(f"{source} is being backed up already.", "wait until it has ended")
-    return [Edit(**edit) for edit in found], since
+    return Pending([Edit(**edit) for edit in answer["found"]], answer["since"], answer["up_to"], answer["last"])
 
 
-def keep(target: Target, source: str, judged: Sequence[Judged]) -> None:
-    """Keep what became of all edits of the source up to now."""
+def keep(target: Target, source: str, judged: Sequence[Judged], up_to: int) -> None:
+    """Keep what became of all edits of the source up to an undo record."""
     kept = json.dumps([one.as_json() for one in judged])
-    target.statement("judge_edits", {"source": source, "judged": kept})
+    target.statement("judge_edits", {"source": source, "judged": kept, "up_to": up_to})
 
 
 def of_run(target: Target, run: int) -> dict[str, list[Edit]]:
     """Return by source, newest first, what takes back the edits that a run has sent."""
     found: dict[str, list[Edit]] = {}
-    for source, mirror, number, key, base, theirs in target.statement("edits_of_run", {"run": run}):
-        back = Edit(mirror, 0, key, base=theirs, theirs=base, undoes=number)
+    values = {"run": run, "already": ALREADY.reason}
+    for source, mirror, number, key, base, theirs, columns in target.statement("edits_of_run", values):
+        back = Edit(mirror, 0, key, base=theirs, theirs=base, undoes=number, columns=columns)
         found.setdefault(source, []).append(back)
     return found
 

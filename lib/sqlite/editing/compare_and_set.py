@@ -11,14 +11,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lib.base.errors import HeldUp
-from lib.sqlite.editing import editable
-from lib.sqlite.editing.change import APPLIED, CONFLICT, MERGED, REFUSED, Change, Outcome, Row
-from lib.sqlite.editing.editable import Editable
+from lib.sqlite.editing import editable, one_row
+from lib.sqlite.editing.change import ALREADY, REFUSED, Change, Outcome
+from lib.sqlite.editing.one_row import Refusal
 from lib.sqlite.editing.references import References
-from lib.sqlite.files.names import quoted
-from lib.sqlite.files.opening import trust_own_functions, uri
+from lib.sqlite.files.opening import open_read_only, trust_own_functions, uri
 from lib.tables.plan import folded
-from lib.tables.values import are_same, is_same
 
 PATIENCE_SECONDS = 5
 # So long the bot's commits wait at most while it is looked for which edits break a foreign key.
@@ -29,17 +27,8 @@ SURROUNDINGS = re.compile(
     "interrupted|disk I/O error|database disk image is malformed|database or disk is full|unable to open database file|"
     "locking protocol|file is not a database"
 )
-ALREADY = Outcome(APPLIED, "the bot's database had it already")
-CAME_BEFORE = Outcome(CONFLICT, "it may have come before a crash, and the row is another one now")
 LONELY = Outcome(REFUSED, "it breaks a foreign key")
-
-
-class Refusal(Exception):
-    """Why a change cannot be brought."""
-
-    def __init__(self, outcome: str, reason: str):
-        super().__init__(reason)
-        self.outcome = Outcome(outcome, reason)
+TAKEN = "SQLite says: UNIQUE constraint failed"
 
 
 class RolledBack(Exception):
@@ -54,26 +43,37 @@ def bring(
     path: Path,
     changes: Sequence[Change],
     with_triggers: Collection[str] = (),
-    may_be_in: Collection[Change] = (),
-    note: Callable[[], None] = lambda: None,
+    note: Callable[[list[Outcome]], None] = lambda outcomes: None,
 ) -> list[Outcome]:
     """Bring all changes that can be brought, and return what became of each; raise HeldUp where the bot does not let us.
 
-    `with_triggers` names the tables whose triggers may act; `may_be_in` are changes that may have come before a crash: these are
-    not brought again. `note` is called right before there is anything new in the file.
+    `with_triggers` names the tables whose triggers may act. `note` is told all outcomes right before anything new is in the file.
     """
     known: dict[int, Outcome] = {}
     while True:
         try:
             with _opened(path) as connection:
-                outcomes = Attempt(connection, changes, with_triggers, may_be_in).outcomes(known)
+                outcomes = Attempt(connection, changes, with_triggers).outcomes(known)
                 if any(outcome.is_in and outcome != ALREADY for outcome in outcomes):
-                    note()
+                    note(outcomes)
                 else:
                     connection.execute("ROLLBACK")  # a COMMIT would write to the file all the same
             return outcomes
         except RolledBack as found:
             known[changes.index(found.change)] = Outcome(REFUSED, f"SQLite says: {found.reason}")
+
+
+def are_in(path: Path, changes: Sequence[Change]) -> list[bool]:
+    """Whether a file has what each of these changes was to bring."""
+    with contextlib.closing(open_read_only(path)) as connection:
+        return [_is_in(connection, change) for change in changes]
+
+
+def _is_in(connection: sqlite3.Connection, change: Change) -> bool:
+    known = editable.of(connection, change.table, accepts_triggers=True)
+    with contextlib.suppress(sqlite3.OperationalError):  # a column is gone
+        return not known.why_not and one_row.is_in(connection, change, known)
+    return False
 
 
 @contextlib.contextmanager
@@ -106,14 +106,8 @@ def _patiently(path: Path) -> Iterator[None]:
 class Attempt:
     """One transaction in which changes are brought."""
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        changes: Sequence[Change],
-        with_triggers: Collection[str],
-        may_be_in: Collection[Change],
-    ):
-        self._connection, self._changes, self._may_be_in = connection, changes, may_be_in
+    def __init__(self, connection: sqlite3.Connection, changes: Sequence[Change], with_triggers: Collection[str]):
+        self._connection, self._changes = connection, changes
         tables = {change.table.name: change.table for change in changes}
         self._known = {name: editable.of(connection, table, name in with_triggers) for name, table in tables.items()}
         self._triggers_act = any(known.has_triggers for known in self._known.values())
@@ -121,29 +115,32 @@ class Attempt:
         self._until = time.monotonic() + SEARCH_SECONDS
 
     def outcomes(self, known: Mapping[int, Outcome]) -> list[Outcome]:
-        """Bring all but those whose outcome is known; what breaks foreign keys is tried once more when the others are in."""
+        """Bring all but those whose outcome is known; what others were in the way of is tried once more when these are in."""
         found = dict(known)
         left = [place for place in range(len(self._changes)) if place not in found]
         while left:
             found |= self._together(left)
-            lonely = [place for place in left if found[place] == LONELY]
-            left = lonely if len(lonely) < len(left) else []
+            again = [place for place in left if found[place] == LONELY or found[place].reason.startswith(TAKEN)]
+            left = again if len(again) < len(left) else []
         return [found[place] for place in range(len(self._changes))]
 
     def _together(self, places: Sequence[int]) -> dict[int, Outcome]:
-        """Bring these, and where they break foreign keys, each half by itself."""
+        """Bring these but for those that break foreign keys; where nobody can say which do, each half by itself."""
         self._connection.execute("SAVEPOINT edits")
         found = {place: self._brought(self._changes[place]) for place in places}
-        is_broken = self._references.are_broken
-        if is_broken:
+        broken = self._references.broken()
+        if broken:
             self._connection.execute("ROLLBACK TO edits")
         self._connection.execute("RELEASE edits")
-        if not is_broken:
+        if not broken:
             return found
+        lonely = {place for place in places if found[place].is_in and any(row.is_by(self._changes[place]) for row in broken)}
         half = len(places) // 2
-        if not half or time.monotonic() > self._until:
+        if time.monotonic() > self._until or not (half or lonely):
             return {place: LONELY if self._is_related(place) and found[place].is_in else self._again(place) for place in places}
-        return self._together(places[:half]) | self._together(places[half:])
+        if not lonely:
+            return self._together(places[:half]) | self._together(places[half:])
+        return self._together([place for place in places if place not in lonely]) | dict.fromkeys(lonely, LONELY)
 
     def _is_related(self, place: int) -> bool:
         return self._triggers_act or folded(self._changes[place].table.name) in self._references.related
@@ -171,92 +168,11 @@ class Attempt:
         return outcome
 
     def _bring(self, change: Change) -> Outcome:
-        known = self._known[change.table.name]
+        known, unchecked = self._known[change.table.name], self._references.unchecked
         if known.why_not:
             raise Refusal(REFUSED, known.why_not)
-        if folded(change.table.name) in self._references.unchecked:
-            raise Refusal(REFUSED, "SQLite cannot check the table's foreign keys")
+        if folded(change.table.name) in unchecked or (known.has_triggers and unchecked):
+            raise Refusal(REFUSED, "SQLite cannot check the foreign keys that it may break")
         if computed := sorted(known.computed.intersection(change.columns)):
             raise Refusal(REFUSED, f"SQLite computes {', '.join(computed)}")
-        how = HOW[change.base is not None, change.theirs is not None]
-        outcome = how(self._connection, change, known, _ours(self._connection, change))
-        if change.theirs and self._references.is_lonely(change.table.name, change.written):
-            return LONELY
-        return CAME_BEFORE if outcome != ALREADY and change in self._may_be_in else outcome
-
-
-def _inserted(connection: sqlite3.Connection, change: Change, known: Editable, ours: Row | None) -> Outcome:
-    theirs = {name: value for name, value in (change.theirs or {}).items() if name not in known.computed}
-    if ours and are_same(theirs, {name: ours[name] for name in theirs}):
-        return ALREADY
-    if ours:
-        raise Refusal(CONFLICT, "the bot has a row with this key")
-    places, marks = ", ".join(map(quoted, theirs)), ", ".join("?" * len(theirs))
-    connection.execute(f"INSERT OR ABORT INTO main.{quoted(change.table.name)} ({places}) VALUES ({marks})", [*theirs.values()])
-    return _proven(connection, change, known, theirs, Outcome(APPLIED))
-
-
-def _updated(connection: sqlite3.Connection, change: Change, known: Editable, ours: Row | None) -> Outcome:
-    base, theirs = change.base or {}, {name: (change.theirs or {})[name] for name in change.columns}
-    if not ours:
-        raise Refusal(CONFLICT, "the bot has deleted the row")
-    if all(is_same(ours[name], value) for name, value in theirs.items()):
-        return ALREADY
-    if taken := [name for name, value in theirs.items() if not any(is_same(ours[name], one) for one in (base[name], value))]:
-        raise Refusal(CONFLICT, f"the bot has changed {', '.join(taken)} as well")
-    wanted, where = ", ".join(f"{quoted(name)} = ?" for name in theirs), _where(change)
-    update = f"UPDATE OR ABORT main.{quoted(change.table.name)} SET {wanted} WHERE {where}"
-    _one(connection.execute(update, [*theirs.values(), *change.key.values()]))
-    is_merged = any(not is_same(ours[name], base[name]) for name in base if name not in theirs)
-    return _proven(connection, change, known, ours | theirs, Outcome(MERGED if is_merged else APPLIED))
-
-
-def _deleted(connection: sqlite3.Connection, change: Change, known: Editable, ours: Row | None) -> Outcome:
-    if not ours:
-        return ALREADY
-    base = {name: value for name, value in (change.base or {}).items() if name not in known.computed}
-    if known.new or not are_same({name: ours[name] for name in base}, base):
-        raise Refusal(CONFLICT, "the bot has changed the row")
-    _one(connection.execute(f"DELETE FROM main.{quoted(change.table.name)} WHERE {_where(change)}", [*change.key.values()]))
-    if _ours(connection, change):
-        raise Refusal(REFUSED, "it did not go")
-    return Outcome(APPLIED)
-
-
-# By whether there was a row before, and whether there is one now.
-How = Callable[[sqlite3.Connection, Change, Editable, Row | None], Outcome]
-HOW: dict[tuple[bool, bool], How] = {(False, True): _inserted, (True, True): _updated, (True, False): _deleted}
-
-
-def _proven(connection: sqlite3.Connection, change: Change, known: Editable, wanted: Row, outcome: Outcome) -> Outcome:
-    """Raise Refusal where the row is not exactly what it was to be; what triggers make of other columns is accepted with them."""
-    held = _ours(connection, change) or {}
-    names = [name for name in wanted if name not in known.computed]
-    if known.has_triggers and change.base is not None:
-        names = change.columns
-    other = [name for name in names if name not in held or not is_same(held[name], wanted[name])]
-    if other:
-        raise Refusal(REFUSED, f"SQLite would store {', '.join(other)} otherwise")
-    return outcome
-
-
-def _one(done: sqlite3.Cursor) -> None:
-    if done.rowcount != 1:
-        raise Refusal(REFUSED, f"it would have changed {done.rowcount} rows")
-
-
-def _ours(connection: sqlite3.Connection, change: Change) -> Row | None:
-    """Return the row as the bot's file has it, by exactly this key."""
-    columns, table = [column.name for column in change.table.columns], quoted(change.table.name)
-    places = ", ".join(f"{table}.{quoted(name)}" for name in columns)  # what is in quotes and no column would be a text
-    for values in connection.execute(f"SELECT {places} FROM main.{table} WHERE {_where(change)}", [*change.key.values()]):
-        row = dict(zip(columns, values, strict=True))
-        if all(is_same(row[name], value) for name, value in change.key.items()):
-            return row
-    return None
-
-
-def _where(change: Change) -> str:
-    """Return the condition for a row: to the letter, whatever its collation."""
-    table = quoted(change.table.name)  # what is in quotes and no column would be a text
-    return " AND ".join(f"{table}.{quoted(name)} COLLATE BINARY IS ?" for name in change.key)
+        return one_row.brought(self._connection, change, known)

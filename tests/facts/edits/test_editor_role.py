@@ -48,7 +48,7 @@ REFUSED = {
     "what became of edits": "SELECT * FROM backup.edits",
     "the acceptance": "INSERT INTO backup.accepted_edits VALUES ('premium_system', 'premium_subscriptions.owner_id', 0)",
     "accepting": "SELECT backup.accept_edits('premium_system', '{premium_subscriptions.owner_id}')",
-    "judging": "SELECT backup.judge_edits('premium_system', '[]')",
+    "judging": "SELECT backup.judge_edits('premium_system', '[]', 0)",
     "running": "SELECT * FROM backup.open_run('premium_system', 'm', 'v', 't')",
     "thinning": "SELECT backup.prune('premium_system', 1, '1 h', '1 h')",
     "letting himself": "SELECT backup.let_edit('backup_editor', 'backup_premium_system', '[]')",

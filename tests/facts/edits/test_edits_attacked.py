@@ -9,18 +9,15 @@ import pytest
 
 from lib.sqlite.editing import compare_and_set
 from lib.sqlite.editing.change import Change
+from lib.sqlite.editing.references import References
 from lib.tables.plan import PlannedColumn, TablePlan
-from tests.stand_ins.editing import ACCEPTED, S, is_mirrored, outcomes
+from tests.stand_ins.editing import ACCEPTED, S, is_mirrored, outcomes, reasons
 
 THREE = "INSERT INTO v VALUES (1, 'a'), (2, 'b'), (3, 'c')"
 
 
 def rows(bot, query):
     return bot.sqlite_rows(bot.data / "small.db", query)
-
-
-def reasons(bot):
-    return [(outcome, reason) for _, _, outcome, reason in outcomes(bot)]
 
 
 def test_a_copy_elsewhere_takes_no_edit(editing, tmp_path):
@@ -86,43 +83,6 @@ def test_a_column_that_is_gone_is_no_text(small):
     bot.sqlite(bot.data / "small.db", 'ALTER TABLE v RENAME COLUMN "key" TO name')
     bot.run("backup.py")
     assert rows(bot, "SELECT t FROM v ORDER BY t") == [("a",), ("b",)]
-
-
-@pytest.fixture
-def crashing(editing):
-    """Let the next run end as by a power cut between the file's COMMIT and that of Postgres."""
-    crash = editing.folder / "crash" / "sitecustomize.py"
-    crash.parent.mkdir()
-    crash.write_text(
-        "import os, sys\n"
-        "class Crash:\n"
-        "    def find_spec(self, name, *_):\n"
-        "        if name == 'lib.backing_up.edits':\n"
-        "            sys.meta_path.remove(self)\n"
-        "            from lib.postgres.books import edits\n"
-        "            edits.keep = lambda *_: os._exit(9)\n"
-        "sys.meta_path.insert(0, Crash())\n"
-    )
-    editing.environment = {"PYTHONPATH": str(crash.parent)}
-    return editing
-
-
-def test_what_has_come_before_a_crash_does_not_come_again(crashing):
-    crashing.query(f"UPDATE {S} SET is_active = NOT is_active WHERE id = 2; UPDATE {S} SET expires_at = 5 WHERE id = 4")
-    crashing.query("INSERT INTO backup_premium_system.pending_payments VALUES (9001, 5, 'p', 10, 1, 2)")
-    crashing.run("backup.py").expect(9)
-    crashing.environment = {}
-    query = "SELECT is_active, expires_at FROM premium_subscriptions WHERE id IN (2, 4)"
-    assert len(crashing.sqlite_rows(crashing.premium, "SELECT 1 FROM pending_payments WHERE id = 9001")) == 1
-    crashing.sqlite(crashing.premium, "DELETE FROM pending_payments WHERE id = 9001")
-    crashing.sqlite(crashing.premium, "UPDATE premium_subscriptions SET is_active = NOT is_active WHERE id = 2")
-    now = crashing.sqlite_rows(crashing.premium, query)
-    crashing.run("backup.py").expect(0)
-    assert crashing.sqlite_rows(crashing.premium, query) == now
-    assert crashing.sqlite_rows(crashing.premium, "SELECT 1 FROM pending_payments WHERE id = 9001") == []
-    assert sorted(outcome for outcome, _ in reasons(crashing)) == ["applied", "conflict", "conflict"]
-    assert not list((crashing.folder / "snapshots").glob("*edits.json"))
-    is_mirrored(crashing)
 
 
 LONELY = {
@@ -309,14 +269,14 @@ def test_a_source_that_is_none_any_more_gives_the_editor_nothing(editing):
 
 def test_an_edit_that_is_committed_before_the_lock_is_had_is_seen(small):
     bot = small("CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT); " + THREE, "v.t")
-    asked = "SELECT CASE WHEN pg_sleep(1) IS NOT NULL THEN backup.take_edits('small') END"
+    asked = "SELECT CASE WHEN pg_sleep(1) IS NOT NULL THEN backup.take_pending('small') END"
     with futures.ThreadPoolExecutor(1) as pool:
         answer = pool.submit(bot.query, asked)
         while bot.query("SELECT 1 FROM pg_stat_activity WHERE query = %s AND wait_event = 'PgSleep'", [asked]) == []:
             assert not answer.done()
         bot.query("UPDATE backup_small.v SET t = 'edited' WHERE id = 1")
-        ((edits,),) = answer.result()
-    assert [edit["key"] for edit in edits] == ['{"id": 1}']
+        ((pending,),) = answer.result()
+    assert [edit["key"] for edit in pending["found"]] == ['{"id": 1}']
 
 
 def test_what_sqlite_says_of_a_row_is_no_damage_of_the_file(small):
@@ -435,3 +395,116 @@ def test_an_error_of_the_disk_is_no_edit_s_fault(tmp_path, mode):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, most))
     assert {outcome.outcome for outcome in compare_and_set.bring(path, changes)} == {"applied"}
+
+
+MOVED = {
+    "and refilled": "UPDATE {v} SET id = 9 WHERE id = 2; INSERT INTO {v} VALUES (2, 'new')",
+    "in one go": "BEGIN; UPDATE {v} SET id = 9 WHERE id = 2; INSERT INTO {v} VALUES (2, 'new'); COMMIT",
+    "and edited": "UPDATE {v} SET id = 9 WHERE id = 2; UPDATE {v} SET t = 'new' WHERE id = 9",
+    "on and on": "UPDATE {v} SET id = 9 WHERE id = 2; UPDATE {v} SET id = 10 WHERE id = 9; INSERT INTO {v} VALUES (2, 'new')",
+}
+
+
+@pytest.mark.parametrize("how", MOVED)
+def test_a_key_that_was_changed_and_taken_again_is_refused(how, small):
+    bot = small("CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT); " + THREE, "v.t,v.insert,v.delete")
+    bot.query(MOVED[how].format(v="backup_small.v"))
+    bot.run("backup.py").expect(0)
+    assert rows(bot, "SELECT * FROM v") == [(1, "a"), (2, "b"), (3, "c")]
+    assert {*reasons(bot)} == {("refused", "its key was changed")}
+    is_mirrored(bot)
+
+
+# What a trigger does to other rows.
+TRIGGERS = {
+    "a table without rowid that has lonely rows": (
+        "CREATE TABLE c (id TEXT PRIMARY KEY, p INTEGER REFERENCES p) WITHOUT ROWID; INSERT INTO c VALUES ('old', 77);",
+        "INSERT INTO c VALUES ('new' || new.v, new.v)",
+    ),
+    "a row that was lonely": (
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p); INSERT INTO c VALUES (1, 77);",
+        "UPDATE c SET p = new.v",
+    ),
+    "a table that SQLite cannot check": (
+        "CREATE TABLE q (x); CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p, x REFERENCES q (x));",
+        "INSERT INTO c (p) VALUES (new.v)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", TRIGGERS)
+def test_a_trigger_breaks_no_foreign_key_unseen(what, small):
+    made, does = TRIGGERS[what]
+    bot = small(
+        f"CREATE TABLE p (id INTEGER PRIMARY KEY); {made} CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER);"
+        f"INSERT INTO t VALUES (1, 1); CREATE TRIGGER acts AFTER UPDATE ON t BEGIN {does}; END",
+        "t.v,t.triggers",
+    )
+    before = rows(bot, "SELECT * FROM c")
+    bot.query("UPDATE backup_small.t SET v = 999 WHERE id = 1")
+    bot.run("backup.py").expect(0)
+    assert (rows(bot, "SELECT * FROM c"), rows(bot, "SELECT v FROM t")) == (before, [(1,)])
+    assert [outcome for outcome, _ in reasons(bot)] == ["refused"]
+
+
+# What is made, edited and accepted; what is in the bot's file afterwards, and how many edits were refused.
+BESIDE = {
+    "a circle beside what is broken": (
+        "CREATE TABLE v (id INTEGER PRIMARY KEY, t INTEGER REFERENCES v)",
+        "INSERT INTO backup_small.v VALUES (1, 2), (2, 1), (3, 99), (4, 3)",
+        [(1, 2), (2, 1)],
+        2,
+    ),
+    "a parent that is needed beside one that is not": (
+        "CREATE TABLE v (id INTEGER PRIMARY KEY, t INTEGER REFERENCES v);"
+        "INSERT INTO v VALUES (1, NULL), (2, NULL), (3, 2), (4, NULL), (5, 4)",
+        "DELETE FROM backup_small.v WHERE id IN (1, 2, 4, 5)",
+        [(2, None), (3, 2)],
+        1,
+    ),
+    "half a key that is NULL, beside a lonely row": (
+        "CREATE TABLE p (a INTEGER, b INTEGER, PRIMARY KEY (a, b)); INSERT INTO p VALUES (1, 1);"
+        "CREATE TABLE v (id INTEGER PRIMARY KEY, t INTEGER, b INTEGER, FOREIGN KEY (t, b) REFERENCES p);"
+        "INSERT INTO v VALUES (1, 7, 7), (2, 1, 1), (3, 1, 1)",
+        "UPDATE backup_small.v SET t = NULL WHERE id = 2; UPDATE backup_small.v SET t = 2 WHERE id = 3",
+        [(1, 7, 7), (2, None, 1), (3, 1, 1)],
+        1,
+    ),
+    "a UNIQUE value that another row gives up": (
+        "CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT UNIQUE); INSERT INTO v VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')",
+        "UPDATE backup_small.v SET t = 'x' WHERE id = 1; UPDATE backup_small.v SET t = 'y' WHERE id = 2;"
+        "UPDATE backup_small.v SET t = 'b' WHERE id = 1; UPDATE backup_small.v SET t = 'c2' WHERE id = 3;"
+        "UPDATE backup_small.v SET t = 'c' WHERE id = 2",
+        [(1, "b"), (2, "c"), (3, "c2"), (4, "d")],
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BESIDE)
+def test_what_breaks_a_rule_keeps_nothing_else_from_coming(what, small):
+    made, edited, after, refused = BESIDE[what]
+    bot = small(made, "v.t,v.insert,v.delete")
+    bot.query(edited)
+    bot.run("backup.py").expect(0)
+    assert rows(bot, "SELECT * FROM v ORDER BY id") == after
+    assert [outcome for outcome, _ in reasons(bot)].count("refused") == refused
+    is_mirrored(bot)
+
+
+AFFINITIES = ("INTEGER", "TEXT", "REAL", "NUMERIC", "BLOB", "TEXT COLLATE NOCASE", "")
+CELLS = (1, "1", "01", 1.0, "1.0", 2.5, "2.5", b"1", "a", "A", None, 2**62, float(2**62), "a ")
+
+
+@pytest.mark.parametrize("parent", AFFINITIES)
+def test_which_rows_lead_nowhere_is_what_sqlite_says(parent):
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.execute(f"CREATE TABLE p (k {parent} UNIQUE)")
+        database.executemany("INSERT OR IGNORE INTO p VALUES (?)", [(value,) for value in CELLS[::2]])
+        for number, child in enumerate(AFFINITIES):
+            database.execute(f"CREATE TABLE c{number} (id INTEGER PRIMARY KEY, f {child} REFERENCES p (k))")
+            database.executemany(f"INSERT INTO c{number} (f) VALUES (?)", [(value,) for value in CELLS])
+            told = database.execute(f"PRAGMA foreign_key_check (c{number})").fetchall()
+            found = References(database, ["p"], are_all_meant=True)._lonely(f"c{number}")
+            assert told
+            assert sorted(dict(row.key)["id"] for row in found) == sorted(rowid for _, rowid, *_ in told)

@@ -22,13 +22,16 @@ from lib.postgres.mirrors import saved_state
 from lib.postgres.mirrors.altered import Altered
 from lib.postgres.mirrors.transfer import Transfer
 from lib.settings.config import Settings
+from lib.sqlite.compare import count_differences
 from lib.sqlite.editing import compare_and_set
 from lib.sqlite.editing.change import Change, Outcome
 from lib.sqlite.replacing import safety_copies
 from lib.sqlite.snapshots import copying, previous
 from lib.sqlite.snapshots import snapshot as snapshots
 from lib.sqlite.snapshots.snapshot import Snapshot
+from lib.tables.mirror_names import mirror_name
 from lib.tables.plan import Plan, TablePlan
+from lib.tables.results import TableResult
 
 # An edit, and what is to be brought of it, or why nothing is; nothing where all is as it was before.
 Looked = tuple[Edit, Change | Judged | None]
@@ -84,6 +87,8 @@ def judge(target: Target, settings: Settings, name: str, options: BackupOptions,
     with _taken(target, settings, name, options) as taken:
         seen = looked_at(settings, path, taken.told, taken.plans, taken.pending)
         seen += [(edit, known_change(taken.plans, edit)) for edit in back]
+        if not options.accept_shrink and any(isinstance(one, Change) and one.base is None for _, one in seen):
+            _refuse_replacement(settings, name, taken)
         explained = copying.explained(path, previous.read(settings.snapshot_of(name)))
         with note.of_what_comes(), explained:
             done = brought(path, seen, settings, lambda judged: note.write(judged, taken.pending))
@@ -116,6 +121,18 @@ def _taken(target: Target, settings: Settings, name: str, options: BackupOptions
         if not options.accept_shrink:
             brake.refuse_sudden_loss(told, snapshot, _what_is_left(snapshot, last), settings.max_shrink)
         yield Taken(snapshot, pending, told, by_mirror(last))
+
+
+def _refuse_replacement(settings: Settings, name: str, taken: Taken) -> None:
+    """Refuse another database in the bot's place, into which a new row would fit: a run finds that out only when it compares."""
+    last = previous.look(settings.snapshot_of(name))
+    if not last.note or taken.told.last["is_restored"]:
+        return
+    found = [
+        TableResult(mirror_name(one.table), one.table, one.rows_now, 0, updated=one.changed, deleted=one.added)
+        for one in count_differences.between(taken.snapshot.copy.path, last.place)
+    ]
+    brake.refuse_replacement(taken.told, found, Plan([*taken.plans.values()]), settings.max_shrink)
 
 
 def _what_is_left(snapshot: Snapshot, last: Sequence[TablePlan]) -> Plan:

@@ -371,11 +371,15 @@ def test_what_has_suddenly_lost_its_rows_is_not_written_to(small):
     assert {outcome for _, _, outcome, _ in outcomes(bot)} == {"applied", "conflict"}
 
 
-def test_an_edit_is_no_reason_for_another_database_in_the_place(small):
-    bot = small(MANY_ROWS, "v.t")
-    bot.query("UPDATE backup_small.v SET t = 'e' WHERE id = 5")
-    bot.sqlite(bot.data / "small.db", "UPDATE v SET id = id + 1000")
+@pytest.mark.parametrize("edit", ["UPDATE {v} SET t = 'e' WHERE id = 5", "INSERT INTO {v} VALUES (500, 'n')"])
+def test_an_edit_is_no_reason_for_another_database_in_the_place(edit, small):
+    bot = small(MANY_ROWS, "v.t,v.insert")
+    bot.query(edit.format(v="backup_small.v"))
+    path = bot.data / "small.db"
+    bot.sqlite(path, "UPDATE v SET id = id + 1000")
+    before = path.read_bytes()
     assert "are gone or replaced" in bot.run("backup.py").expect(1).stderr
+    assert path.read_bytes() == before
     assert bot.query("SELECT count(*) FROM backup_small.v WHERE id <= 300") == [(300,)]
 
 

@@ -1,6 +1,7 @@
 """The section of the report about the tables: a card for each that has changed, one line for each that has not."""
 
 from lib.backing_up.health import Answered
+from lib.base.errors import typed
 from lib.base.words import age, clock, plural
 from lib.reporting import charts, sections
 from lib.reporting.charts import Bar, Span
@@ -54,6 +55,9 @@ def _card(account: Account, name: str, points: Points) -> Html:
     return element(
         "article",
         element("h3", element("bdi", name)),
+        element(
+            "p", element("code", f"python3 restore.py --database {typed(account.source)} --history {typed(name)}"), class_="soft"
+        ),
         element("p", f"{number} ", element("small", f"rows{_kept_whole(points)}, {_grown(points)}"), class_="number"),
         figure("Rows", "", span, f"{most:,}", curve),
         _changes_by_run(whose, span, points),

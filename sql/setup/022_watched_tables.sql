@@ -94,9 +94,3 @@ BEGIN
         ENABLE ALWAYS TRIGGER undo_delete, ENABLE ALWAYS TRIGGER undo_truncate', place);
 END;
 $$;
-
--- For people: one row per row version. `old_row` is the row as it was; for an insert it is the key of what is new.
-CREATE OR REPLACE VIEW {schema}.row_history AS
-SELECT changed_at, coalesce('run ' || run, 'by hand: ' || changed_by) AS changed_in, source, mirror AS table_name, operation,
-    (SELECT jsonb_object_agg(name, line::jsonb -> name) FROM unnest(key_columns) AS name) AS key, line::jsonb AS old_row, record
-FROM {schema}.undo_log CROSS JOIN LATERAL unnest(string_to_array(lines, E'\n')) AS line;

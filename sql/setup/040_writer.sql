@@ -42,7 +42,7 @@ BEGIN
         'are_books_watched()', 'opened_run(text, text)', 'mirrors(text, text)', 'hash_of_tables(bigint)', 'last_saved(text)', 'hand_edits(text)',
         'told(text, text, text, text)', 'other_counts(text)', 'refuse_other_counts(text)', 'tell(text)',
         'newest_record()', 'unjudged_since(text)', 'is_edited(text)', 'edited(text[])', 'accept_edits(text, text[])', 'held_now(text, text, text[], text)',
-        'pending_edits(text)', 'take_pending(text)', 'put_back(text, text)', 'judge_edits(text, jsonb, bigint)', 'source_lock(text)'
+        'pending_edits(text)', 'take_pending(text)', 'put_back(text, text)', 'judge_edits(text, jsonb, bigint)', 'beginning_of(jsonb, text[])', 'row_inserted(text, text, text[], jsonb, text, bigint)', 'row_history_of(text, jsonb)', 'source_lock(text)'
     ] LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION {schema}.%s TO %I', allowed, writer);
     END LOOP;

@@ -103,6 +103,24 @@ def test_what_people_change_by_hand_is_reported_kept_and_undone(saved_bot):
     saved_bot.assert_restorable("--at", "2")
 
 
+def test_a_row_s_story_is_told_in_sql_too(tmp_path, database):
+    deployment = Deployment(tmp_path / "bot", database)
+    name = "'it''s \"a\" \\ é'"
+    deployment.script("CREATE TABLE t (name TEXT PRIMARY KEY, n INTEGER) WITHOUT ROWID; INSERT INTO t VALUES ('first', 1)")
+    deployment.set_up()
+    deployment.back_up()
+    added = f"INSERT INTO t VALUES ({name}, 1), ('other', 5)"
+    for change in (added, "UPDATE t SET n = 2", f"DELETE FROM t WHERE name = {name}", f"INSERT INTO t VALUES ({name}, 3)"):
+        deployment.script(change)
+        deployment.back_up()
+    key = f"jsonb_build_object('name', {name})"
+    told = deployment.rows(f"SELECT operation, old_row ->> 'n', new_row ->> 'n' FROM backup.row_history_of('t', {key})")
+    assert told == [("insert", None, "1"), ("update", "1", None), ("delete", "2", None), ("insert", None, "3")]
+    every = "SELECT record, old_row, new_row, changed_in FROM backup.row_history"
+    assert deployment.rows(f"{every}_of('t', {key})") == deployment.rows(f"{every} WHERE key = {key} ORDER BY record")
+    assert deployment.rows(f"{every} WHERE key ->> 'name' = 'other'")[0][2:] == ({"name": "other", "n": 5}, "run 2")
+
+
 @pytest.mark.campaign
 def test_a_change_by_hand_counts_from_its_commit(saved_bot):
     """Its transaction is open while a run sends nothing to that mirror, and is saved."""

@@ -38,7 +38,9 @@ class Rules:
         self._old_rows = Counter(edit.mirror for edit in found if edit.base is not None)
         for edit in found:
             self._rows[edit.mirror] += edit.rows
-        self._moved = {number for edit in found for number in edit.left_in}
+        left = [(edit.mirror, record, transaction) for edit in found for record, transaction in edit.left_by]
+        self._moved_by = {record for _, record, _ in left}
+        self._moved_in = {(mirror, transaction) for mirror, _, transaction in left}
 
     def look(self, edit: Edit) -> Change | Judged | None:
         """Return what is to be brought, or why it is not; nothing where all is as it was before."""
@@ -66,9 +68,12 @@ class Rules:
         is_unknown_there = self._restored_at > (edit.restored_at or "")
         if edit.is_older or (is_unknown_there and (edit.made_at or "") <= self._restored_at):
             return "it is older than the last restore"
-        if edit.left_in or self._moved.intersection(edit.arrived_in):
-            return "its key was changed"
-        return ""
+        return "its key was changed" if self._is_moved(edit) else ""
+
+    def _is_moved(self, edit: Edit) -> bool:
+        """Whether a statement has given another key to it, or its key to another row, or has done so to other rows besides."""
+        has_arrived = any((edit.mirror, transaction) in self._moved_in for transaction in edit.arrived_in)
+        return has_arrived or not self._moved_by.isdisjoint(edit.updated_by)
 
     def _not_accepted(self, edit: Edit, change: Change) -> str:
         table = change.table.name

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lib.backing_up import brake, refusals
-from lib.backing_up.edit_note import EditNote
+from lib.backing_up import brake, edit_note, refusals
+from lib.backing_up.edit_note import EditNote, Left
 from lib.backing_up.edit_rules import Rules, known_change
 from lib.backing_up.options import BackupOptions
 from lib.postgres.books import edits, origin, runs
@@ -40,7 +40,7 @@ Looked = tuple[Edit, Change | Judged | None]
 @contextlib.contextmanager
 def brought_back(target: Target, settings: Settings, run: Run, ahead: copying.Ahead, options: BackupOptions) -> Iterator[None]:
     """Bring what was edited into the bot's file first; the run then copies that, and sends what became of it."""
-    is_settled = target.settings.number == 1 and settle(target, settings, run.source, options)
+    is_settled = settle(target, settings, run.source)
     is_edited = settings.accepts_edits(target.settings.number) and edits.look(target, run.source, settings.accepted.items)
     if is_edited:
         ahead.forget(run.source)
@@ -82,31 +82,49 @@ def judge(target: Target, settings: Settings, name: str, options: BackupOptions,
 
     What will be in the file is noted here before it is: where Postgres is not told, that is settled the next time.
     """
-    settle(target, settings, name, options)
-    path, note = settings.sources[name], EditNote(settings, target, name)
+    settle(target, settings, name)
+    path = settings.sources[name]
     with _taken(target, settings, name, options) as taken:
+        note = EditNote(settings, name, taken.pending.place)
         seen = looked_at(settings, path, taken.told, taken.plans, taken.pending)
         seen += [(edit, known_change(taken.plans, edit)) for edit in back]
         if not options.accept_shrink and any(isinstance(one, Change) and one.base is None for _, one in seen):
             _refuse_replacement(settings, name, taken)
-        explained = copying.explained(path, previous.read(settings.snapshot_of(name)))
-        with note.of_what_comes(), explained:
-            done = brought(path, seen, settings, lambda judged: note.write(judged, taken.pending))
+        with copying.explained(path, previous.read(settings.snapshot_of(name))):
+            done = brought(path, seen, settings, lambda judged: note.write(judged, taken.pending, has_come=False))
+        if any(one.is_in for one in done):
+            note.write(done, taken.pending, has_come=True)
         edits.keep(target, name, done, taken.pending.up_to)
     note.remove()
     return done
 
 
-def settle(target: Target, settings: Settings, name: str, options: BackupOptions) -> bool:
-    """Keep what became of edits where it is noted here alone, because a run has ended in between; return whether it was."""
-    note = EditNote(settings, target, name)
-    left = note.read()
-    if left:
-        with _taken(target, settings, name, options) as taken:
-            if taken.pending.last <= left.last:
-                edits.keep(target, name, left.settled(taken.snapshot.copy.path, taken.plans), left.up_to)
-        note.remove()
+def settle(target: Target, settings: Settings, name: str) -> bool:
+    """Keep what became of edits where it is noted here alone, because a run has ended in between; return whether it was.
+
+    Where the file was not written, they are judged anew.
+    """
+    if not edit_note.are_any(settings, name):
+        return False
+    with target.transaction():
+        pending = edits.pending(target, name)
+        note = EditNote(settings, name, pending.place)
+        left = untold(note, target, settings, name, pending)
+        if left:
+            edits.keep(target, name, left.judged, left.up_to)
+    note.remove()
     return bool(left)
+
+
+def untold(note: EditNote, target: Target, settings: Settings, name: str, pending: Pending) -> Left | None:
+    """Return what the file has, and Postgres does not know, if anything."""
+    left = note.read()
+    if not left or pending.last > left.last:
+        return None
+    if left.has_come:
+        return left
+    with snapshots.taken(settings.sources[name], settings.snapshots, settings.check) as snapshot:
+        return left if left.is_in(snapshot.copy.path, by_mirror(saved_state.last_plan(target, name))) else None
 
 
 @contextlib.contextmanager

@@ -54,16 +54,17 @@ def show(settings: Settings, sources: Mapping[str, Path], console: script.Consol
 def _tried(target: Target, settings: Settings, name: str, path: Path) -> Tried:
     """Bring what is pending into a copy of the file, which is thrown away, and return what became of it there."""
     with target.rehearsal():
-        pending, left = books.pending(target, name), EditNote(settings, target, name).read()
-        if not (pending.found or left):
-            return Tried([], [])
+        pending = books.pending(target, name)
+        left = edits.untold(EditNote(settings, name, pending.place), target, settings, name, pending)
+        if left:
+            books.keep(target, name, left.judged, left.up_to)
+            pending = books.pending(target, name)
+        settled = left.judged if left else []
+        if not (pending.found and settings.accepted.items):
+            return Tried(settled, [])
         told, _ = runs.look(target, name, {})
-        plans, settled = edits.by_mirror(saved_state.last_plan(target, name)), list[Judged]()
+        plans = edits.by_mirror(saved_state.last_plan(target, name))
         with snapshots.taken(path, settings.snapshots, settings.check) as copy:
-            if left and pending.last <= left.last:
-                settled = left.settled(copy.copy.path, plans)
-                books.keep(target, name, settled, left.up_to)
-                pending = books.pending(target, name)
             return Tried(settled, edits.brought(copy.copy.path, edits.looked_at(settings, path, told, plans, pending), settings))
 
 
@@ -80,6 +81,8 @@ def _shown(one: Judged) -> Shown:
 def take_back(settings: Settings, run: int, options: BackupOptions, console: script.Console) -> list[str]:
     """Take back what a run has sent of edits, where the rows are still as they came; return the sources that this changed."""
     with Target(settings.targets[0], settings.schema) as target:
+        for name in settings.sources:
+            edits.settle(target, settings, name)
         found = books.of_run(target, run)
         if not found:
             raise Problem(f"run {run} has sent no edits that could be taken back.", "python3 backup.py --edits", UNTOUCHED)

@@ -2,7 +2,8 @@
 WITH RECURSIVE backs AS (
     SELECT edit AS of_edit, edit FROM {schema}.edits WHERE run = %(run)s
     UNION ALL
-    SELECT of_edit, this.edit FROM backs JOIN {schema}.edits AS this ON undoes = backs.edit WHERE outcome IN ('applied', 'merged')
+    SELECT of_edit, this.edit FROM backs JOIN {schema}.edits AS this ON undoes = backs.edit
+    WHERE outcome IN ('applied', 'merged') AND reason <> %(already)s
 )
 SELECT source, mirror, edit, key, base, theirs, columns FROM {schema}.edits AS this
 WHERE run = %(run)s AND outcome IN ('applied', 'merged') AND reason <> %(already)s

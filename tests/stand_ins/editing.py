@@ -18,6 +18,11 @@ def reasons(bot):
     return [(outcome, reason) for _, _, outcome, reason in outcomes(bot)]
 
 
+def notes(bot):
+    """Return the notes of what may be in the bot's files while Postgres does not know it."""
+    return [*(bot.folder / "snapshots").glob("*.edits-*.json")]
+
+
 def is_mirrored(bot):
     """Whether the mirrors are what the bot's files are, by the scripts and by the independent judge."""
     bot.run("backup.py", "--verify").expect(0)

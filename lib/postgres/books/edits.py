@@ -21,8 +21,9 @@ class Edit:
     """A row of a mirror that was edited; without a `key` it is the sum of what was done to a mirror.
 
     `record` is the oldest undo record of it, `base` and `theirs` are the row before and now, as JSON; it is about `columns` alone
-    where there are any. In the transactions `arrived_in` and `left_in` a row has got this key, or another one. `is_older` than
-    the last restore that was noted there, at `restored_at`; `table_rows` is how many rows the last run has left there.
+    where there are any. In the transactions `arrived_in` a row has got this key; the records `updated_by` have changed it, and
+    those of `left_by`, each with its transaction, have given it another key. `is_older` than the last restore that was noted
+    there, at `restored_at`; `table_rows` is how many rows the last run has left there.
     """
 
     mirror: str
@@ -34,7 +35,8 @@ class Edit:
     made_at: str | None = None
     made_by: str | None = None
     arrived_in: Sequence[str] = ()
-    left_in: Sequence[str] = ()
+    updated_by: Sequence[int] = ()
+    left_by: Sequence[tuple[int, str]] = ()
     is_older: bool = False
     restored_at: str | None = None
     table_rows: int = 0
@@ -45,13 +47,14 @@ class Edit:
 class Pending(NamedTuple):
     """The edits of a source that nobody has judged, oldest first, up to an undo record.
 
-    `since` says from which record on each item is accepted, `last` is the newest edit that was judged.
+    `since` says from which record on each item is accepted, `last` is the newest edit that was judged, `place` the deployment.
     """
 
     found: list[Edit]
     since: dict[str, int]
     up_to: int
     last: int
+    place: str
 
 
 class Judged(NamedTuple):
@@ -141,7 +144,7 @@ def pending(target: Target, source: str) -> Pending:
     ((answer,),) = target.statement("pending_edits", {"source": source})
     if answer is None:
         raise Locked(f"{source} is being backed up already.", "wait until it has ended")
-    return Pending([Edit(**edit) for edit in answer["found"]], answer["since"], answer["up_to"], answer["last"])
+    return Pending([Edit(**edit) for edit in answer["found"]], answer["since"], answer["up_to"], answer["last"], answer["place"])
 
 
 def keep(target: Target, source: str, judged: Sequence[Judged], up_to: int) -> None:

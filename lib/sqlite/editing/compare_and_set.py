@@ -111,7 +111,7 @@ class Attempt:
         tables = {change.table.name: change.table for change in changes}
         self._known = {name: editable.of(connection, table, name in with_triggers) for name, table in tables.items()}
         self._triggers_act = any(known.has_triggers for known in self._known.values())
-        self._references = References(connection, tables, self._triggers_act)
+        self._references = References(connection, changes, self._triggers_act)
         self._until = time.monotonic() + SEARCH_SECONDS
 
     def outcomes(self, known: Mapping[int, Outcome]) -> list[Outcome]:
@@ -134,18 +134,18 @@ class Attempt:
         self._connection.execute("RELEASE edits")
         if not broken:
             return found
-        lonely = {place for place in places if found[place].is_in and any(row.is_by(self._changes[place]) for row in broken)}
+        lonely = self._references.culprits([place for place in places if found[place].is_in], broken)
         half = len(places) // 2
         if time.monotonic() > self._until or not (half or lonely):
-            return {place: LONELY if self._is_related(place) and found[place].is_in else self._again(place) for place in places}
+            return {place: self._without_related(place, found[place]) for place in places}
         if not lonely:
             return self._together(places[:half]) | self._together(places[half:])
         return self._together([place for place in places if place not in lonely]) | dict.fromkeys(lonely, LONELY)
 
-    def _is_related(self, place: int) -> bool:
-        return self._triggers_act or folded(self._changes[place].table.name) in self._references.related
-
-    def _again(self, place: int) -> Outcome:
+    def _without_related(self, place: int, found: Outcome) -> Outcome:
+        """Bring a change again that can break no foreign key; of the others nobody looks any more whether they do."""
+        if self._triggers_act or folded(self._changes[place].table.name) in self._references.related:
+            return LONELY if found.is_in else found
         return self._brought(self._changes[place])
 
     def _brought(self, change: Change) -> Outcome:

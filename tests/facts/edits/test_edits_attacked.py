@@ -9,9 +9,9 @@ import pytest
 
 from lib.sqlite.editing import compare_and_set
 from lib.sqlite.editing.change import Change
-from lib.sqlite.editing.references import References
+from lib.sqlite.editing.references import MOST_LONELY, Lonely, References
 from lib.tables.plan import PlannedColumn, TablePlan
-from tests.stand_ins.editing import ACCEPTED, S, is_mirrored, outcomes, reasons
+from tests.stand_ins.editing import ACCEPTED, S, is_mirrored, notes, outcomes, reasons
 
 THREE = "INSERT INTO v VALUES (1, 'a'), (2, 'b'), (3, 'c')"
 
@@ -259,6 +259,55 @@ def test_the_bot_waits_two_seconds_at_most_for_what_breaks_foreign_keys(tmp_path
     assert len(checks) < 30
 
 
+def counted(database, script):
+    """Make a table p, and a table c that refers to it, and return the plans of both."""
+    with contextlib.closing(sqlite3.connect(database)) as made:
+        made.executescript(
+            "CREATE TABLE p (id INTEGER PRIMARY KEY, n TEXT);"
+            f"CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id), u TEXT UNIQUE); {script}"
+        )
+    identity = PlannedColumn("id", "id", "bigint", True, True)
+    number, name, unique = (PlannedColumn(one, one, "text", False, False) for one in ("p", "n", "u"))
+    return TablePlan("p", "p", (identity, name)), TablePlan("c", "c", (identity, number, unique))
+
+
+MANY = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) INSERT INTO"
+
+
+def test_no_key_is_broken_when_there_is_no_time_left(tmp_path, monkeypatch):
+    _, child = counted(tmp_path / "v.db", "INSERT INTO p VALUES (1, 'a')")
+    monkeypatch.setattr(compare_and_set, "SEARCH_SECONDS", 0)
+    rows = [{"id": 1, "p": 999, "u": "x"}, {"id": 2, "p": 998, "u": "x"}]
+    found = compare_and_set.bring(tmp_path / "v.db", [Change(child, None, row) for row in rows])
+    assert [outcome.outcome for outcome in found] == ["refused", "refused"]
+
+
+def test_of_many_rows_that_lead_nowhere_few_are_read(tmp_path):
+    """While they are, the bot waits: a parent of all, and rows that have had none before."""
+    script = f"INSERT INTO p VALUES (1, 'a'), (2, 'b'); {MANY} c SELECT i, {{}}, i FROM n"
+    parent, _ = counted(tmp_path / "one.db", script.format(1))
+    deleted, renamed = Change(parent, {"id": 1, "n": "a"}, None), Change(parent, {"id": 2, "n": "b"}, {"id": 2, "n": "edited"})
+    with read_of(Lonely) as read:
+        found = compare_and_set.bring(tmp_path / "one.db", [deleted, renamed])
+    assert [outcome.outcome for outcome in found] == ["refused", "applied"]
+    assert 0 < len(read) <= 2 * (2 * MOST_LONELY + 1)
+    counted(tmp_path / "other.db", script.format("i + 10"))
+    with read_of(Lonely) as read:
+        (outcome,) = compare_and_set.bring(tmp_path / "other.db", [renamed])
+    assert (outcome.outcome, outcome.reason) == ("refused", "SQLite cannot check the foreign keys that it may break")
+    assert 0 < len(read) <= 2 * MOST_LONELY + 1
+
+
+@contextlib.contextmanager
+def read_of(kind):
+    read, new = [], kind.__new__
+    kind.__new__ = lambda cls, *values: read.append(values) or new(cls, *values)
+    try:
+        yield read
+    finally:
+        kind.__new__ = new
+
+
 def test_a_source_that_is_none_any_more_gives_the_editor_nothing(editing):
     said = editing.run("setup_supabase.py", "--editor-role").expect(0).stdout
     role, _ = said.split("they are not shown again:\n")[1].split("\n")[0].strip().split(":")
@@ -298,9 +347,9 @@ def test_a_reader_in_the_way_costs_no_edit(editing):
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM premium_subscriptions").fetchone()
         assert "could not be brought in" in editing.run("backup.py").expect(3).stderr
-    assert not list((editing.folder / "snapshots").glob("*edits.json"))
     editing.run("backup.py").expect(0)
     assert reasons(editing) == [("applied", "")]
+    assert notes(editing) == []
     is_mirrored(editing)
 
 
@@ -405,6 +454,7 @@ MOVED = {
     "and refilled": "UPDATE {v} SET id = 9 WHERE id = 2; INSERT INTO {v} VALUES (2, 'new')",
     "in one go": "BEGIN; UPDATE {v} SET id = 9 WHERE id = 2; INSERT INTO {v} VALUES (2, 'new'); COMMIT",
     "and edited": "UPDATE {v} SET id = 9 WHERE id = 2; UPDATE {v} SET t = 'new' WHERE id = 9",
+    "onto one that was there": "UPDATE {v} SET id = id - 1 WHERE id < 3",
     "on and on": "UPDATE {v} SET id = 9 WHERE id = 2; UPDATE {v} SET id = 10 WHERE id = 9; INSERT INTO {v} VALUES (2, 'new')",
 }
 
@@ -417,6 +467,13 @@ def test_a_key_that_was_changed_and_taken_again_is_refused(how, small):
     assert rows(bot, "SELECT * FROM v") == [(1, "a"), (2, "b"), (3, "c")]
     assert {*reasons(bot)} == {("refused", "its key was changed")}
     is_mirrored(bot)
+
+
+def test_a_key_that_was_changed_says_nothing_of_another_table(small):
+    bot = small(f"CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT); {THREE}; CREATE TABLE w (id INTEGER PRIMARY KEY)", "w.insert")
+    bot.query("BEGIN; UPDATE backup_small.v SET id = 9 WHERE id = 2; INSERT INTO backup_small.w VALUES (1); COMMIT")
+    bot.run("backup.py").expect(0)
+    assert rows(bot, "SELECT * FROM w") == [(1,)]
 
 
 # What a trigger does to other rows.
@@ -466,6 +523,19 @@ BESIDE = {
         [(2, None), (3, 2)],
         1,
     ),
+    "another column of a child, beside its parent's deletion": (
+        "CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT, p INTEGER REFERENCES v);"
+        "INSERT INTO v VALUES (1, 'a', NULL), (2, 'b', 1), (3, 'c', NULL)",
+        "UPDATE backup_small.v SET t = 'edited' WHERE id = 2; DELETE FROM backup_small.v WHERE id = 1",
+        [(1, "a", None), (2, "edited", 1), (3, "c", None)],
+        1,
+    ),
+    "a new child, beside its parent's deletion": (
+        "CREATE TABLE v (id INTEGER PRIMARY KEY, t INTEGER REFERENCES v); INSERT INTO v VALUES (1, NULL), (2, NULL)",
+        "INSERT INTO backup_small.v VALUES (3, 1); DELETE FROM backup_small.v WHERE id = 1",
+        [(1, None), (2, None), (3, 1)],
+        1,
+    ),
     "half a key that is NULL, beside a lonely row": (
         "CREATE TABLE p (a INTEGER, b INTEGER, PRIMARY KEY (a, b)); INSERT INTO p VALUES (1, 1);"
         "CREATE TABLE v (id INTEGER PRIMARY KEY, t INTEGER, b INTEGER, FOREIGN KEY (t, b) REFERENCES p);"
@@ -509,6 +579,6 @@ def test_which_rows_lead_nowhere_is_what_sqlite_says(parent):
             database.execute(f"CREATE TABLE c{number} (id INTEGER PRIMARY KEY, f {child} REFERENCES p (k))")
             database.executemany(f"INSERT INTO c{number} (f) VALUES (?)", [(value,) for value in CELLS])
             told = database.execute(f"PRAGMA foreign_key_check (c{number})").fetchall()
-            found = References(database, ["p"], are_all_meant=True)._lonely(f"c{number}")
+            found = References(database, [], are_all_meant=True)._lonely(f"c{number}")
             assert told
             assert sorted(dict(row.key)["id"] for row in found) == sorted(rowid for _, rowid, *_ in told)

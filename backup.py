@@ -192,7 +192,7 @@ def back_up_source(
         noted = last_run.noted(transfer, mirrored.plan, mirrored.mirrors, mirrored.is_compared)
         not_kept = snapshot.keep_as(previous.place, {**noted, **ours.as_told, "doubts": doubts})
     others = mirrored.what_others_did(transfer, told.openings, ours)
-    for warning in [*warnings, *previous.not_told(doubts), *others, *not_kept]:
+    for warning in [*snapshot.copy.warnings, *warnings, *previous.not_told(doubts), *others, *not_kept]:
         report.warn(target.settings.named(warning))
     return run
 

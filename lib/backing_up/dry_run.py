@@ -75,6 +75,8 @@ def _of_source(target: Target, settings: Settings, name: str, path: Path, compar
     source, _ = copying.told_first(path, previous, lambda: runs.find_source(target, name))
     with snapshots.taken(path, settings.snapshots, settings.check, previous) as snapshot, target.rehearsal():
         told = compare(target, settings, source, snapshot, report)
+        for warning in snapshot.copy.warnings:
+            report.warn(target.settings.named(warning))
         return [{"source": name, "target": target.host, "number": target.settings.number} | table for table in told]
 
 

@@ -132,6 +132,7 @@ def _taken(target: Target, settings: Settings, name: str, options: BackupOptions
     """Take a source in a transaction, and refuse what a run would not back up."""
     noted, path = previous.read(settings.snapshot_of(name, target.settings.number)), settings.sources[name]
     with snapshots.taken(path, settings.snapshots, settings.check) as snapshot, target.transaction():
+        refusals.refuse_written_elsewhere(snapshot)
         pending = edits.pending(target, name)
         told, _ = runs.look(target, name, {})
         refusals.refuse_unless_accepted(name, told.openings, origin.of(settings, name, noted), told.last, options)

@@ -9,6 +9,7 @@ from lib.postgres.books.origin import Origin
 from lib.postgres.mirrors.transfer import Transfer
 from lib.postgres.mirrors.unseen import Unseen
 from lib.settings.config import Settings
+from lib.sqlite.files import other_names
 from lib.sqlite.replacing import safety_copies
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.plan import Plan
@@ -35,6 +36,13 @@ def refuse_restored(snapshot: Snapshot, name: str) -> None:
     """Raise MayPass where a restore has replaced the file since it was copied; the next attempt copies what is there now."""
     if safety_copies.has(snapshot.copy.source, snapshot.copy.file):
         raise MayPass(f"{name} was restored while it was being backed up.", "wait until that has ended")
+
+
+def refuse_written_elsewhere(snapshot: Snapshot) -> None:
+    """Raise Problem where a program has the file open by another name: neither sees the other's locks, and both would write."""
+    if snapshot.copy.is_open_elsewhere:
+        what = f"{snapshot.copy.source.name}: no edit is brought in while a program has the file open by another name."
+        raise Problem(what, other_names.REMEDY)
 
 
 def refuse_unless_accepted(name: str, openings: list[str], ours: Origin, last: LastSaved, options: BackupOptions) -> None:

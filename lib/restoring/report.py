@@ -20,7 +20,8 @@ from lib.restoring.options import RestoreOptions
 from lib.restoring.rebuild import Rebuilt
 from lib.settings.targets import TargetSettings
 from lib.sqlite.compare.count_differences import Difference
-from lib.sqlite.replacing import in_place, safety_copies
+from lib.sqlite.files import other_names
+from lib.sqlite.replacing import safety_copies
 
 
 class Report:
@@ -107,8 +108,10 @@ class Report:
             self._say(f"  {name}: run {state.run}, {state.finished_at} UTC, {plural(state.rows, 'row')} → {place}")
             if place.exists():
                 self._say(f"    the file that is there ({size(place.stat().st_size)}) is kept beside it")
-            if in_place.is_mounted(place):
+            if other_names.is_mounted(place):
                 self._say("    that file is a mount: it is written in place, and what is kept beside it is outside the mount")
+            elif other_names.has_links(place):
+                self._say("    that file has a second name (a hard link), which goes on leading to the old one")
 
     def snapshots(self, states: dict[str, LocalState], places: dict[str, Path]) -> None:
         """Say what is put in place without the network."""

@@ -5,8 +5,6 @@ back when the file is opened next.
 """
 
 import contextlib
-import os
-import re
 import sqlite3
 from pathlib import Path
 
@@ -14,18 +12,6 @@ from lib.base import stopping
 from lib.base.errors import Problem
 from lib.sqlite.files import lock
 from lib.sqlite.replacing import folding, safety_copies
-
-MOUNTS = Path("/proc/self/mountinfo")
-OCTAL = re.compile(r"\\([0-7]{3})")
-
-
-def is_mounted(path: Path) -> bool:
-    """Whether the file itself is a mount; source: proc(5), the fifth field of mountinfo."""
-    try:
-        lines = os.fsdecode(MOUNTS.read_bytes().rstrip()).split("\n")
-    except OSError:  # not Linux
-        return os.path.ismount(path)
-    return str(path) in [OCTAL.sub(lambda code: chr(int(code[1], 8)), line.split(" ")[4]) for line in lines]
 
 
 def write_over(new: Path, destination: Path) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lib.base import stopping
-from lib.sqlite.files import lock
+from lib.sqlite.files import lock, other_names
 from lib.sqlite.replacing import folding, in_place, safety_copies
 from lib.sqlite.replacing.safety_copies import COMPANIONS
 
@@ -26,7 +26,7 @@ def into_place(new: Path, destination: Path) -> Path | None:
     if not os.path.lexists(destination):
         _into_empty_place(new, destination)
         return None
-    if in_place.is_mounted(destination):
+    if other_names.is_mounted(destination):
         return in_place.write_over(new, destination)
     was_folded, safety_copy = folding.fold(destination), safety_copies.free_path(destination)
     with lock.exclusive(destination) as file, stopping.undisturbed():

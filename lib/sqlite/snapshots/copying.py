@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from lib.base import disk, leftovers
 from lib.base.errors import Problem
 from lib.settings.config import UNCHECKED
-from lib.sqlite.files import not_there, remedy, virtual_tables
+from lib.sqlite.files import not_there, other_names, remedy, virtual_tables
 from lib.sqlite.files.integrity import Checking, give_way
 from lib.sqlite.snapshots import live_file, previous
 from lib.sqlite.snapshots.previous import Previous
@@ -27,6 +27,7 @@ class Copy:
 
     `previous` is the last run's snapshot as it was when this copy was begun. `checking` is what SQLite does since the copy was
     made, nothing where the very same bytes have been checked as thoroughly before, or the check is left to another run.
+    `is_open_elsewhere` is whether a program has the source in WAL mode open by another name.
     """
 
     source: Path
@@ -37,6 +38,7 @@ class Copy:
     previous: Previous
     check: str
     checking: Checking | None
+    is_open_elsewhere: bool = False
 
     @property
     def folder(self) -> Path:
@@ -47,6 +49,11 @@ class Copy:
     def is_unchecked(self) -> bool:
         """Whether the check is left to the next ordinary run."""
         return self.check == UNCHECKED
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what is to be said of the source itself: in which -wal there may be commits that are not in the copy."""
+        return other_names.told(self.source, is_open=self.is_open_elsewhere) if self.journal_mode == "wal" else []
 
     def begin_check(self, check: str) -> None:
         """Have the copy checked after all, where that was to be left to another run."""
@@ -81,7 +88,9 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
         seen = previous.identity(kept)
         with futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
             looking = meanwhile.submit(previous.look, kept, seen)
+            was_open = other_names.is_open(source)
             journal_mode = live_file.copy(source, path)
+            is_open = was_open and journal_mode == "wal" and other_names.is_open(source)
             _refuse_empty(source, path.stat().st_size, told)
             checking = None if check == UNCHECKED else Checking(path, check, virtual_tables.doubts)
             if checking:
@@ -91,7 +100,7 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
             checking.close()
             checking = None
         undo.pop_all()
-        return Copy(source, path, journal_mode, file_hash, (about.st_dev, about.st_ino), last, check, checking)
+        return Copy(source, path, journal_mode, file_hash, (about.st_dev, about.st_ino), last, check, checking, is_open)
 
 
 def size_of(source: Path) -> int:

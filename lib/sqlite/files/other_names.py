@@ -1,0 +1,70 @@
+"""Which names a database file has besides ours: SQLite puts the -wal beside the name by which a program opens the file.
+
+Commits that are in another -wal than the one beside our name are in no copy of ours, and two programs with a -wal each do not
+see each other's locks. Source: https://sqlite.org/howtocorrupt.html, 2.5; https://sqlite.org/walformat.html, 2.3.
+"""
+
+import contextlib
+import os
+import re
+import struct
+import sys
+from pathlib import Path
+
+from lib.sqlite.files import lock
+
+MOUNTS = Path("/proc/self/mountinfo")
+OCTAL = re.compile(r"\\([0-7]{3})")
+# Whoever has a file in WAL mode open keeps a lock on these bytes of it, and one on this byte of the -shm beside its name.
+SHARED_BYTES, IN_USE_BYTE = (lock.PENDING_BYTE + 2, 510), (128, 1)
+# Linux's struct flock: type, whence, start, length, and the process that has the lock.
+FLOCK = "hhqqi"
+REMEDY = "let SQLITE_DATABASES name the very path that the bot opens, and mount the folder, not the file, into a container"
+
+
+def told(source: Path, *, is_open: bool) -> list[str]:
+    """Return a warning where a source in WAL mode has another name, or `is_open` by one for certain."""
+    if is_open:
+        why = f"a program has the file open by another name than {source}"
+    elif is_mounted(source.resolve()):
+        why = "the file itself is a mount"
+    elif has_links(source):
+        why = "the file has a second name (a hard link)"
+    else:
+        return []
+    return [f"{source.name}: {why}, and what is committed by that one may be in a -wal that no backup sees: {REMEDY}."]
+
+
+def has_links(path: Path) -> bool:
+    """Whether the file has a second name in some folder; one that is not there has none."""
+    return path.exists() and path.stat().st_nlink > 1
+
+
+def is_mounted(path: Path) -> bool:
+    """Whether the file itself is a mount; source: proc(5), the fifth field of mountinfo."""
+    try:
+        lines = os.fsdecode(MOUNTS.read_bytes().rstrip()).split("\n")
+    except OSError:  # not Linux
+        return os.path.ismount(path)
+    return str(path) in [OCTAL.sub(lambda code: chr(int(code[1], 8)), line.split(" ")[4]) for line in lines]
+
+
+def is_open(source: Path) -> bool:
+    """Whether a program has a file in WAL mode open by another name; as it opens it by ours, it looks so for an instant.
+
+    This process must not have the file open in SQLite: that would lose its locks.
+    """
+    real = source.resolve()
+    return _is_locked(real, *SHARED_BYTES) and not _is_locked(Path(f"{real}-shm"), *IN_USE_BYTE)
+
+
+def _is_locked(path: Path, start: int, length: int) -> bool:
+    """Whether another process has a lock on these bytes; of what is not there, and where nobody can tell, it has none."""
+    if sys.platform != "linux":
+        return False
+    import fcntl
+
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+        return bool(struct.unpack(FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK)
+    return False

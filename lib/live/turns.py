@@ -163,7 +163,7 @@ class Live:
         """Note attempts on this machine; what was saved and not noted yet, now and then."""
         for attempt in attempts:
             self._unnoted.pop(attempt.label, None)
-        for warning in local_runs.note(self._settings, attempts, warnings):
+        for warning in self._new(local_runs.note(self._settings, attempts, warnings)):
             self._console.warn(warning)
 
     def _say(self, tell: Callable[[], list[str]]) -> None:

@@ -54,7 +54,11 @@ class Watch:
     @property
     def has_failed(self) -> bool:
         """Whether the last attempt has failed, be it this process's or another one's on this machine."""
-        return bool(self.failure) or local_runs.has_failed(self.settings, self.source, self.target.number)
+        return bool(self.failure) or self._is_noted_as_failed
+
+    @property
+    def _is_noted_as_failed(self) -> bool:
+        return local_runs.has_failed(self.settings, self.source, self.target.number)
 
     @property
     def has_changed(self) -> bool:
@@ -114,8 +118,10 @@ class Watch:
             self.told_at = now if is_news else self.told_at
             return is_news
         self.saved, self.failure, self.is_edited = state, "", False
-        if isinstance(attempt, Saved) and attempt.run.is_compared and not (is_ordinary or attempt.run.edits):
-            self.pause.begin()  # every row was sent; where that is so each time, it is not to be each second
+        has_sent_all = isinstance(attempt, Saved) and attempt.run.is_compared and not (is_ordinary or attempt.run.edits)
+        if has_sent_all or (self._is_noted_as_failed and not before):
+            # Every row was sent, or the note of a failure has stayed: where that is so each time, it is not to be each second.
+            self.pause.begin()
         else:
             self.pause.forget()
         if is_ordinary:

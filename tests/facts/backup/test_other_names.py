@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 from tests.stand_ins.bot import environment
 from tests.stand_ins.editing import ACCEPTED, S
 from tests.stand_ins.living import has, living, pay
+from tests.stand_ins.mounts import may_mount, mounted_at
 
 OPEN = "premium_system.db: a program has the file open by another name than "
 MOUNTED = "premium_system.db: the file itself is a mount, and what is committed by that one"
@@ -23,16 +23,6 @@ bot = sqlite3.connect(sys.argv[1], isolation_level=None)
 bot.execute("""{PAID}""")
 print("committed", flush=True)
 sys.stdin.read()'''
-
-
-def may_mount():
-    """In a mount namespace of its own, a test harms nobody."""
-    return bool(shutil.which("unshare")) and subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
-
-
-def mounted_at(source, place):
-    """Return how a command begins that sees `source` at `place`, too."""
-    return ["unshare", "-m", "sh", "-c", f"mount --bind '{source}' '{place}' && exec \"$@\"", "sh"]
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -18,9 +20,11 @@ from lib.settings import config, limits
 from lib.settings.config import UNCHECKED
 from lib.sqlite.snapshots import copying, watched
 from lib.trying import trial
+from tests.stand_ins.bot import REPOSITORY, environment
 from tests.stand_ins.inbox import Inbox
 from tests.stand_ins.living import has, living, pay, saved
 from tests.stand_ins.machine import with_cron
+from tests.stand_ins.mounts import may_mount, mounted_at
 from tests.stand_ins.unreachable import down
 
 NOTHING_NEW = "SELECT count(*) FROM backup.sources WHERE live_at IS NULL OR live_at < clock_timestamp() - interval '90 s'"
@@ -378,3 +382,34 @@ def test_what_is_replaced_while_another_one_is_being_run_is_no_batch(saved_bot, 
     live.turn()
     live.turn()
     assert kinds == [(False, ["premium_system", "user_requests"]), (False, ["premium_system"]), (False, ["user_requests"])]
+
+
+TURNS = """import functools, sys
+from backup import back_up_all
+from lib.backing_up.options import BackupOptions
+from lib.base.script import Console
+from lib.live import turns
+from lib.settings import config
+settings, console = config.load(sys.argv[1]), Console()
+back_up = functools.partial(back_up_all, options=BackupOptions(), console=console)
+live = turns.Live(settings, settings.sources, 1, back_up, console)
+for _ in range(4):
+    live.turn()
+    print(*(f"{watch.source} {watch.pause.length:g}" for watch in live._watches))
+    for watch in live._watches:
+        watch.pause.until = 0
+"""
+
+
+@pytest.mark.skipif(not may_mount(), reason="this user may not make a mount namespace")
+def test_where_nothing_can_be_noted_after_a_failure_each_pause_is_longer_than_the_last(saved_bot):
+    """What stays noted is the failure, whatever has been saved since; a file that is a mount takes no other one in its place."""
+    away = saved_bot.requests.rename(saved_bot.folder / "away.db")
+    saved_bot.run("backup.py").expect(3)
+    away.rename(saved_bot.requests)
+    notes = config.load(str(saved_bot.folder / ".env")).noted_runs
+    command = [*mounted_at(notes, notes), sys.executable, "-c", TURNS, str(saved_bot.folder / ".env")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=REPOSITORY)
+    pauses = [line for line in done.stdout.splitlines() if line.startswith("premium_system 0 ")]
+    assert pauses == [f"premium_system 0 user_requests {length}" for length in (1, 2, 4, 8)], done.stderr
+    assert done.stderr.count(f"{notes} cannot be written") == 1

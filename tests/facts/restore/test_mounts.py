@@ -14,13 +14,9 @@ import pytest
 from tests import compare
 from tests.cases.crashes import NEW, OLD, content, laid_out, left_clean, left_in_journal, left_in_wal, left_persistent
 from tests.stand_ins.bot import REPOSITORY, environment
+from tests.stand_ins.mounts import may_mount
 
 OURS = ("--yes", "--database", "premium_system")
-
-
-def may_mount():
-    """In a mount namespace of its own, a test harms nobody."""
-    return bool(shutil.which("unshare")) and subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
 
 
 pytestmark = pytest.mark.skipif(not may_mount(), reason="this user may not make a mount namespace")

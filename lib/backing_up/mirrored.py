@@ -42,10 +42,10 @@ class Mirrored(NamedTuple):
         return [*self.altered.warnings, *self.plan.warnings, *self.said]
 
     def must_be_checked(self, transfer: Transfer) -> bool:
-        """Whether more has happened than that rows of known tables have changed since a run whose file was checked."""
-        copy = transfer.snapshot.copy
+        """Whether more has happened than that some rows of known tables have changed since a run whose file was checked."""
+        copy, is_doubtful = transfer.snapshot.copy, transfer.snapshot.is_doubtful
         is_new = saving.definition_hash(transfer.snapshot, self.plan) != transfer.last["definition_hash"]
-        return self.is_compared or bool(self.plan.ddl) or is_new or not previous.last_checked(copy.previous.note)
+        return is_doubtful or self.is_compared or bool(self.plan.ddl) or is_new or not previous.last_checked(copy.previous.note)
 
     def what_others_did(self, transfer: Transfer, openings: list[str], ours: Origin) -> list[str]:
         """Return warnings of who else can get in, and of what others have done to the mirrors."""

@@ -12,6 +12,7 @@ from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import altered
 from lib.postgres.mirrors.doubt import Doubt
 from lib.postgres.mirrors.transfer import Transfer
+from lib.sqlite.snapshots import previous
 from lib.sqlite.snapshots.previous import Checked, Note, NotedMirror
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.digest import md5_of
@@ -77,10 +78,14 @@ def noted(transfer: Transfer, plan: Plan, mirrors: dict[str, Mirror], is_compare
 
 
 def _checked(transfer: Transfer) -> Checked:
-    """Return which run's file was checked last: this one, or that of the last ordinary run before it."""
-    run, copy = transfer.run, transfer.snapshot.copy
-    if copy.is_unchecked:
-        return copy.previous.note["checked"]
+    """Return which run's file was checked last: this one, or that of the last ordinary run before it.
+
+    A batch that was checked only because it was doubtful is no ordinary run: the next one is not put off, nor the brake let go.
+    """
+    run, snapshot = transfer.run, transfer.snapshot
+    last = previous.last_checked(snapshot.copy.previous.note)
+    if last and (snapshot.copy.is_unchecked or (run.is_live and snapshot.is_doubtful)):
+        return last
     rows = {table.label: table.rows for table in run.bots_tables}
     return {"run": run.run, "at": time.time(), "rows": rows, "target": run.number if transfer.target.settings.count > 1 else None}
 

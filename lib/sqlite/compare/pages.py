@@ -34,6 +34,8 @@ LEAF_OF = {INNER_INDEX: LEAF_INDEX, INNER_TABLE: LEAF_TABLE}
 NO_TREE = (1 << 32) - 1
 # With more of a table's leaves to look at, all of its rows are as soon compared.
 MOST_LEAVES = 0.5
+# With more of all pages to look at, it may be another database.
+MOST_PAGES = 0.5
 
 # Each from a first to a last rowid; they are in order and do not overlap.
 Spans = list[tuple[int, int]]
@@ -41,6 +43,10 @@ Spans = list[tuple[int, int]]
 
 class Unclear(Exception):
     """The pages do not tell which rows have changed."""
+
+
+class MostDiffer(Exception):
+    """Most pages are others than before."""
 
 
 class File:
@@ -102,15 +108,18 @@ class File:
                 yield _number(page, at)
 
 
-def changed(connection: sqlite3.Connection, previous: Path, snapshot: Path) -> dict[str, Spans]:
+def changed(connection: sqlite3.Connection, previous: Path, snapshot: Path) -> dict[str, Spans] | None:
     """Return the spans of rowids in which rows may have changed, by table; without a span, the table is as it was.
 
     The connection has both files, as `previous` and `main`. A table is left out where its pages do not tell, or tell too much.
+    Return None where most pages differ.
     """
     try:
         before, now = _objects(connection, "previous"), _objects(connection, "main")
         with open(previous, "rb", buffering=0) as was, open(snapshot, "rb", buffering=0) as become:
             return dict(_compared(File(was), File(become), before, now))
+    except MostDiffer:
+        return None
     except (Unclear, OSError, IndexError, struct.error, sqlite3.OperationalError):
         return {}
 
@@ -136,7 +145,7 @@ def _compared(
 
 
 def _differing(old: File, new: File) -> bytearray:
-    """Return for the number of each page 1 where the files differ, and where only one of them has it."""
+    """Return for the number of each page 1 where the files differ, and where only one has it; raise MostDiffer where most do."""
     if any(old.header[part] != new.header[part] for part in ALIKE) or new.header[MODES] != ROLLBACK:
         raise Unclear
     both, step = min(old.pages, new.pages), CHUNK_BYTES // new.size
@@ -147,6 +156,8 @@ def _differing(old: File, new: File) -> bytearray:
         if was != now:
             parts = [slice(at, at + new.size) for at in range(0, many * new.size, new.size)]
             differs[first : first + many] = bytes(was[part] != now[part] for part in parts)
+    if differs.count(1) > MOST_PAGES * len(differs):
+        raise MostDiffer
     return differs
 
 

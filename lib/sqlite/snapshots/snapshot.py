@@ -23,12 +23,13 @@ from lib.tables.schema import Schema
 
 @dataclass
 class Snapshot:
-    """A copy of a source, open read only."""
+    """A copy of a source, open read only; `is_doubtful` is whether so many pages differ that it may be another database."""
 
     copy: Copy
     connection: sqlite3.Connection
     schema: Schema
     counted: dict[str, int] = field(default_factory=dict)
+    is_doubtful: bool = False
 
     def rows(self, table: TablePlan) -> int:
         """Return how many rows a table has; SQLite walks through all of it, so it is asked once."""

@@ -6,29 +6,38 @@ Nobody in this process may have the file open in SQLite meanwhile: closing any d
 import os
 from pathlib import Path
 
-from lib.sqlite.snapshots.live_file import COUNTERS, HEADER_BYTES
+from lib.sqlite.files.written_beside import is_in_wal_mode
+from lib.sqlite.snapshots.live_file import HEADER_BYTES
 
 # In WAL mode a commit counts once it stands in the head of the -shm, of which there are two copies; what was written to the -wal
 # before, and is copied before that, is not in the copy. Source: https://sqlite.org/walformat.html
 SHM_HEAD_BYTES = 96
-# Device, inode, size, and times of the last write and of the last change, of the file and of its -wal; what SQLite counts.
+# Device, inode, size, and times of the last write and of the last change, of the file and its -wal; the heads of file and -shm.
 State = tuple[tuple[int, ...], tuple[int, ...], bytes, bytes]
+
+# Of the file's head what counts its changes, and what no change of rows touches: see https://sqlite.org/fileformat2.html.
+COUNTER, STAYS = slice(24, 28), (slice(0, 24), slice(40, 92))
 
 
 def state(source: Path) -> State:
     """Return the state of a source; of what is not there, or out of reach, it is empty: whoever copies it says what is wrong."""
     real = os.path.realpath(source) if os.path.islink(source) else str(source)
-    counted, log = _first_bytes(real, HEADER_BYTES)[COUNTERS], stat_of(f"{real}-wal")
+    head, log = _first_bytes(real, HEADER_BYTES), stat_of(f"{real}-wal")
     # To root's -wal SQLite gives an owner whenever it is opened, also by us: that is another change time, and no commit.
-    return stat_of(real), log[:-1], counted, _first_bytes(f"{real}-shm", SHM_HEAD_BYTES) if log else b""
+    return stat_of(real), log[:-1], head, _first_bytes(f"{real}-shm", SHM_HEAD_BYTES) if log else b""
 
 
 def is_same_file(state: State, other: State) -> bool:
     """Whether a state is of the same file as an `other` one before it, as far as can be seen.
 
-    SQLite never exchanges a file for another, and only ever counts its changes up.
+    SQLite never exchanges a file for another, and counts its changes up; in WAL mode it does so in the -wal first, and what it
+    writes to the file later was counted before. Another database that was written over this one may count more.
     """
-    return state[0][:2] == other[0][:2] and state[2][:4] >= other[2][:4]
+    head, before = state[2], other[2]
+    is_alike = state[0][:2] == other[0][:2] and all(head[part] == before[part] for part in STAYS)
+    is_counted = head[COUNTER] > before[COUNTER] or (is_in_wal_mode(head) and head[COUNTER] == before[COUNTER])
+    is_untouched = state[0][:4] == other[0][:4]
+    return is_alike and (is_counted or is_untouched)
 
 
 def stat_of(path: Path | str) -> tuple[int, ...]:

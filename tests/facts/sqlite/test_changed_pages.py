@@ -230,7 +230,7 @@ def live(folder, seed, rounds, monkeypatch):
     files, look = made(folder, chance), pages.changed
 
     def looking(*arguments):
-        spans = look(*arguments)
+        spans = look(*arguments) or {}
         assert_all_others_are_the_same(files.previous, files.present, spans)
         for ranges in spans.values():
             told["changed" if ranges else "unchanged"] += 1
@@ -238,6 +238,7 @@ def live(folder, seed, rounds, monkeypatch):
 
     monkeypatch.setattr(pages, "changed", looking)
     monkeypatch.setattr(pages, "MOST_LEAVES", chance.choice((pages.MOST_LEAVES, 1)))
+    monkeypatch.setattr(pages, "MOST_PAGES", 1)
     files.copy()
     for _ in range(rounds):
         with files.written() as database:
@@ -278,7 +279,7 @@ def filled(folder, rows, value, also=""):
 def spans_of(files):
     with files.opened() as (snapshot, _, _):
         find_changes.attach(snapshot.connection, files.previous)
-        return pages.changed(snapshot.connection, files.previous, files.present)
+        return pages.changed(snapshot.connection, files.previous, files.present) or {}
 
 
 def steps_of(files):
@@ -345,6 +346,7 @@ def test_a_row_that_is_overwritten_where_it_continues_is_found(tmp_path, monkeyp
 
 
 def test_what_a_changed_row_continues_in_is_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "MOST_PAGES", 1)
     files = filled(tmp_path, 300, LONG)
     files.script("UPDATE t SET v = v || v, n = -1 WHERE id = 150; CREATE INDEX j ON t (v)")
     files.copy()

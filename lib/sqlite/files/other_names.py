@@ -1,7 +1,7 @@
 """Which names a database file has besides ours: SQLite puts the -wal beside the name by which a program opens the file.
 
 Commits that are in another -wal than the one beside our name are in no copy of ours, and two programs with a -wal each do not
-see each other's locks. Source: https://sqlite.org/howtocorrupt.html, 2.5; https://sqlite.org/walformat.html, 2.3.
+see each other's locks. Source: https://sqlite.org/howtocorrupt.html, 2.5; os_unix.c, SHARED_FIRST and UNIX_SHM_DMS.
 """
 
 import contextlib
@@ -25,14 +25,15 @@ REMEDY = "let SQLITE_DATABASES name the very path that the bot opens, and mount 
 def told(source: Path, *, is_open: bool) -> list[str]:
     """Return a warning where a source in WAL mode has another name, or `is_open` by one for certain."""
     if is_open:
-        why = f"a program has the file open by another name than {source}"
+        why = "a program has the file open by another name"
     elif is_mounted(source.resolve()):
         why = "the file itself is a mount"
     elif has_links(source):
         why = "the file has a second name (a hard link)"
     else:
         return []
-    return [f"{source.name}: {why}, and what is committed by that one may be in a -wal that no backup sees: {REMEDY}."]
+    unseen = f"what is committed by another name than {source} may be in a -wal that no backup sees"
+    return [f"{source.name}: {why}, and {unseen}: {REMEDY}."]
 
 
 def has_links(path: Path) -> bool:

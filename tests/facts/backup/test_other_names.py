@@ -13,9 +13,9 @@ from tests.stand_ins.editing import ACCEPTED, S
 from tests.stand_ins.living import has, living, pay
 from tests.stand_ins.mounts import may_mount, mounted_at
 
-OPEN = "premium_system.db: a program has the file open by another name than "
-MOUNTED = "premium_system.db: the file itself is a mount, and what is committed by that one"
-LINKED = "premium_system.db: the file has a second name (a hard link), and what is committed by that one"
+OPEN = "premium_system.db: a program has the file open by another name, and what is committed by another name than "
+MOUNTED = "premium_system.db: the file itself is a mount, and what is committed by another name than "
+LINKED = "premium_system.db: the file has a second name (a hard link), and what is committed by another name than "
 REMEDY = "let SQLITE_DATABASES name the very path that the bot opens, and mount the folder, not the file, into a container."
 PAID = "INSERT INTO payment_history (owner_id, payment_id, stars_amount, status, created_at) VALUES (1, 'unseen', 5, 'paid', 1)"
 BOT = f'''import sqlite3, sys

@@ -26,9 +26,13 @@ KINDS = (type(None), int, float, str, bytes)
 
 @dataclass(frozen=True)
 class Step:
-    """What a run, or people, made of a row: `before` and `after`, None where it was not there. `at` is in Unix seconds."""
+    """What a run, a live batch or people made of a row: `before` and `after`, None where it was not there.
+
+    `at` is in Unix seconds.
+    """
 
     run: int | None
+    is_live: bool
     at: float
     by: str
     before: Row | None
@@ -200,7 +204,7 @@ def _story(key: Row, lives: Sequence[_Life]) -> Story:
             continue
         after = _seen(now)
         if changed(first, after):
-            story.steps.append(Step(version.run, version.at, version.by, first, after))
+            story.steps.append(Step(version.run, version.is_live, version.at, version.by, first, after))
         first = after
     return story
 

@@ -73,7 +73,7 @@ def _say_stories(named: str, stories: Sequence[Story], console: Console) -> None
 
 
 def _who(step: Step) -> str:
-    return f"run {step.run}" if step.run else f"by hand, {step.by}"
+    return f"{'live batch' if step.is_live else 'run'} {step.run}" if step.run else f"by hand, {step.by}"
 
 
 def _since(stories: list[Story], text: str) -> list[Story]:
@@ -115,7 +115,7 @@ def _story_as_json(story: Story) -> dict[str, Any]:
 
 def _step_as_json(step: Step) -> dict[str, Any]:
     rows = {"before": as_json(step.before), "after": as_json(step.after)}
-    return {"at": iso(clock(step.at)), "run": step.run, "by": step.by, **rows}
+    return {"at": iso(clock(step.at)), "run": step.run, "is_live": step.is_live, "by": step.by, **rows}
 
 
 def difference(before: Row | None, after: Row | None) -> str:

@@ -64,6 +64,8 @@ ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS ticket text;
 ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS clock_ahead double precision;
 -- Whether the run compared every row of every table with its mirror.
 ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS compared_all boolean;
+-- Whether it is a live process's batch.
+ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS is_live boolean;
 -- What a run of which nothing is new need not say, it leaves empty: `bytes_sent` where nothing was sent, and `snapshot_hash`,
 -- `snapshot_bytes` and `rows` where it read the very file that the run before it had read (see snapshot_of). No index has what changes
 -- in such a run, so that its versions are one row and two index entries. A run that is at work is younger than its source's last one.

@@ -128,7 +128,7 @@ BEGIN
         snapshot_hash = CASE WHEN is_other_file THEN snapshot->>'snapshot_hash' END,
         snapshot_bytes = CASE WHEN is_other_file THEN (snapshot->>'snapshot_bytes')::bigint END,
         rows = CASE WHEN is_other_file THEN (snapshot->>'rows')::bigint END, bytes_sent = nullif((snapshot->>'bytes_sent')::bigint, 0),
-        compared_all = nullif((snapshot->>'compared_all')::boolean, false), clock_ahead = CASE WHEN NOT agree THEN ahead END,
+        compared_all = nullif((snapshot->>'compared_all')::boolean, false), is_live = nullif((snapshot->>'is_live')::boolean, false), clock_ahead = CASE WHEN NOT agree THEN ahead END,
         started_at = least(started_at, now_here), finished_at = now_here,
         undo_mark = greatest((SELECT max(record) FROM {schema}.undo_log),
             (SELECT max(greatest(pruned_to, last.undo_mark)) FROM {schema}.sources LEFT JOIN {schema}.runs AS last ON last.run = last_run)),

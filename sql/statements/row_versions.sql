@@ -1,6 +1,7 @@
 -- Reads all that the undo log holds of the rows of a mirror that meet the conditions now, or have done so, in its order; and these rows as
 -- they are now, without a record. What names other keys is not looked at ({named}). {also} are keys of rows of which another life is known.
--- Records of an earlier key of the mirror are all read: they name their rows otherwise.
+-- Records of an earlier key of the mirror are all read: they name their rows otherwise. An older release's runs do not tell which are live
+-- batches: then the name is that of `older`.
 WITH logged AS MATERIALIZED (
     SELECT undo_log.record, undo_log.run, undo_log.changed_at, undo_log.changed_by, undo_log.operation, undo_log.key_columns, given.line, given.place,
         (SELECT jsonb_object_agg(name, given.line::json -> name) FROM unnest(undo_log.key_columns) AS name) AS key,
@@ -19,10 +20,12 @@ WITH logged AS MATERIALIZED (
     FROM {only} {mirror} AS mirror WHERE {met_now}
 )
 SELECT logged.record, logged.run, extract(epoch FROM logged.changed_at)::double precision, logged.changed_by, logged.operation,
-    logged.key_columns, logged.line, logged.place
+    logged.key_columns, logged.line, (
+        SELECT coalesce(this.is_live, false) FROM (VALUES (NULL::boolean)) AS older (is_live) CROSS JOIN LATERAL (
+            SELECT is_live FROM {schema}.runs WHERE runs.run = logged.run) AS this), logged.place
 FROM logged WHERE NOT logged.is_same_kind OR logged.key IN (SELECT wanted.key FROM wanted)
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, row_to_json(mirror.*)::text, NULL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, row_to_json(mirror.*)::text, NULL, NULL
 FROM {only} {mirror} AS mirror
 JOIN (SELECT DISTINCT key.* FROM wanted CROSS JOIN LATERAL jsonb_to_record(wanted.key) AS key ({key_types})) AS touched ON {same_key} AND {of_source}
-ORDER BY 1 NULLS LAST, 8
+ORDER BY 1 NULLS LAST, 9

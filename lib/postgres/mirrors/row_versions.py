@@ -23,7 +23,7 @@ class Version:
     """A line of the undo log: the row as it was before, or, of an insert, its key alone.
 
     Without a record it is the row as it is now. `at` is in Unix seconds, `key` are the columns that name the row.
-    What people have done has no `run`.
+    What people have done has no `run`; `is_live` is whether that is a live process's batch.
     """
 
     record: int | None
@@ -33,6 +33,7 @@ class Version:
     operation: str
     key: tuple[str, ...]
     line: str
+    is_live: bool
 
     @property
     def is_now(self) -> bool:
@@ -111,6 +112,6 @@ def _read(target: Target, source: str, label: str, key_types: dict[str, str], **
         **parts,
     )
     return [
-        Version(record, run, at or 0.0, by, what, tuple(key or ()), line)
-        for record, run, at, by, what, key, line, _ in target.rows(query)
+        Version(record, run, at or 0.0, by, what, tuple(key or ()), line, bool(is_live))
+        for record, run, at, by, what, key, line, is_live, _ in target.rows(query)
     ]

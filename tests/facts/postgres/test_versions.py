@@ -38,7 +38,9 @@ def test_what_an_older_release_made_is_restored_as_of_a_run_that_is_another_data
     kept = saved_bot.keep_copies()
     sample_bot.live(saved_bot.data, seed=1)
     saved_bot.backup()
-    saved_bot.query("ALTER TABLE backup.runs DROP waited, DROP kept_at, DROP kept_by, DROP kept_for, DROP packing, DROP ticket")
+    saved_bot.query(
+        "ALTER TABLE backup.runs DROP waited, DROP kept_at, DROP kept_by, DROP kept_for, DROP packing, DROP ticket, DROP is_live"
+    )
     assert saved_bot.run("backup.py", "--status").expect(0).stdout.count("restore points: 2, back to run") == 2
     as_first_release(saved_bot)
     saved_bot.run("restore.py", "--yes", "--at", "2", "--to", "out").expect(0)

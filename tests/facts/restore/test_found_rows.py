@@ -18,6 +18,7 @@ from lib.tables import conditions
 from lib.tables.values import as_text
 from tests.cases import histories
 from tests.stand_ins.deployment import Deployment
+from tests.stand_ins.living import living
 
 PAYMENTS = "payment_history"
 
@@ -82,6 +83,18 @@ def test_a_row_s_story_is_told(changed_bot):
     assert f"run {run}: stars_amount {told[2]['first']['stars_amount']} → free\n" in said
     assert history(changed_bot, PAYMENTS, "--where", "id=1", "--since", "yesterday") == []
     assert [row["key"]["id"] for row in history(changed_bot, PAYMENTS, "--where", "id<3", "--since", "yesterday")] == [2]
+
+
+def test_a_live_batch_is_told_from_a_run(changed_bot):
+    with living(changed_bot) as live:
+        changed_bot.sqlite(changed_bot.premium, f"UPDATE {PAYMENTS} SET stars_amount = 88 WHERE id = 1")
+        live.until(lambda: len(history(changed_bot, PAYMENTS, "--where", "id=1")[0]["versions"]) == 1)
+    ((version,),) = (row["versions"] for row in history(changed_bot, PAYMENTS, "--where", "id=1"))
+    assert (version["is_live"], version["after"]["stars_amount"]) == (True, 88)
+    said = changed_bot.run("restore.py", "--history", PAYMENTS, "--where", "id=1").expect(0).stdout
+    assert f"  live batch {version['run']}: stars_amount" in said
+    (changed, *_) = history(changed_bot, PAYMENTS, "--where", "id=2")
+    assert [step["is_live"] for step in changed["versions"]] == [False]
 
 
 def test_what_is_gone_since_is_found_where_it_was(changed_bot):

@@ -292,14 +292,14 @@ def is_running(number):
 
 def test_the_check_keeps_its_connection_wherever_a_signal_breaks_in(saved_bot, monkeypatch):
     """A signal may come when the thread is just being started; to close what the thread works on would crash Python."""
-    seen, submit = [], futures.ThreadPoolExecutor.submit
+    seen, is_over, submit = [], threading.Event(), futures.ThreadPoolExecutor.submit
+    numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3e7 AND NOT is_over())"
 
     def long(connection, _check):
+        connection.create_function("is_over", 0, is_over.is_set)
         with contextlib.suppress(sqlite3.OperationalError):
             seen.append("begun")
-            connection.execute(
-                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3e7) SELECT max(i) FROM n"
-            )
+            connection.execute(f"{numbers} SELECT max(i) FROM n")
         seen.append(connection.execute("SELECT 'open'").fetchone()[0])
 
     def interrupted(*work):
@@ -313,6 +313,7 @@ def test_the_check_keeps_its_connection_wherever_a_signal_breaks_in(saved_bot, m
     with pytest.raises(Interrupted), contextlib.closing(integrity.Checking(saved_bot.premium, "full")):
         pass
     monkeypatch.undo()
+    is_over.set()
     integrity.BESIDE.submit(int).result()
     assert seen == ["begun", "open"]
 

@@ -20,6 +20,7 @@ SERVER_SETTINGS = {
     "search_path": '"$user", public, extensions',
     "max_connections": "120",
     "fsync": "off",
+    "full_page_writes": "off",
     "shared_buffers": "64MB",
     "max_wal_size": "256MB",
 }
@@ -92,8 +93,9 @@ def make_database(server, name, like=None):
     """
     with contextlib.closing(psycopg2.connect(server.url)) as admin:
         admin.autocommit = True
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(like or "template1"))
-        admin.cursor().execute(create)
+        strategy = "STRATEGY FILE_COPY" if admin.server_version >= 15_00_00 else ""  # the only one before
+        create = sql.SQL(f"CREATE DATABASE {{}} TEMPLATE {{}} {strategy}")
+        admin.cursor().execute(create.format(sql.Identifier(name), sql.Identifier(like or "template1")))
         admin.cursor().execute(sql.SQL("GRANT CREATE, TEMP ON DATABASE {} TO postgres").format(sql.Identifier(name)))
         if not like:
             with contextlib.closing(psycopg2.connect(_url(server, server.user, name))) as inside:

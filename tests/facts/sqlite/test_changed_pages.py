@@ -94,20 +94,24 @@ class Files:
         self.present.touch()
         live_file.copy(self.source, self.present)
 
-    @contextlib.contextmanager
-    def opened(self):
-        """Yield the present copy as a run has it, and what the last run has left of each table that is as it was declared."""
-        copy = Copy(self.source, self.present, "delete", "present", (0, 0), Previous(self.previous, {}, {}, ()), "quick", None)
+    def plans(self):
+        """Return the tables, and what the last run has left of each one that is as it was declared."""
         with contextlib.closing(open_read_only(self.present)) as now, contextlib.closing(open_read_only(self.told)) as before:
             schema, was = read_schema.read(now), read_schema.read(before)
             tables = [plan_of(before if table in was.tables else now, table) for table in schema.tables]
             known = [plan for plan in tables if declared(was, plan.name) == declared(schema, plan.name)]
-            left = {plan.label: left_of(before, plan) for plan in known}
-            yield Snapshot(copy, now, schema), LastRun("previous", left), tables
+            return tables, LastRun("previous", {plan.label: left_of(before, plan) for plan in known})
 
-    def found(self) -> dict[str, tuple]:
+    @contextlib.contextmanager
+    def opened(self):
+        """Yield the present copy as a run has it."""
+        copy = Copy(self.source, self.present, "delete", "present", (0, 0), Previous(self.previous, {}, {}, ()), "quick", None)
+        with contextlib.closing(open_read_only(self.present)) as now:
+            yield Snapshot(copy, now, read_schema.read(now))
+
+    def found(self, tables, known) -> dict[str, tuple]:
         """Return by label what is sent of each table."""
-        with self.opened() as (snapshot, known, tables):
+        with self.opened() as snapshot:
             return {change.table.label: sent(snapshot, change) for change in find_changes.since(known, snapshot, tables)}
 
 
@@ -140,17 +144,17 @@ def sent(snapshot, change):
     return False, change.result, *read, change.unchanged, change.most
 
 
-def every_row_compared(files, monkeypatch):
+def every_row_compared(files, tables, known, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(pages, "changed", lambda *_: {})
-        return files.found()
+        return files.found(tables, known)
 
 
 def assert_same(files, monkeypatch):
     """Pages find what comparing every row finds; but a table without an address is not sent where its pages are as they were."""
-    whole, found = every_row_compared(files, monkeypatch), files.found()
-    with files.opened() as (_, known, tables):
-        addressed = {plan.label for plan in tables if plan.key or any(column.is_rowid for column in plan.columns)}
+    tables, known = files.plans()
+    whole, found = every_row_compared(files, tables, known, monkeypatch), files.found(tables, known)
+    addressed = {plan.label for plan in tables if plan.key or any(column.is_rowid for column in plan.columns)}
     for label in found:
         assert found[label] == whole[label] or (label not in addressed and found[label] == (False, known.left[label]))
     return found
@@ -277,15 +281,15 @@ def filled(folder, rows, value, also=""):
 
 
 def spans_of(files):
-    with files.opened() as (snapshot, _, _):
+    with files.opened() as snapshot:
         find_changes.attach(snapshot.connection, files.previous)
         return pages.changed(snapshot.connection, files.previous, files.present) or {}
 
 
 def steps_of(files):
     """Return how many thousand steps SQLite takes to find what has changed."""
-    steps = []
-    with files.opened() as (snapshot, known, tables):
+    steps, (tables, known) = [], files.plans()
+    with files.opened() as snapshot:
         snapshot.connection.set_progress_handler(lambda: steps.append(1), 1000)
         assert [change.most for change in find_changes.since(known, snapshot, tables)] == [1]
     return len(steps)
@@ -387,7 +391,7 @@ def damage(path, chance):
 
 def outcome(files):
     try:
-        return files.found()
+        return files.found(*files.plans())
     except sqlite3.DatabaseError as error:
         return error
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(REPOSITORY))
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-from tests.stand_ins import relay, supabase  # noqa: E402
+from tests.stand_ins import deployment, relay, supabase  # noqa: E402
 from tests.stand_ins.bot import URL, Bot  # noqa: E402
 from tests.stand_ins.supabase import make_database  # noqa: E402
 
@@ -45,6 +45,22 @@ def database(request, server):
     """A connection string for a fresh database, as the user that Supabase gives its customers; that of `saved_bot` is a copy."""
     like = request.getfixturevalue("first_bot").database if "saved_bot" in request.fixturenames else None
     with make_database(server, f"test_{secrets.token_hex(6)}", like) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def books(server):
+    """A database in which setup has made what is the same for every source, of which each `prepared` is a copy."""
+    with make_database(server, f"test_{secrets.token_hex(6)}") as url:
+        deployment.install_books(url)
+        yield url
+
+
+@pytest.fixture
+def prepared(server, books):
+    """As `database`, for a Deployment: its first setup has only its source left to do."""
+    with make_database(server, f"test_{secrets.token_hex(6)}", URL.fullmatch(books)["name"]) as url:
+        deployment.with_books.add(url)
         yield url
 
 

@@ -76,10 +76,7 @@ class Bot:
         """Get what setup has made for another bot of the same rows, in a copy of its database, as if it had run here and now."""
         for name in ("snapshots", "supabase_backup.log"):
             subprocess.run(["cp", "-a", other.folder / name, self.folder], check=True)
-        theirs, ours = (f" in {bot.database} at " for bot in (other, self))
-        for note in (self.folder / "snapshots").glob("*.json"):
-            note.write_text(note.read_text().replace(str(other.folder), str(self.folder)).replace(theirs, ours))
-        self.query(SET_UP_HERE_AND_NOW, {"there": str(other.folder), "here": str(self.folder)})
+        be_here_and_now(self.folder, self.url, other.folder, other.url)
 
     @property
     def databases(self) -> list[Path]:
@@ -192,6 +189,15 @@ class Bot:
     @property
     def password(self) -> str:
         return URL.fullmatch(self.url)["password"]
+
+
+def be_here_and_now(folder: Path, url: str, their_folder: Path, their_url: str) -> None:
+    """Make the snapshots' notes and the books, which are copies of others', as if they had been written here and now."""
+    theirs, ours = (f" in {URL.fullmatch(one)['name']} at " for one in (their_url, url))
+    for note in (folder / "snapshots").glob("*.json"):
+        note.write_text(note.read_text().replace(str(their_folder), str(folder)).replace(theirs, ours))
+    with contextlib.closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(SET_UP_HERE_AND_NOW, {"there": str(their_folder), "here": str(folder)})
 
 
 @functools.cache

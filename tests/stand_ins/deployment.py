@@ -10,6 +10,7 @@ from backup import back_up_all
 from lib.backing_up.options import BackupOptions
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import saved_state
+from lib.postgres.setup import installation
 from lib.restoring import drill, rebuild
 from lib.settings.config import UNCHECKED, Settings
 from lib.settings.retention import Retention
@@ -17,9 +18,10 @@ from lib.settings.targets import TargetSettings
 from lib.sqlite.compare import count_differences
 from lib.sqlite.files.names import quoted
 from lib.sqlite.snapshots import previous
+from lib.sqlite.snapshots import snapshot as snapshots
 from lib.trying import trial
 from tests import compare
-from tests.stand_ins.bot import URL
+from tests.stand_ins.bot import URL, be_here_and_now
 
 CHURN = (
     "DELETE FROM {t} WHERE rowid % 3 = 0",
@@ -29,14 +31,32 @@ CHURN = (
 )
 
 
+# The connection strings of databases in which setup has made what is the same for every source.
+with_books: set[str] = set()
+
+
+def install_books(url: str) -> None:
+    with Target(_target(url), "backup") as target, target.transaction():
+        installation.install(target)
+
+
+def _target(url: str) -> TargetSettings:
+    match = URL.fullmatch(url)
+    return TargetSettings(match["host"], int(match["port"]), match["name"], match["user"], match["password"], "prefer", "")
+
+
 class Deployment:
     def __init__(self, folder: Path, url: str, schema: str = "backup", name: str = "source.db"):
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.path = folder, folder / name
-        match = URL.fullmatch(url)
-        target = TargetSettings(match["host"], int(match["port"]), match["name"], match["user"], match["password"], "prefer", "")
+        self.folder, self.path, self.url = folder, folder / name, url
         sources = {self.path.stem: self.path}
-        self.settings = Settings([target], sources, schema, Retention(), 100, "full", folder / "log", folder)
+        self.settings = Settings([_target(url)], sources, schema, Retention(), 100, "full", folder / "log", folder)
+
+    def copied(self, folder: Path, url: str) -> "Deployment":
+        """Return another one with all that is in the folder of this one, whose database is a copy of this one's."""
+        shutil.copytree(self.folder, folder)
+        be_here_and_now(folder, url, self.folder, self.url)
+        return Deployment(folder, url, self.settings.schema, self.path.name)
 
     def script(self, text: str, **options) -> None:
         with contextlib.closing(sqlite3.connect(self.path, isolation_level=None, **options)) as database:
@@ -63,7 +83,16 @@ class Deployment:
 
     def set_up(self) -> None:
         with Target(self.settings.targets[0], self.settings.schema) as target:
-            trial.set_up(target, self.settings)
+            if self.url in with_books:
+                with_books.remove(self.url)
+                self._set_up_source(target)
+            else:
+                trial.set_up(target, self.settings)
+
+    def _set_up_source(self, target: Target) -> None:
+        """Do the rest of a setup that has made the books."""
+        with target.transaction(), snapshots.taken(self.path, self.settings.snapshots, self.settings.check) as snapshot:
+            installation.install_source(target, self.path.stem, snapshot)
 
     def back_up(self, accept_shrink: bool = True, full: bool = False) -> dict[str, tuple[int, int, int]]:
         """Back up, and return inserted, updated and deleted rows of each table that changed."""

@@ -98,11 +98,11 @@ def test_keys_that_vanished_are_found_in_one_pass_however_many(saved_bot):
 
 
 @pytest.fixture
-def two_tables(tmp_path, database, monkeypatch):
+def two_tables(tmp_path, prepared, monkeypatch):
     """Two saved tables in which every row has changed since, as if that were much, and of many."""
     monkeypatch.setattr(sending, "MUCH_BYTES", 1)
     monkeypatch.setattr(merge, "FEW_ROWS", 0)
-    deployment = Deployment(tmp_path, database)
+    deployment = Deployment(tmp_path, prepared)
     deployment.script(
         "CREATE TABLE a (id INTEGER PRIMARY KEY, v); INSERT INTO a VALUES (1, 'old'), (2, 'old');"
         "CREATE TABLE b (id INTEGER PRIMARY KEY, v); INSERT INTO b SELECT * FROM a"
@@ -407,8 +407,8 @@ def test_a_new_index_sends_no_row(saved_bot):
         ),
     ],
 )  # fmt: skip
-def test_whatever_changes_in_a_row_is_sent(tmp_path, database, schema, change):
-    deployment = Deployment(tmp_path, database)
+def test_whatever_changes_in_a_row_is_sent(tmp_path, prepared, schema, change):
+    deployment = Deployment(tmp_path, prepared)
     deployment.script(schema)
     deployment.set_up()
     deployment.back_up()
@@ -420,9 +420,9 @@ def test_whatever_changes_in_a_row_is_sent(tmp_path, database, schema, change):
 @pytest.mark.parametrize(
     "change", ["INSERT INTO t VALUES ('A', 1)", "UPDATE t SET v = 9 WHERE k = 'b'", "DELETE FROM t WHERE k COLLATE BINARY = 'B'"]
 )
-def test_where_changed_rows_are_not_enough_every_row_is_sent(tmp_path, database, change):
+def test_where_changed_rows_are_not_enough_every_row_is_sent(tmp_path, prepared, change):
     """A key that tells apart what its column's collation does not: rows that the mirror has already are sent too."""
-    deployment = Deployment(tmp_path, database)
+    deployment = Deployment(tmp_path, prepared)
     deployment.script(
         "CREATE TABLE t (k TEXT COLLATE NOCASE, v, PRIMARY KEY (k COLLATE BINARY)) WITHOUT ROWID;"
         "INSERT INTO t VALUES ('a', 1), ('b', 2), ('B', 3)"
@@ -436,10 +436,10 @@ def test_where_changed_rows_are_not_enough_every_row_is_sent(tmp_path, database,
 
 
 @pytest.mark.parametrize("family", hostile.FAMILIES)
-def test_a_hostile_database_may_change(family, tmp_path, database, monkeypatch):
+def test_a_hostile_database_may_change(family, tmp_path, prepared, monkeypatch):
     monkeypatch.setattr(sending, "MUCH_BYTES", 1)  # as if every table were large
     monkeypatch.setattr(merge, "FEW_ROWS", 0)
     monkeypatch.setattr(read_lines, "ROWS_AT_ONCE", 2)
-    deployment = Deployment(tmp_path, database)
+    deployment = Deployment(tmp_path, prepared)
     hostile.build(family, deployment.path)
     deployment.assert_changes_come_back()

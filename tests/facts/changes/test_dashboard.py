@@ -1,6 +1,7 @@
 """What people change in the dashboard: what is listed can be restored, the next run mends the mirror and says so."""
 
 import dataclasses
+import secrets
 
 import pytest
 
@@ -12,7 +13,9 @@ from lib.postgres.link.connection import Target
 from lib.postgres.setup import installation
 from lib.trying import trial
 from tests import compare
+from tests.stand_ins.bot import URL
 from tests.stand_ins.deployment import Deployment
+from tests.stand_ins.supabase import make_database
 
 M = "backup_source.t"
 TABLES = """CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, name TEXT, f REAL, b BLOB, yes BOOLEAN, UNIQUE (name));
@@ -161,22 +164,31 @@ KINDS = (
 )
 
 
+@pytest.fixture(scope="module")
+def first_lived(server, tmp_path_factory):
+    """Three runs, with what each of them left, of which each `lived` is a copy."""
+    with make_database(server, f"test_{secrets.token_hex(6)}") as url:
+        found = Deployment(tmp_path_factory.mktemp("first") / "deployment", url)
+        found.script(f"{TABLES}; {ROWS}")
+        found.set_up()
+        found.left = {}
+        for change in (
+            "SELECT 1",
+            "UPDATE t SET n = 5 WHERE id = 3; INSERT INTO t (id, name) VALUES (5, 'five')",
+            "DELETE FROM t WHERE id = 5",
+        ):
+            found.script(change)
+            found.back_up()
+            keep(found)
+        yield found
+
+
 @pytest.fixture
-def lived(tmp_path, database):
-    """Three runs, with what each of them left."""
-    found = Deployment(tmp_path / "deployment", database)
-    found.script(f"{TABLES}; {ROWS}")
-    found.set_up()
-    found.left = {}
-    for change in (
-        "SELECT 1",
-        "UPDATE t SET n = 5 WHERE id = 3; INSERT INTO t (id, name) VALUES (5, 'five')",
-        "DELETE FROM t WHERE id = 5",
-    ):
-        found.script(change)
-        found.back_up()
-        keep(found)
-    return found
+def lived(first_lived, server, tmp_path):
+    with make_database(server, f"test_{secrets.token_hex(6)}", URL.fullmatch(first_lived.url)["name"]) as url:
+        found = first_lived.copied(tmp_path / "deployment", url)
+        found.run, found.left = first_lived.run, {run: found.folder / path.name for run, path in first_lived.left.items()}
+        yield found
 
 
 def keep(deployment):

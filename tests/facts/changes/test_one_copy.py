@@ -45,8 +45,8 @@ def saved(deployment, script):
 
 
 @pytest.mark.parametrize("changed", [1, 9, 40])
-def test_changes_cost_three_round_trips_in_however_many_tables(tmp_path, database, copies, changed):
-    deployment = saved(Deployment(tmp_path, database), many(40))
+def test_changes_cost_three_round_trips_in_however_many_tables(tmp_path, prepared, copies, changed):
+    deployment = saved(Deployment(tmp_path, prepared), many(40))
     quiet, first = deployment.round_trips, deployment.run
     del copies[:]
     deployment.script("".join(CHANGES.format(place) for place in range(changed)))
@@ -58,9 +58,9 @@ def test_changes_cost_three_round_trips_in_however_many_tables(tmp_path, databas
 
 
 @pytest.mark.parametrize(("few", "trips"), [(1000, 5), (119, 6)])
-def test_where_rows_are_few_their_count_travels_with_the_first_of_them(tmp_path, database, monkeypatch, few, trips):
+def test_where_rows_are_few_their_count_travels_with_the_first_of_them(tmp_path, prepared, monkeypatch, few, trips):
     monkeypatch.setattr(merge, "FEW_ROWS", few)
-    deployment = saved(Deployment(tmp_path, database), many(40))
+    deployment = saved(Deployment(tmp_path, prepared), many(40))
     deployment.script(CHANGES.format(0))
     deployment.back_up()
     assert deployment.round_trips == trips
@@ -68,9 +68,9 @@ def test_where_rows_are_few_their_count_travels_with_the_first_of_them(tmp_path,
 
 @pytest.mark.parametrize("few", [1000, 0])
 @pytest.mark.parametrize("changed", [CHANGES.format(0), "VACUUM", "UPDATE t0 SET id = id + 10"])
-def test_a_row_that_nobody_saw_go_is_missed_before_anything_is_sent(tmp_path, database, monkeypatch, changed, few):
+def test_a_row_that_nobody_saw_go_is_missed_before_anything_is_sent(tmp_path, prepared, monkeypatch, changed, few):
     monkeypatch.setattr(merge, "FEW_ROWS", few)
-    deployment = saved(Deployment(tmp_path, database), many(3))
+    deployment = saved(Deployment(tmp_path, prepared), many(3))
     deployment.rows(
         "ALTER TABLE backup_source.t2 DISABLE TRIGGER USER; DELETE FROM backup_source.t2 WHERE id = 3;"
         "ALTER TABLE backup_source.t2 ENABLE ALWAYS TRIGGER undo_begin, ENABLE ALWAYS TRIGGER undo_insert,"
@@ -95,9 +95,9 @@ def test_round_trips_are_counted_as_the_link_sees_them(saved_bot, line):
     assert asked[1] - asked[0] == counted[1] - counted[0] == TRIPS_OF_CHANGES
 
 
-def test_what_is_much_travels_alone_beside_what_is_little(tmp_path, database, copies, monkeypatch):
+def test_what_is_much_travels_alone_beside_what_is_little(tmp_path, prepared, copies, monkeypatch):
     monkeypatch.setattr(sending, "MUCH_BYTES", 3000)
-    deployment = saved(Deployment(tmp_path, database), many(4))
+    deployment = saved(Deployment(tmp_path, prepared), many(4))
     del copies[:]
     deployment.script("".join(CHANGES.format(place) for place in range(3)))
     deployment.script(
@@ -108,9 +108,9 @@ def test_what_is_much_travels_alone_beside_what_is_little(tmp_path, database, co
     deployment.assert_round_trip()
 
 
-def test_misfits_new_tables_and_tables_without_a_mirror_travel_with_the_rest(tmp_path, database, copies):
+def test_misfits_new_tables_and_tables_without_a_mirror_travel_with_the_rest(tmp_path, prepared, copies):
     deployment = saved(
-        Deployment(tmp_path, database), many(3) + """CREATE TABLE 'a "b", c' (k, v); CREATE VIRTUAL TABLE f USING fts5(v);"""
+        Deployment(tmp_path, prepared), many(3) + """CREATE TABLE 'a "b", c' (k, v); CREATE VIRTUAL TABLE f USING fts5(v);"""
     )
     del copies[:]
     deployment.script(
@@ -123,8 +123,8 @@ def test_misfits_new_tables_and_tables_without_a_mirror_travel_with_the_rest(tmp
     deployment.assert_round_trip()
 
 
-def test_large_rows_are_framed_as_others(tmp_path, database, copies):
-    deployment = saved(Deployment(tmp_path, database), many(3))
+def test_large_rows_are_framed_as_others(tmp_path, prepared, copies):
+    deployment = saved(Deployment(tmp_path, prepared), many(3))
     del copies[:]
     large = "hex(zeroblob(20000)) || char(10) || '\"' || char(10)"
     deployment.script(
@@ -136,9 +136,9 @@ def test_large_rows_are_framed_as_others(tmp_path, database, copies):
     deployment.assert_round_trip()
 
 
-def test_a_very_wide_table_travels_alone(tmp_path, database, copies):
+def test_a_very_wide_table_travels_alone(tmp_path, prepared, copies):
     columns = ", ".join(f"c{place}" for place in range(sending.SHARED_COLUMNS))
-    deployment = saved(Deployment(tmp_path, database), many(2) + f"CREATE TABLE wide (id INTEGER PRIMARY KEY, {columns})")
+    deployment = saved(Deployment(tmp_path, prepared), many(2) + f"CREATE TABLE wide (id INTEGER PRIMARY KEY, {columns})")
     del copies[:]
     deployment.script(CHANGES.format(0) + "INSERT INTO wide (id, c7) VALUES (1, 'x')")
     deployment.back_up()
@@ -149,9 +149,9 @@ def test_a_very_wide_table_travels_alone(tmp_path, database, copies):
 @pytest.mark.campaign
 @pytest.mark.parametrize("much", [40, 400])
 @pytest.mark.parametrize("family", hostile.FAMILIES)
-def test_a_hostile_database_may_change_a_little_and_much(family, much, tmp_path, database, monkeypatch):
+def test_a_hostile_database_may_change_a_little_and_much(family, much, tmp_path, prepared, monkeypatch):
     monkeypatch.setattr(sending, "MUCH_BYTES", much)
     monkeypatch.setattr(merge, "AHEAD_BYTES", 10 * much)
-    deployment = Deployment(tmp_path, database)
+    deployment = Deployment(tmp_path, prepared)
     hostile.build(family, deployment.path)
     deployment.assert_changes_come_back()

@@ -21,8 +21,8 @@ ROWS = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a'
 
 
 @pytest.fixture
-def deployment(tmp_path, database):
-    deployment = Deployment(tmp_path / "bot", database)
+def deployment(tmp_path, prepared):
+    deployment = Deployment(tmp_path / "bot", prepared)
     deployment.script(ROWS)
     deployment.set_up()
     deployment.back_up()
@@ -319,9 +319,9 @@ BOTH_WAYS = {
 
 @pytest.mark.parametrize("way", BOTH_WAYS)
 @pytest.mark.parametrize("table", ["t", "m"])
-def test_old_rows_come_first_whatever_order_postgres_tells(tmp_path, database, way, table):
+def test_old_rows_come_first_whatever_order_postgres_tells(tmp_path, prepared, way, table):
     """By hand on a mirror (`t`), and on the rows that are kept whole (`m`, whose key column holds text)."""
-    deployment = Deployment(tmp_path / "bot", database)
+    deployment = Deployment(tmp_path / "bot", prepared)
     deployment.script(ROWS + ", (9, 'i'); CREATE TABLE m (id INTEGER PRIMARY KEY, n INTEGER)")
     deployment.set_up()
     deployment.script("INSERT INTO m VALUES (1, 'one'), (2, 'two')")
@@ -398,8 +398,8 @@ def test_what_a_statement_within_a_statement_changes_is_undone_or_refused(deploy
 
 
 @pytest.mark.campaign
-def test_every_mix_of_what_one_transaction_may_do_by_hand_is_undone(tmp_path, database):
-    deployment = Deployment(tmp_path / "bot", database)
+def test_every_mix_of_what_one_transaction_may_do_by_hand_is_undone(tmp_path, prepared):
+    deployment = Deployment(tmp_path / "bot", prepared)
     deployment.script(ROWS)
     deployment.set_up()
     deployment.back_up()

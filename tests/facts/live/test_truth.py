@@ -57,8 +57,8 @@ def step(path, chance):
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("family", hostile.FAMILIES)
-def test_after_each_batch_the_mirrors_hold_what_was_committed(tmp_path, database, family):
-    deployment, chance = Deployment(tmp_path, database), random.Random(family)
+def test_after_each_batch_the_mirrors_hold_what_was_committed(tmp_path, prepared, family):
+    deployment, chance = Deployment(tmp_path, prepared), random.Random(family)
     hostile.build(family, deployment.path)
     deployment.set_up()
     deployment.back_up()

@@ -49,8 +49,8 @@ def test_what_is_there_is_not_replaced_and_an_earlier_run_can_be_asked_for(saved
 
 
 @pytest.mark.parametrize("family", hostile.FAMILIES)
-def test_of_every_kind_of_database_it_is_right_or_refused(tmp_path, server, database, family):
-    deployment = Deployment(tmp_path / "source", database)
+def test_of_every_kind_of_database_it_is_right_or_refused(tmp_path, server, prepared, family):
+    deployment = Deployment(tmp_path / "source", prepared)
     hostile.build(family, deployment.path)
     deployment.set_up()
     deployment.back_up()

@@ -18,8 +18,8 @@ from tests.stand_ins.deployment import Deployment
 
 
 @pytest.mark.parametrize("family", hostile.FAMILIES)
-def test_a_hostile_database_comes_back_identical(family, tmp_path, database):
-    deployment = Deployment(tmp_path, database)
+def test_a_hostile_database_comes_back_identical(family, tmp_path, prepared):
+    deployment = Deployment(tmp_path, prepared)
     hostile.build(family, deployment.path)
     deployment.set_up()
     deployment.assert_round_trip()
@@ -27,9 +27,9 @@ def test_a_hostile_database_comes_back_identical(family, tmp_path, database):
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("sequence", sequences.SEQUENCES)
-def test_the_new_state_comes_back_after_a_change(sequence, tmp_path, database):
+def test_the_new_state_comes_back_after_a_change(sequence, tmp_path, prepared):
     before, after = sequences.SEQUENCES[sequence]
-    deployment = Deployment(tmp_path, database)
+    deployment = Deployment(tmp_path, prepared)
     deployment.script(before)
     deployment.set_up()
     deployment.back_up()
@@ -39,8 +39,8 @@ def test_the_new_state_comes_back_after_a_change(sequence, tmp_path, database):
     deployment.assert_round_trip()
 
 
-def test_misfits_are_counted_and_shown(tmp_path, database):
-    deployment = Deployment(tmp_path, database)
+def test_misfits_are_counted_and_shown(tmp_path, prepared):
+    deployment = Deployment(tmp_path, prepared)
     deployment.script("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO t (n) VALUES (1), (2), ('three'), (4.5)")
     deployment.set_up()
     deployment.back_up()
@@ -65,11 +65,11 @@ def test_the_bots_typed_tables_keep_odd_values(saved_bot):
 
 @pytest.mark.parametrize("rows_at_once", [1, 2, 3, 7, 8])
 @pytest.mark.parametrize("columns", ["n INTEGER, v", "r REAL", "v"])
-def test_rows_come_together_whatever_their_number_and_their_rowids(rows_at_once, columns, tmp_path, database, monkeypatch):
+def test_rows_come_together_whatever_their_number_and_their_rowids(rows_at_once, columns, tmp_path, prepared, monkeypatch):
     """Misfits, large rows, and rows whose line is empty among them."""
     monkeypatch.setattr(read_lines, "ROWS_AT_ONCE", rows_at_once)
     monkeypatch.setattr(expressions, "LARGE", 50)
-    deployment = Deployment(tmp_path, database)
+    deployment = Deployment(tmp_path, prepared)
     column = columns.split()[0]
     values = ["NULL", "1", "'a'", "printf('%.*c', 90, 'x')", "1.5", "char(1)", "x'01'", "NULL"]
     rowids = [-(2**63), -5, 0, 1, 2, 3, 10**12, 2**63 - 1]
@@ -85,15 +85,15 @@ def test_rows_come_together_whatever_their_number_and_their_rowids(rows_at_once,
 
 
 @pytest.mark.parametrize("name", ["a?b.db", "a#b.db", "100%41.db", "with space.db", "ü🎁.db", "a;b'c.db"])
-def test_odd_characters_in_the_path(name, tmp_path, database):
-    deployment = Deployment(tmp_path, database, name=name)
+def test_odd_characters_in_the_path(name, tmp_path, prepared):
+    deployment = Deployment(tmp_path, prepared, name=name)
     deployment.script("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
     deployment.set_up()
     deployment.assert_round_trip()
 
 
-def test_rows_that_are_only_in_the_wal(tmp_path, database):
-    deployment = Deployment(tmp_path, database)
+def test_rows_that_are_only_in_the_wal(tmp_path, prepared):
+    deployment = Deployment(tmp_path, prepared)
     deployment.script("PRAGMA journal_mode = WAL; CREATE TABLE t (a)")
     deployment.set_up()
     with contextlib.closing(sqlite3.connect(deployment.path)) as bot:
@@ -105,9 +105,9 @@ def test_rows_that_are_only_in_the_wal(tmp_path, database):
         assert deployment.back_up() == {}
 
 
-def test_a_hot_journal_is_rolled_back(tmp_path, database):
+def test_a_hot_journal_is_rolled_back(tmp_path, prepared):
     """A bot that was killed in the middle of a commit leaves a journal that must be played back."""
-    deployment = Deployment(tmp_path, database)
+    deployment = Deployment(tmp_path, prepared)
     deployment.script("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); INSERT INTO t (a) VALUES ('good')")
     deployment.set_up()
     crash = f"""import os, sqlite3
@@ -124,8 +124,8 @@ os._exit(9)"""
         assert restored.execute("SELECT a FROM t").fetchall() == [("good",)]
 
 
-def test_a_symlink_is_followed(tmp_path, database):
-    deployment = Deployment(tmp_path, database)
+def test_a_symlink_is_followed(tmp_path, prepared):
+    deployment = Deployment(tmp_path, prepared)
     real = tmp_path / "elsewhere.db"
     with contextlib.closing(sqlite3.connect(real)) as bot:
         bot.executescript("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
@@ -152,8 +152,8 @@ def test_one_value_of_64_mb_needs_only_a_few_times_its_size(seed, tmp_path, data
     assert compare.differences(path, tmp_path / "out" / "big.db") == []
 
 
-def test_a_value_that_postgres_cannot_hold_is_named(tmp_path, database, monkeypatch):
-    deployment = Deployment(tmp_path, database)
+def test_a_value_that_postgres_cannot_hold_is_named(tmp_path, prepared, monkeypatch):
+    deployment = Deployment(tmp_path, prepared)
     deployment.script(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB); INSERT INTO t VALUES (7, zeroblob(10)), (8, zeroblob(2000))"
     )

@@ -6,7 +6,7 @@ Each deployment has a note of its own. It is written right before the file is, a
 import contextlib
 import glob
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,10 +33,14 @@ class Left(NamedTuple):
     has_come: bool
 
     def is_in(self, copy: Path, plans: Mapping[str, TablePlan]) -> bool:
-        """Whether the bot's file, of which this is a copy, was written: it was as a whole, so that one row is proof."""
+        """Whether the bot's file, of which this is a copy, was written.
+
+        It was as a whole, or not at all: where the bot has changed rows since, most are as they were written, or as before.
+        """
         brought = [one for one in self.judged if one.is_in and one.reason != ALREADY.reason]
         meant = [known_change(plans, replace(one.edit, columns=one.columns)) for one in brought]
-        return any(compare_and_set.are_in(copy, [change for change in meant if isinstance(change, Change)]))
+        found = compare_and_set.are_in(copy, [change for change in meant if isinstance(change, Change)])
+        return found.count(True) > found.count(False)
 
 
 class EditNote:
@@ -58,6 +62,15 @@ class EditNote:
         self._text = json.dumps(told).encode()
         for warning in private_file.write_note(self._path, self._text.decode(), "no edit is brought in without it."):
             raise Problem(warning)
+
+    @contextlib.contextmanager
+    def of_what_comes(self) -> Iterator[None]:
+        """Where bringing ends with an error, nothing has come; but a signal may come after it did."""
+        try:
+            yield
+        except Exception:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         """Forget what was read or written, unless another run has noted something since; what stays tells nothing new."""

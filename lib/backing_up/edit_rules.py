@@ -38,9 +38,7 @@ class Rules:
         self._old_rows = Counter(edit.mirror for edit in found if edit.base is not None)
         for edit in found:
             self._rows[edit.mirror] += edit.rows
-        left = [(edit.mirror, record, transaction) for edit in found for record, transaction in edit.left_by]
-        self._moved_by = {record for _, record, _ in left}
-        self._moved_in = {(mirror, transaction) for mirror, _, transaction in left}
+        self._moved_in = {(edit.mirror, transaction) for edit in found for transaction in edit.left_in}
 
     def look(self, edit: Edit) -> Change | Judged | None:
         """Return what is to be brought, or why it is not; nothing where all is as it was before."""
@@ -68,12 +66,10 @@ class Rules:
         is_unknown_there = self._restored_at > (edit.restored_at or "")
         if edit.is_older or (is_unknown_there and (edit.made_at or "") <= self._restored_at):
             return "it is older than the last restore"
-        return "its key was changed" if self._is_moved(edit) else ""
-
-    def _is_moved(self, edit: Edit) -> bool:
-        """Whether a statement has given another key to it, or its key to another row, or has done so to other rows besides."""
-        has_arrived = any((edit.mirror, transaction) in self._moved_in for transaction in edit.arrived_in)
-        return has_arrived or not self._moved_by.isdisjoint(edit.updated_by)
+        # Where a row has left its key, what the same transaction did to another key may be what became of that row.
+        if any((edit.mirror, transaction) in self._moved_in for transaction in edit.transactions):
+            return "keys were changed in the same transaction"
+        return ""
 
     def _not_accepted(self, edit: Edit, change: Change) -> str:
         table = change.table.name

@@ -40,6 +40,8 @@ Looked = tuple[Edit, Change | Judged | None]
 @contextlib.contextmanager
 def brought_back(target: Target, settings: Settings, run: Run, ahead: copying.Ahead, options: BackupOptions) -> Iterator[None]:
     """Bring what was edited into the bot's file first; the run then copies that, and sends what became of it."""
+    if edit_note.are_any(settings, run.source):
+        ahead.forget(run.source)  # two copies at once would lose each other's locks
     is_settled = settle(target, settings, run.source)
     is_edited = settings.accepts_edits(target.settings.number) and edits.look(target, run.source, settings.accepted.items)
     if is_edited:
@@ -90,7 +92,7 @@ def judge(target: Target, settings: Settings, name: str, options: BackupOptions,
         seen += [(edit, known_change(taken.plans, edit)) for edit in back]
         if not options.accept_shrink and any(isinstance(one, Change) and one.base is None for _, one in seen):
             _refuse_replacement(settings, name, taken)
-        with copying.explained(path, previous.read(settings.snapshot_of(name))):
+        with note.of_what_comes(), copying.explained(path, previous.read(settings.snapshot_of(name))):
             done = brought(path, seen, settings, lambda judged: note.write(judged, taken.pending, has_come=False))
         if any(one.is_in for one in done):
             note.write(done, taken.pending, has_come=True)

@@ -85,8 +85,8 @@ EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation THEN
 END;
 $$;
 
--- All that has not been judged, oldest first: of each key the row before and now, by whom, in which transactions it arrived, by which records
--- it was updated, and by which of these (and in which transaction) it left for another key. Of a mirror with more than a thousand changed rows, and of what is kept whole, there is only a summary.
+-- All that has not been judged, oldest first: of each key the row before and now, by whom, in which transactions, and in
+-- which of these it left for another key. Of a mirror with more than a thousand changed rows, and of what is kept whole, there is only a summary.
 CREATE OR REPLACE FUNCTION {schema}.pending_edits(of_source text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH unjudged AS (
@@ -100,23 +100,23 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     ), edited AS (
         SELECT mirror, NULL::jsonb AS key, min(record) AS record, NULL AS first_operation, NULL AS line, NULL::text[] AS key_columns,
             sum(row_count) AS rows, max(changed_at) AS made_at, string_agg(DISTINCT changed_by, ', ') AS made_by,
-            NULL::text[] AS arrived_in, NULL::bigint[] AS updated_by, NULL::jsonb[] AS left_by, NULL::jsonb AS last_update
+            NULL::text[] AS transactions, NULL::text[] AS left_in, NULL::text AS last_update
         FROM unjudged WHERE is_summed_up GROUP BY mirror
         UNION ALL
         SELECT mirror, key, min(record), (array_agg(operation ORDER BY record, place))[1], (array_agg(line ORDER BY record, place))[1],
             min(key_columns), 1, max(changed_at), string_agg(DISTINCT changed_by, ', '),
-            array_agg(xact::text) FILTER (WHERE operation = 'insert'), array_agg(record) FILTER (WHERE operation = 'update'),
+            array_agg(DISTINCT xact::text),
             -- What was updated, and was not there when a row was added, or is not there now, has got another key.
-            array_agg(jsonb_build_array(record, xact::text)) FILTER (WHERE operation = 'update' AND next_operation = 'insert'),
-            (array_agg(jsonb_build_array(record, xact::text)) FILTER (WHERE operation = 'update' AND next_operation = ''))[1]
+            array_agg(xact::text) FILTER (WHERE operation = 'update' AND next_operation = 'insert'),
+            min(xact::text) FILTER (WHERE operation = 'update' AND next_operation = '')
         FROM changes GROUP BY mirror, key
     )
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'mirror', mirror, 'record', edited.record, 'key', key::text, 'rows', rows,
         'base', CASE WHEN first_operation <> 'insert' THEN line END, 'theirs', theirs,
         'made_at', to_char(made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'made_by', made_by,
-        'arrived_in', coalesce(arrived_in, '{{}}'), 'updated_by', coalesce(updated_by, '{{}}'),
-        'left_by', coalesce(left_by, '{{}}') || CASE WHEN theirs IS NULL AND last_update IS NOT NULL THEN ARRAY[last_update] ELSE '{{}}' END,
+        'transactions', coalesce(transactions, '{{}}'),
+        'left_in', coalesce(left_in, '{{}}') || CASE WHEN theirs IS NULL AND last_update IS NOT NULL THEN ARRAY[last_update] ELSE '{{}}' END,
         'is_older', edited.record <= restored_mark, 'restored_at', to_char(restored_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
         'table_rows', coalesce((SELECT held.rows FROM {schema}.left_by(last_run) AS held WHERE table_name = mirror), 0)
     ) ORDER BY edited.record), '[]')

@@ -21,9 +21,8 @@ class Edit:
     """A row of a mirror that was edited; without a `key` it is the sum of what was done to a mirror.
 
     `record` is the oldest undo record of it, `base` and `theirs` are the row before and now, as JSON; it is about `columns` alone
-    where there are any. In the transactions `arrived_in` a row has got this key; the records `updated_by` have changed it, and
-    those of `left_by`, each with its transaction, have given it another key. `is_older` than the last restore that was noted
-    there, at `restored_at`; `table_rows` is how many rows the last run has left there.
+    where there are any. `transactions` have done it; those of `left_in` have given another key to the row. `is_older` than the
+    last restore that was noted there, at `restored_at`; `table_rows` is how many rows the last run has left there.
     """
 
     mirror: str
@@ -34,9 +33,8 @@ class Edit:
     theirs: str | None = None
     made_at: str | None = None
     made_by: str | None = None
-    arrived_in: Sequence[str] = ()
-    updated_by: Sequence[int] = ()
-    left_by: Sequence[tuple[int, str]] = ()
+    transactions: Sequence[str] = ()
+    left_in: Sequence[str] = ()
     is_older: bool = False
     restored_at: str | None = None
     table_rows: int = 0

@@ -44,7 +44,8 @@ def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterato
     attach(snapshot.connection, snapshot.copy.previous.place)
     declared = declared_types(snapshot.schema)
     spans = pages.changed(snapshot.connection, snapshot.copy.previous.place, snapshot.copy.path)
-    snapshot.is_doubtful, spans = spans is None, spans or {}
+    is_counted = snapshot.copy.journal_mode == "wal" or pages.is_counted(snapshot.copy.previous.place, snapshot.copy.path)
+    snapshot.is_doubtful, spans = spans is None or not is_counted, spans or {}
     # The largest first: Postgres is busy with it while SQLite looks through the others.
     for number, table in enumerate(sorted(known, key=lambda table: -last.left[table.label].rows)):
         yield _change(snapshot, table, number, last.left[table.label], declared, spans.get(table.name))

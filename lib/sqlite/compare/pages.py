@@ -24,7 +24,7 @@ CHUNK_BYTES = 1 << 18
 HEADER_BYTES = 100
 # What both headers must say alike: page size, journal mode, reserved bytes; the schema's format; the encoding.
 ALIKE = (slice(0, 24), slice(44, 48), slice(56, 60))
-MODES, ROLLBACK = slice(18, 20), b"\1\1"
+MODES, ROLLBACK, COUNTER = slice(18, 20), b"\1\1", slice(24, 28)
 SHRINKS_ITSELF = slice(52, 56)
 PAGE_SIZES = [1 << bits for bits in range(9, 17)]
 LOCK_BYTE = 0x40000000
@@ -112,16 +112,37 @@ def changed(connection: sqlite3.Connection, previous: Path, snapshot: Path) -> d
     """Return the spans of rowids in which rows may have changed, by table; without a span, the table is as it was.
 
     The connection has both files, as `previous` and `main`. A table is left out where its pages do not tell, or tell too much.
-    Return None where most pages differ.
+    Return None where most pages differ, or the new file is not made as the old one was: it may be another database.
     """
     try:
         before, now = _objects(connection, "previous"), _objects(connection, "main")
         with open(previous, "rb", buffering=0) as was, open(snapshot, "rb", buffering=0) as become:
-            return dict(_compared(File(was), File(become), before, now))
+            old = File(was)
+            return dict(_compared(old, _new_file(become, old), before, now))
     except MostDiffer:
         return None
     except (Unclear, OSError, IndexError, struct.error, sqlite3.OperationalError):
         return {}
+
+
+def is_counted(previous: Path, snapshot: Path) -> bool:
+    """Whether SQLite has counted the changes between two copies of a database in rollback mode; there it counts each."""
+    heads = []
+    for path in (previous, snapshot):
+        with open(path, "rb", buffering=0) as file:
+            heads.append(file.read(HEADER_BYTES))
+    return heads[0][COUNTER] != heads[1][COUNTER]
+
+
+def _new_file(file: BinaryIO, old: File) -> File:
+    """Raise MostDiffer where its size is not what its head says, or it is made otherwise than the old one."""
+    try:
+        new = File(file)
+    except Unclear:
+        raise MostDiffer from None
+    if any(old.header[part] != new.header[part] for part in ALIKE):
+        raise MostDiffer
+    return new
 
 
 def _objects(connection: sqlite3.Connection, file: str) -> list[tuple[bytes, bytes, int, bytes]]:
@@ -146,7 +167,7 @@ def _compared(
 
 def _differing(old: File, new: File) -> bytearray:
     """Return for the number of each page 1 where the files differ, and where only one has it; raise MostDiffer where most do."""
-    if any(old.header[part] != new.header[part] for part in ALIKE) or new.header[MODES] != ROLLBACK:
+    if new.header[MODES] != ROLLBACK:
         raise Unclear
     both, step = min(old.pages, new.pages), CHUNK_BYTES // new.size
     differs = bytearray(both + 1) + b"\1" * abs(old.pages - new.pages)

@@ -28,6 +28,7 @@ SURROUNDINGS = re.compile(
     "locking protocol|file is not a database"
 )
 LONELY = Outcome(REFUSED, "it breaks a foreign key")
+TOO_LONG = Outcome(REFUSED, "it took too long to see which edits break a foreign key")
 TAKEN = "SQLite says: UNIQUE constraint failed"
 
 
@@ -63,17 +64,17 @@ def bring(
             known[changes.index(found.change)] = Outcome(REFUSED, f"SQLite says: {found.reason}")
 
 
-def are_in(path: Path, changes: Sequence[Change]) -> list[bool]:
-    """Whether a file has what each of these changes was to bring."""
+def are_in(path: Path, changes: Sequence[Change]) -> list[bool | None]:
+    """Whether a file has what each of these changes was to bring, or what was there before it; None where it has neither."""
     with contextlib.closing(open_read_only(path)) as connection:
         return [_is_in(connection, change) for change in changes]
 
 
-def _is_in(connection: sqlite3.Connection, change: Change) -> bool:
+def _is_in(connection: sqlite3.Connection, change: Change) -> bool | None:
     known = editable.of(connection, change.table, accepts_triggers=True)
     with contextlib.suppress(sqlite3.OperationalError):  # a column is gone
-        return not known.why_not and one_row.is_in(connection, change, known)
-    return False
+        return None if known.why_not else one_row.is_in(connection, change, known)
+    return None
 
 
 @contextlib.contextmanager
@@ -121,11 +122,13 @@ class Attempt:
         while left:
             found |= self._together(left)
             again = [place for place in left if found[place] == LONELY or found[place].reason.startswith(TAKEN)]
-            left = again if len(again) < len(left) else []
+            left = again if len(again) < len(left) and not self._is_late else []
         return [found[place] for place in range(len(self._changes))]
 
     def _together(self, places: Sequence[int]) -> dict[int, Outcome]:
         """Bring these but for those that break foreign keys; where nobody can say which do, each half by itself."""
+        if self._is_late:
+            return {place: self._unchecked(place) for place in places}
         self._connection.execute("SAVEPOINT edits")
         found = {place: self._brought(self._changes[place]) for place in places}
         broken = self._references.broken()
@@ -134,18 +137,22 @@ class Attempt:
         self._connection.execute("RELEASE edits")
         if not broken:
             return found
-        lonely = self._references.culprits([place for place in places if found[place].is_in], broken)
-        half = len(places) // 2
-        if time.monotonic() > self._until or not (half or lonely):
-            return {place: self._without_related(place, found[place]) for place in places}
-        if not lonely:
+        came = {place: outcome.came for place, outcome in found.items() if outcome.is_in and outcome != ALREADY}
+        lonely, half = self._references.culprits(came, broken), len(places) // 2
+        if lonely:
+            return self._together([place for place in places if place not in lonely]) | dict.fromkeys(lonely, LONELY)
+        if half:
             return self._together(places[:half]) | self._together(places[half:])
-        return self._together([place for place in places if place not in lonely]) | dict.fromkeys(lonely, LONELY)
+        return dict.fromkeys(places, LONELY)
 
-    def _without_related(self, place: int, found: Outcome) -> Outcome:
-        """Bring a change again that can break no foreign key; of the others nobody looks any more whether they do."""
+    @property
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._until
+
+    def _unchecked(self, place: int) -> Outcome:
+        """Bring what can break no foreign key; whether anything else does, nobody looks any more."""
         if self._triggers_act or folded(self._changes[place].table.name) in self._references.related:
-            return LONELY if found.is_in else found
+            return TOO_LONG
         return self._brought(self._changes[place])
 
     def _brought(self, change: Change) -> Outcome:

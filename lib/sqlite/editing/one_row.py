@@ -25,9 +25,19 @@ def brought(connection: sqlite3.Connection, change: Change, known: Editable) -> 
     return HOW[change.base is not None, change.theirs is not None](connection, change, known, ours)
 
 
-def is_in(connection: sqlite3.Connection, change: Change, known: Editable) -> bool:
-    """Whether the file has what a change was to bring."""
-    return _had(change, known, _row(connection, change))
+def is_in(connection: sqlite3.Connection, change: Change, known: Editable) -> bool | None:
+    """Whether the file has what a change was to bring, or what was there before it; None where it has neither."""
+    ours = _row(connection, change)
+    if _had(change, known, ours):
+        return True
+    return False if _is_as_before(change, known, ours) else None
+
+
+def _is_as_before(change: Change, known: Editable, ours: Row | None) -> bool:
+    if not (change.base and ours):
+        return not (change.base or ours)
+    names = change.columns if change.theirs else [name for name in change.base if name not in known.computed]
+    return all(is_same(ours[name], change.base[name]) for name in names)
 
 
 def _had(change: Change, known: Editable, ours: Row | None) -> bool:
@@ -59,9 +69,9 @@ def _updated(connection: sqlite3.Connection, change: Change, known: Editable, ou
     theirs = {name: value for name, value in written.items() if not is_same(ours[name], value)}
     if taken := [name for name in theirs if not is_same(ours[name], base[name])]:
         raise Refusal(CONFLICT, f"the bot has changed {', '.join(taken)} as well")
-    wanted, where = ", ".join(f"{quoted(name)} = ?" for name in theirs), _where(change)
-    update = f"UPDATE OR ABORT main.{quoted(change.table.name)} SET {wanted} WHERE {where}"
-    _one(connection.execute(update, [*theirs.values(), *change.key.values()]))
+    wanted = ", ".join(f"{quoted(name)} = ?{number}" for number, name in enumerate(theirs, len(change.key) + 1))
+    update = f"UPDATE OR ABORT main.{quoted(change.table.name)} SET {wanted} WHERE {_where(change)}"
+    _one(connection.execute(update, [*change.key.values(), *theirs.values()]))
     is_merged = any(not is_same(ours[name], base[name]) for name in base if name not in theirs)
     others = ", ".join(name for name in written if name not in theirs)
     reason = f"the bot's database had {others} already" if others else ""
@@ -112,6 +122,8 @@ def _row(connection: sqlite3.Connection, change: Change) -> Row | None:
 
 
 def _where(change: Change) -> str:
-    """Return the condition for a row: to the letter, whatever its collation."""
+    """Return the condition for a row, whose key is ?1 and so on: to the letter, whatever its collation."""
     table = quoted(change.table.name)  # what is in quotes and no column would be a text
-    return " AND ".join(f"{table}.{quoted(name)} COLLATE BINARY IS ?" for name in change.key)
+    keys = [f"{table}.{quoted(name)}" for name in change.key]
+    # The first part for the index, which has the column's collation.
+    return " AND ".join(f"{key} IS ?{number} AND {key} COLLATE BINARY IS ?{number}" for number, key in enumerate(keys, 1))

@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from lib.sqlite.editing.change import Change
 from lib.sqlite.files.names import quoted
 from lib.tables.plan import folded
+from lib.tables.values import are_same
 
 REFERENCES = """SELECT child.name, parent."table" FROM sqlite_master AS child, pragma_foreign_key_list(child.name) AS parent
     WHERE child.type = 'table'"""
@@ -31,7 +32,7 @@ class Lonely(NamedTuple):
 
 
 class Edited(NamedTuple):
-    """A change with folded names: which of its columns are others now, and what the row was before."""
+    """A change with folded names, and what the row was before; of a row that was added or deleted, every column has changed."""
 
     table: str
     key: Cells
@@ -40,14 +41,14 @@ class Edited(NamedTuple):
 
     @classmethod
     def by(cls, change: Change) -> "Edited":
-        base, theirs = _folded(change.base), _folded(change.theirs)
-        changed = {name for name in {**base, **theirs} if base.get(name) != theirs.get(name) or not (base and theirs)}
-        return cls(
-            folded(change.table.name),
-            tuple(sorted(_folded(change.key).items(), key=lambda cell: cell[0])),
-            frozenset(changed),
-            base,
-        )
+        base = _folded(change.base)
+        changed = _folded(dict.fromkeys(change.columns or {**(change.base or {}), **(change.theirs or {})}))
+        key = tuple(sorted(_folded(change.key).items(), key=lambda cell: cell[0]))
+        return cls(folded(change.table.name), key, frozenset(changed), base)
+
+    def only(self, came: Collection[str]) -> "Edited":
+        """Return the same where of an update only these columns have come."""
+        return self._replace(changed=self.changed & {*map(folded, came)}) if came else self
 
 
 class References:
@@ -70,28 +71,26 @@ class References:
         """Return rows whose foreign keys lead nowhere, and did not before, or not there: at least one where there are any."""
         return [row for child in self._children for row in Counter(self._lonely(child)) - self._before]
 
-    def culprits(self, places: Collection[int], broken: Sequence[Lonely]) -> set[int]:
-        """Return which of the changes at these places have done it: who took away what a row looks for, else who wrote it."""
-        writers = {(self._edited[place].table, self._edited[place].key): place for place in places}
-        takers: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], int]] = {}
+    def culprits(self, came: Mapping[int, Collection[str]], broken: Sequence[Lonely]) -> set[int]:
+        """Return which of the changes that came have done it: who took away what a row looks for, else who has written it.
+
+        `came` are by place the columns that an update has brought.
+        """
+        edits = {place: self._edited[place].only(columns) for place, columns in came.items()}
+        writers = {(edit.table, edit.key): place for place, edit in edits.items()}
+        takers: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], dict[int, Cells]]] = {}
         found = set[int]()
         for row in broken:
             names = tuple(name for name, _ in row.sought)
             if (row.parent, names) not in takers:
-                takers[row.parent, names] = self._takers(places, row.parent, names)
-            taker = takers[row.parent, names].get(tuple(str(value) for _, value in row.sought))
+                takers[row.parent, names] = _takers(edits, row.parent, names)
+            taken = takers[row.parent, names].get(_as_text(row.sought), {})
             writer = writers.get((row.child, row.key))
-            if taker is not None:
-                found.add(taker)
-            elif writer is not None and self._edited[writer].changed & {*row.columns}:
+            if taken:
+                found.update([place for place, cells in taken.items() if are_same(dict(cells), dict(row.sought))] or taken)
+            elif writer is not None and edits[writer].changed & {*row.columns}:
                 found.add(writer)
         return found
-
-    def _takers(self, places: Collection[int], parent: str, names: tuple[str, ...]) -> dict[tuple[str, ...], int]:
-        """Return who has taken away what, as text: how SQLite compares these columns depends on their types."""
-        edits = ((place, self._edited[place]) for place in places)
-        theirs = ((place, edit.base) for place, edit in edits if edit.table == parent and edit.base and edit.changed & {*names})
-        return {tuple(str(base.get(name)) for name in names): place for place, base in theirs}
 
     def _note(self, child: str) -> bool:
         """Note what leads nowhere; whether anybody can tell what does so later."""
@@ -134,6 +133,20 @@ class References:
 
     def _columns(self, table: str) -> list[tuple[str, ...]]:
         return self._connection.execute(f"PRAGMA main.table_info({quoted(table)})").fetchall()
+
+
+def _takers(edits: Mapping[int, Edited], parent: str, names: tuple[str, ...]) -> dict[tuple[str, ...], dict[int, Cells]]:
+    """Return who has taken away what, as text: how SQLite compares these columns depends on their types."""
+    found: dict[tuple[str, ...], dict[int, Cells]] = {}
+    for place, edit in edits.items():
+        if edit.table == parent and edit.base and edit.changed & {*names}:
+            cells = tuple((name, edit.base.get(name)) for name in names)
+            found.setdefault(_as_text(cells), {})[place] = cells
+    return found
+
+
+def _as_text(cells: Cells) -> tuple[str, ...]:
+    return tuple(str(value) for _, value in cells)
 
 
 def _folded(row: Row | None) -> Row:

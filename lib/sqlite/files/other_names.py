@@ -4,11 +4,8 @@ Commits that are in another -wal than the one beside our name are in no copy of 
 see each other's locks. Source: https://sqlite.org/howtocorrupt.html, 2.5; os_unix.c, SHARED_FIRST and UNIX_SHM_DMS.
 """
 
-import contextlib
 import os
 import re
-import struct
-import sys
 from pathlib import Path
 
 from lib.sqlite.files import lock
@@ -16,9 +13,9 @@ from lib.sqlite.files import lock
 MOUNTS = Path("/proc/self/mountinfo")
 OCTAL = re.compile(r"\\([0-7]{3})")
 # Whoever has a file in WAL mode open keeps a lock on these bytes of it, and one on this byte of the -shm beside its name.
-SHARED_BYTES, IN_USE_BYTE = (lock.PENDING_BYTE + 2, 510), (128, 1)
-# Linux's struct flock: type, whence, start, length, and the process that has the lock.
-FLOCK = "hhqqi"
+SHARED_BYTES, IN_USE_BYTE = (lock.PENDING_BYTE + 2, lock.PENDING_BYTE + 511), (128, 128)
+# Every lock on this machine: its file as device and inode, its first and its last byte. Source: proc_locks(5).
+LOCKS = Path("/proc/locks")
 REMEDY = "let SQLITE_DATABASES name the very path that the bot opens, and mount the folder, not the file, into a container"
 
 
@@ -51,21 +48,22 @@ def is_mounted(path: Path) -> bool:
 
 
 def is_open(source: Path) -> bool:
-    """Whether a program has a file in WAL mode open by another name; as it opens it by ours, it looks so for an instant.
+    """Whether a program has a file in WAL mode open by another name; as it opens it by ours, it may look so for an instant.
 
-    This process must not have the file open in SQLite: that would lose its locks.
+    The kernel is asked, not the file: to open and close that would lose this process's locks on it.
     """
-    real = source.resolve()
-    return _is_locked(real, *SHARED_BYTES) and not _is_locked(Path(f"{real}-shm"), *IN_USE_BYTE)
-
-
-def _is_locked(path: Path, start: int, length: int) -> bool:
-    """Whether another process has a lock on these bytes; of what is not there, and where nobody can tell, it has none."""
-    if sys.platform != "linux":
+    try:
+        held = [line.split()[-3:] for line in LOCKS.read_text().splitlines()]
+        return _is_locked(source, *SHARED_BYTES, held) and not _is_locked(f"{source.resolve()}-shm", *IN_USE_BYTE, held)
+    except (OSError, ValueError):  # not Linux, or not there
         return False
-    import fcntl
 
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
-        return bool(struct.unpack(FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK)
-    return False
+
+def _is_locked(path: Path | str, first: int, last: int, held: list[list[str]]) -> bool:
+    """Whether any process has a lock on these bytes; on what is not there, nobody has."""
+    try:
+        about = os.stat(path)
+    except FileNotFoundError:
+        return False
+    name = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
+    return any(its == name and int(start) <= last and (end == "EOF" or int(end) >= first) for its, start, end in held)

@@ -6,7 +6,6 @@ Nobody in this process may have the file open in SQLite meanwhile: closing any d
 import os
 from pathlib import Path
 
-from lib.sqlite.files.written_beside import is_in_wal_mode
 from lib.sqlite.snapshots.live_file import HEADER_BYTES
 
 # In WAL mode a commit counts once it stands in the head of the -shm, of which there are two copies; what was written to the -wal
@@ -30,14 +29,11 @@ def state(source: Path) -> State:
 def is_same_file(state: State, other: State) -> bool:
     """Whether a state is of the same file as an `other` one before it, as far as can be seen.
 
-    SQLite never exchanges a file for another, and counts its changes up; in WAL mode it does so in the -wal first, and what it
-    writes to the file later was counted before. Another database that was written over this one may count more.
+    SQLite never exchanges a file for another, and only ever counts its changes up. Another database that was written over this
+    one may count more: whoever compares the two sees that.
     """
     head, before = state[2], other[2]
-    is_alike = state[0][:2] == other[0][:2] and all(head[part] == before[part] for part in STAYS)
-    is_counted = head[COUNTER] > before[COUNTER] or (is_in_wal_mode(head) and head[COUNTER] == before[COUNTER])
-    is_untouched = state[0][:4] == other[0][:4]
-    return is_alike and (is_counted or is_untouched)
+    return state[0][:2] == other[0][:2] and head[COUNTER] >= before[COUNTER] and all(head[part] == before[part] for part in STAYS)
 
 
 def stat_of(path: Path | str) -> tuple[int, ...]:

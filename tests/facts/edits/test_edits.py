@@ -115,7 +115,7 @@ REFUSED = {
         f"INSERT INTO {S} SELECT 9000, 9000, 9000, 'p', 't', 1, NULL, NULL, NULL, NULL, 1, 1, true",
         "insert is not accepted",
     ),
-    "a key": (f"UPDATE {S} SET id = 9000 WHERE id = 2", "its key was changed"),
+    "a key": (f"UPDATE {S} SET id = 9000 WHERE id = 2", "keys were changed in the same transaction"),
     "too much": (f"UPDATE {S} SET expires_at = 1", "rows at once"),
     "all": ("TRUNCATE backup_premium_system.refunds", "rows at once"),
     "NOT NULL": (

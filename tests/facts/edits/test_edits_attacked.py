@@ -7,7 +7,7 @@ from concurrent import futures
 
 import pytest
 
-from lib.sqlite.editing import compare_and_set
+from lib.sqlite.editing import compare_and_set, one_row
 from lib.sqlite.editing.change import Change
 from lib.sqlite.editing.references import MOST_LONELY, Lonely, References
 from lib.tables.plan import PlannedColumn, TablePlan
@@ -308,6 +308,26 @@ def read_of(kind):
         kind.__new__ = new
 
 
+def test_what_only_looks_alike_is_not_blamed(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "v.db")) as made:
+        made.executescript("CREATE TABLE p (id PRIMARY KEY); INSERT INTO p VALUES (1), ('1'); CREATE TABLE c (p REFERENCES p)")
+        made.executescript("INSERT INTO c VALUES (1)")
+    parent = TablePlan("p", "p", (PlannedColumn("id", "id", "text", True, True),))
+    found = compare_and_set.bring(tmp_path / "v.db", [Change(parent, {"id": one}, None) for one in (1, "1")])
+    assert [outcome.outcome for outcome in found] == ["refused", "applied"]
+
+
+@pytest.mark.parametrize("collation", ["BINARY", "NOCASE", "RTRIM"])
+def test_a_row_is_found_by_its_key_s_index(tmp_path, collation):
+    plan = TablePlan("v", "v", tuple(PlannedColumn(name, name, "text", True, True) for name in ("b", "a")))
+    with contextlib.closing(sqlite3.connect(tmp_path / "v.db")) as made:
+        made.execute(f"CREATE TABLE v (a TEXT COLLATE {collation}, b TEXT COLLATE {collation}, PRIMARY KEY (a, b))")
+        where = one_row._where(Change(plan, {"a": "x", "b": "y"}, None))
+        (told,) = made.execute(f"EXPLAIN QUERY PLAN SELECT * FROM v WHERE {where}", ["y", "x"]).fetchall()
+    assert told[-1].startswith("SEARCH")
+    assert "(a=? AND b=?)" in told[-1]
+
+
 def test_a_source_that_is_none_any_more_gives_the_editor_nothing(editing):
     said = editing.run("setup_supabase.py", "--editor-role").expect(0).stdout
     role, _ = said.split("they are not shown again:\n")[1].split("\n")[0].strip().split(":")
@@ -465,8 +485,19 @@ def test_a_key_that_was_changed_and_taken_again_is_refused(how, small):
     bot.query(MOVED[how].format(v="backup_small.v"))
     bot.run("backup.py").expect(0)
     assert rows(bot, "SELECT * FROM v") == [(1, "a"), (2, "b"), (3, "c")]
-    assert {*reasons(bot)} == {("refused", "its key was changed")}
+    assert {*reasons(bot)} == {("refused", "keys were changed in the same transaction")}
     is_mirrored(bot)
+
+
+def test_keys_that_are_changed_with_much_text_are_refused_as_well(small):
+    """Of one statement there are several undo records then."""
+    large = ", ".join(f"({number}, hex(zeroblob(300000)) || {number})" for number in range(1, 6))
+    bot = small(f"CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT); INSERT INTO v VALUES {large}", "v.t")
+    before = rows(bot, "SELECT id, substr(t, -1) FROM v")
+    bot.query("UPDATE backup_small.v SET id = id - 1 WHERE id <= 4")
+    bot.run("backup.py").expect(0)
+    assert rows(bot, "SELECT id, substr(t, -1) FROM v") == before
+    assert [outcome for outcome, _ in reasons(bot)] == ["refused"] * 5
 
 
 def test_a_key_that_was_changed_says_nothing_of_another_table(small):
@@ -536,6 +567,21 @@ BESIDE = {
         [(1, None), (2, None), (3, 1)],
         1,
     ),
+    "what the bot has deleted itself, beside a new child of it": (
+        "CREATE TABLE v (id INTEGER PRIMARY KEY, t INTEGER REFERENCES v); INSERT INTO v VALUES (1, NULL), (2, NULL), (3, NULL)",
+        "DELETE FROM backup_small.v WHERE id = 1; INSERT INTO backup_small.v VALUES (7, 1)",
+        [(2, None), (3, None)],
+        1,
+        "DELETE FROM v WHERE id = 1",
+    ),
+    "what the bot has renamed itself, beside a new child of the old name": (
+        "CREATE TABLE v (id INTEGER PRIMARY KEY, t TEXT UNIQUE, of TEXT REFERENCES v (t));"
+        "INSERT INTO v VALUES (1, 'a', NULL), (2, 'x', NULL), (3, 'y', NULL)",
+        "UPDATE backup_small.v SET t = 'b', of = 'x' WHERE id = 1; INSERT INTO backup_small.v VALUES (7, 'c', 'a')",
+        [(1, "b", "x"), (2, "x", None), (3, "y", None)],
+        1,
+        "UPDATE v SET t = 'b' WHERE id = 1",
+    ),
     "half a key that is NULL, beside a lonely row": (
         "CREATE TABLE p (a INTEGER, b INTEGER, PRIMARY KEY (a, b)); INSERT INTO p VALUES (1, 1);"
         "CREATE TABLE v (id INTEGER PRIMARY KEY, t INTEGER, b INTEGER, FOREIGN KEY (t, b) REFERENCES p);"
@@ -557,9 +603,10 @@ BESIDE = {
 
 @pytest.mark.parametrize("what", BESIDE)
 def test_what_breaks_a_rule_keeps_nothing_else_from_coming(what, small):
-    made, edited, after, refused = BESIDE[what]
-    bot = small(made, "v.t,v.insert,v.delete")
+    made, edited, after, refused, *meanwhile = BESIDE[what]
+    bot = small(made, f"v.t,v.insert,v.delete{',v.of' * (' of ' in made)}")
     bot.query(edited)
+    bot.sqlite(bot.data / "small.db", ";".join(meanwhile))
     bot.run("backup.py").expect(0)
     assert rows(bot, "SELECT * FROM v ORDER BY id") == after
     assert [outcome for outcome, _ in reasons(bot)].count("refused") == refused

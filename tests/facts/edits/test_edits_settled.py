@@ -29,6 +29,12 @@ sys.meta_path.insert(0, Crash())
 """
 
 
+BEFORE_THE_FILE = (
+    "from lib.backing_up.edit_note import EditNote; write = EditNote.write; "
+    "EditNote.write = lambda *given, **named: (write(*given, **named), os._exit(9))"
+)
+
+
 def ends_at(bot, what):
     crash = bot.folder / "crash" / "sitecustomize.py"
     crash.parent.mkdir(exist_ok=True)
@@ -134,8 +140,7 @@ def test_what_postgres_knows_is_not_kept_twice(editing):
 
 def test_what_has_not_come_before_a_crash_comes_after_it(editing):
     editing.query(f"UPDATE {S} SET expires_at = 5 WHERE id = 4; UPDATE {S} SET is_active = NOT is_active WHERE id = 2")
-    write = "from lib.backing_up.edit_note import EditNote; write = EditNote.write; EditNote.write = "
-    ends_at(editing, f"{write}lambda *a, **k: (write(*a, **k), os._exit(9))")
+    ends_at(editing, BEFORE_THE_FILE)
     before = editing.premium.read_bytes()
     editing.run("backup.py").expect(9)
     editing.environment = {}
@@ -165,7 +170,7 @@ def test_a_signal_while_the_file_is_waited_for_costs_no_edit(editing):
 
 def test_what_was_certainly_written_is_known_by_one_row(crashing):
     """The note says before the file is written that it may be, and there is no time to say that it was."""
-    crashing.query(f"UPDATE {S} SET is_active = NOT is_active WHERE id = 2")
+    crashing.query(f"UPDATE {S} SET is_active = NOT is_active WHERE id = 2; UPDATE {S} SET expires_at = 7 WHERE id = 6")
     crashed(crashing)
     (note,) = notes(crashing)
     note.write_text(note.read_text().replace('"has_come": true', '"has_come": false'))
@@ -174,8 +179,25 @@ def test_what_was_certainly_written_is_known_by_one_row(crashing):
     now = crashing.sqlite_rows(crashing.premium, query)
     crashing.run("backup.py").expect(0)
     assert crashing.sqlite_rows(crashing.premium, query) == now
-    assert reasons(crashing) == [("applied", "")] * 2
+    assert reasons(crashing) == [("applied", "")] * 3
     is_mirrored(crashing)
+
+
+def test_one_row_that_the_bot_has_made_so_itself_is_no_proof(editing):
+    editing.query(f"UPDATE {S} SET expires_at = 5 WHERE id = 4; UPDATE {S} SET expires_at = 7 WHERE id = 2")
+    editing.query(f"UPDATE {S} SET is_active = NOT is_active WHERE id = 6")
+    with contextlib.closing(sqlite3.connect(editing.premium, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM premium_subscriptions").fetchone()
+        assert "was locked" in editing.run("backup.py").expect(3).stderr
+    assert notes(editing) == []
+    ends_at(editing, BEFORE_THE_FILE)
+    editing.run("backup.py").expect(9)
+    editing.environment = {}
+    editing.sqlite(editing.premium, "UPDATE premium_subscriptions SET is_active = NOT is_active WHERE id = 6")
+    editing.run("backup.py").expect(0)
+    assert editing.sqlite_rows(editing.premium, "SELECT expires_at FROM premium_subscriptions WHERE id IN (2, 4)") == [(7,), (5,)]
+    assert sorted(reasons(editing)) == [("applied", ""), ("applied", ""), ("applied", "the bot's database had it already")]
 
 
 def test_a_crash_is_settled_by_another_name_of_the_same_database(crashing):

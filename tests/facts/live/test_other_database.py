@@ -83,15 +83,29 @@ def test_another_schema_is_another_file(tmp_path, mode):
     assert not watched.is_same_file(now, before)
 
 
-def test_what_is_written_without_being_counted_is_no_commit(tmp_path):
-    """Who writes slowly has written the counter first."""
-    path = tmp_path / "ours.db"
-    made(path)
-    before = watched.state(path)
-    with open(path, "r+b") as file:
-        file.seek(5 * 4096)
-        file.write(b"slowly")
-    assert not watched.is_same_file(watched.state(path), before)
+def test_what_is_written_without_being_counted_is_checked(deployment):
+    """Who writes slowly has written the counter first; a transaction that is rolled back leaves all as it was."""
+    content = deployment.path.read_bytes()
+    written_over(deployment.path, content.replace(b"row 77", b"ROW 77", 1))
+    assert not deployment.live_batch()
+    deployment.script(COMMIT)
+    assert deployment.live_batch()
+    deployment.script(f"PRAGMA cache_size = 5; BEGIN; {COMMIT}; UPDATE t SET what = 'spilled'; ROLLBACK")
+    assert not deployment.live_batch()  # it is no run: nothing is new
+    assert deployment.rows("SELECT max(run) FROM backup.runs") == [(4,)]
+
+
+def test_a_smaller_database_that_is_half_written_is_not_sent(deployment, tmp_path):
+    deployment.script("UPDATE t SET what = hex(zeroblob(20000)) WHERE id = 3; UPDATE t SET what = 'row 3' WHERE id = 3")
+    assert deployment.live_batch()
+    ours, other = deployment.path.read_bytes(), made(tmp_path / "other.db", who="i * 31 % 97 + 2", commits=50)
+    assert len(other) < len(ours)
+    sent = deployment.rows("SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM backup_source.t")
+    so_far = int(len(other) * 0.6) // 4096 * 4096
+    written_over(deployment.path, other[:so_far] + ours[so_far:])
+    with pytest.raises(SourceError):
+        deployment.live_batch()
+    assert deployment.rows("SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM backup_source.t") == sent
 
 
 @pytest.mark.parametrize("mode", ["delete", "truncate", "persist", "wal"])

@@ -87,6 +87,7 @@ def check_target(checked: Checks, settings: Settings, target_settings: TargetSet
         return
     with target, trial.scratch_schemas(target, scratch):
         checks.rights(checked, target)
+        checks.abilities(checked, target)
         checks.sources(checked, settings, scratch.snapshots)
         if checked.is_sound:
             round_trip(checked, target, settings, scratch)

@@ -14,7 +14,7 @@ from lib.base.script import FAILED, SAVED, Console
 from lib.base.words import plural, size
 from lib.postgres.books import plan_limit, privacy, runs, setup_version, twins
 from lib.postgres.link import explain
-from lib.postgres.link.connection import Target
+from lib.postgres.link.connection import OUTAGES, Target
 from lib.reporting import alerts
 from lib.settings.channels import Channels
 from lib.settings.config import Settings
@@ -26,6 +26,12 @@ from lib.tables.mirror_names import writer_name
 
 OLDEST_SERVER = 130000
 PINGS = 3
+# What runs rely on, and the statement that tries it.
+NEEDED = {
+    "temporary tables and deferrable constraints": "can_be_temporary",
+    "advisory locks": "can_lock",
+    "triggers with transition tables": "can_log_changes",
+}
 AS_OWNER = (
     "the same command with  SUPABASE_DB_URL='the connection string of postgres'  before it; this user is tried with  "
     "python3 backup.py"
@@ -127,6 +133,28 @@ def rights(checks: Checks, target: Target) -> None:
         if not server.may_create or not server.may_make_temporary:
             raise Problem(f"{server.user} may not create schemas and temporary tables.", "use the user postgres of your project")
         tell(f"{server.user} may create schemas and temporary tables")
+
+
+def abilities(checks: Checks, target: Target) -> None:
+    """Look whether the server can do what runs rely on: what only resembles PostgreSQL may lack some of it."""
+    with checks.step("What the server can do") as tell:
+        lacking = {what: said for what, probe in NEEDED.items() if (said := _why_not(target, probe))}
+        if lacking:
+            said = "; ".join(f"{what} ({why})" for what, why in lacking.items())
+            raise Problem(f"the server lacks {said}.", "use PostgreSQL 13 or newer")
+        tell(", ".join(NEEDED))
+
+
+def _why_not(target: Target, probe: str) -> str:
+    """Try something, and roll it back; return why it cannot be done."""
+    try:
+        with target.rehearsal():
+            target.statement(probe)
+    except OUTAGES:
+        raise
+    except Problem as problem:
+        return problem.what
+    return ""
 
 
 def files(checks: Checks, settings: Settings) -> Settings:

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from lib.base.errors import Interrupted
@@ -13,7 +14,7 @@ from lib.postgres.link.connection import Target
 from lib.settings import config
 from lib.trying import trial
 from tests.stand_ins.bot import copy_checkout, environment
-from tests.stand_ins.supabase import as_admin
+from tests.stand_ins.supabase import _url, as_admin
 
 pytestmark = pytest.mark.campaign
 
@@ -38,6 +39,23 @@ def test_a_real_deployment_is_only_read(saved_bot):
     before = saved_bot.query(LEFT + " ORDER BY 1"), saved_bot.query("SELECT * FROM backup.runs ORDER BY 1")
     saved_bot.run("test_backup.py").expect(0)
     assert (saved_bot.query(LEFT + " ORDER BY 1"), saved_bot.query("SELECT * FROM backup.runs ORDER BY 1")) == before
+
+
+LACKING = {
+    "advisory locks": "REVOKE EXECUTE ON FUNCTION pg_try_advisory_xact_lock(bigint) FROM PUBLIC",
+    "triggers with transition tables": """
+        CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'unknown'; END $$;
+        CREATE EVENT TRIGGER refused ON ddl_command_start WHEN TAG IN ('CREATE TRIGGER') EXECUTE FUNCTION public.refuse()""",
+}
+
+
+@pytest.mark.parametrize("what", LACKING)
+def test_what_a_server_lacks_is_said_by_name(server, bot, what):
+    with contextlib.closing(psycopg2.connect(_url(server, server.user, bot.database))) as admin, admin, admin.cursor() as cursor:
+        cursor.execute(LACKING[what])
+    said = bot.run("test_backup.py").expect(1).stdout
+    assert f"What the server can do: the server lacks {what} (" in said
+    assert bot.query(LEFT) == []
 
 
 def test_it_leaves_nothing_behind_when_interrupted(bot):

@@ -35,12 +35,12 @@ class Left(NamedTuple):
     def is_in(self, copy: Path, plans: Mapping[str, TablePlan]) -> bool:
         """Whether the bot's file, of which this is a copy, was written.
 
-        It was as a whole, or not at all: where the bot has changed rows since, most are as they were written, or as before.
+        It was as a whole, or not at all: a row that is as before says more than one that the bot may have made so itself.
         """
         brought = [one for one in self.judged if one.is_in and one.reason != ALREADY.reason]
         meant = [known_change(plans, replace(one.edit, columns=one.columns)) for one in brought]
         found = compare_and_set.are_in(copy, [change for change in meant if isinstance(change, Change)])
-        return found.count(True) > found.count(False)
+        return True in found and False not in found
 
 
 class EditNote:

@@ -40,7 +40,7 @@ def refuse_restored(snapshot: Snapshot, name: str) -> None:
 
 def refuse_written_elsewhere(snapshot: Snapshot) -> None:
     """Raise Problem where a program has the file open by another name: neither sees the other's locks, and both would write."""
-    if snapshot.copy.is_open_elsewhere:
+    if snapshot.copy.journal_mode == "wal" and other_names.is_open(snapshot.copy.source):
         what = f"{snapshot.copy.source.name}: no edit is brought in while a program has the file open by another name."
         raise Problem(what, other_names.REMEDY)
 

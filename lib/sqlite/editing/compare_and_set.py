@@ -28,7 +28,7 @@ SURROUNDINGS = re.compile(
     "locking protocol|file is not a database"
 )
 LONELY = Outcome(REFUSED, "it breaks a foreign key")
-TOO_LONG = Outcome(REFUSED, "it took too long to see which edits break a foreign key")
+TOO_LONG = Outcome(REFUSED, "another edit breaks a foreign key, and it took too long to see which: make this one again")
 TAKEN = "SQLite says: UNIQUE constraint failed"
 
 
@@ -151,7 +151,7 @@ class Attempt:
 
     def _unchecked(self, place: int) -> Outcome:
         """Bring what can break no foreign key; whether anything else does, nobody looks any more."""
-        if self._triggers_act or folded(self._changes[place].table.name) in self._references.related:
+        if self._triggers_act or self._references.may_be_broken_by(place):
             return TOO_LONG
         return self._brought(self._changes[place])
 

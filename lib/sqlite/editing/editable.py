@@ -1,5 +1,6 @@
 """Which tables of a bot's file may be edited from outside, and which columns of them."""
 
+import contextlib
 import re
 import sqlite3
 from typing import NamedTuple
@@ -16,13 +17,15 @@ GENERATED = (2, 3)
 class Editable(NamedTuple):
     """Why nothing in the table may be edited, or nothing.
 
-    The columns that SQLite computes, and those that are `new` since the last run; whether triggers act.
+    The columns that SQLite computes, and those that are `new` since the last run; whether triggers act; the condition for a row
+    `where` its key is ?1 and so on.
     """
 
     why_not: str = ""
     computed: frozenset[str] = frozenset()
     new: frozenset[str] = frozenset()
     has_triggers: bool = False
+    where: str = ""
 
 
 def of(connection: sqlite3.Connection, table: TablePlan, accepts_triggers: bool) -> Editable:
@@ -39,7 +42,19 @@ def of(connection: sqlite3.Connection, table: TablePlan, accepts_triggers: bool)
         why_not = why_not or "the bot has given the table another key since the last run"
     computed = frozenset(name for _, name, *_, hidden in columns if hidden in GENERATED)
     new = {name for _, name, *_ in columns} - computed - {column.name for column in table.columns}
-    return Editable(why_not, computed, frozenset(new), bool(triggers))
+    return Editable(why_not, computed, frozenset(new), bool(triggers), _where(connection, table))
+
+
+def _where(connection: sqlite3.Connection, table: TablePlan) -> str:
+    """Return the condition for a row: to the letter, and, where it is known here, by the collation that the key's index has."""
+    place = quoted(table.name)  # what is in quotes and no column would be a text
+    keys = [(f"{place}.{quoted(column.name)}", number) for number, column in enumerate(table.key, 1)]
+    exact = " AND ".join(f"{key} COLLATE BINARY IS ?{number}" for key, number in keys)
+    indexed = " AND ".join(f"{key} IS ?{number}" for key, number in keys)
+    with contextlib.suppress(sqlite3.OperationalError):
+        connection.execute(f"SELECT 1 FROM main.{place} WHERE {indexed} LIMIT 0", [None] * len(keys))
+        return f"{indexed} AND {exact}"
+    return exact
 
 
 def _why_not(connection: sqlite3.Connection, table: TablePlan, tables: list[str]) -> str:

@@ -19,7 +19,7 @@ class Refusal(Exception):
 
 def brought(connection: sqlite3.Connection, change: Change, known: Editable) -> Outcome:
     """Bring a change, or raise Refusal; an error of SQLite's is about the row, or about the file."""
-    ours = _row(connection, change)
+    ours = _row(connection, change, known)
     if _had(change, known, ours):
         return ALREADY
     return HOW[change.base is not None, change.theirs is not None](connection, change, known, ours)
@@ -27,7 +27,7 @@ def brought(connection: sqlite3.Connection, change: Change, known: Editable) -> 
 
 def is_in(connection: sqlite3.Connection, change: Change, known: Editable) -> bool | None:
     """Whether the file has what a change was to bring, or what was there before it; None where it has neither."""
-    ours = _row(connection, change)
+    ours = _row(connection, change, known)
     if _had(change, known, ours):
         return True
     return False if _is_as_before(change, known, ours) else None
@@ -70,7 +70,7 @@ def _updated(connection: sqlite3.Connection, change: Change, known: Editable, ou
     if taken := [name for name in theirs if not is_same(ours[name], base[name])]:
         raise Refusal(CONFLICT, f"the bot has changed {', '.join(taken)} as well")
     wanted = ", ".join(f"{quoted(name)} = ?{number}" for number, name in enumerate(theirs, len(change.key) + 1))
-    update = f"UPDATE OR ABORT main.{quoted(change.table.name)} SET {wanted} WHERE {_where(change)}"
+    update = f"UPDATE OR ABORT main.{quoted(change.table.name)} SET {wanted} WHERE {known.where}"
     _one(connection.execute(update, [*change.key.values(), *theirs.values()]))
     is_merged = any(not is_same(ours[name], base[name]) for name in base if name not in theirs)
     others = ", ".join(name for name in written if name not in theirs)
@@ -82,8 +82,8 @@ def _deleted(connection: sqlite3.Connection, change: Change, known: Editable, ou
     base = {name: value for name, value in (change.base or {}).items() if name not in known.computed}
     if known.new or not are_same({name: (ours or {})[name] for name in base}, base):
         raise Refusal(CONFLICT, "the bot has changed the row")
-    _one(connection.execute(f"DELETE FROM main.{quoted(change.table.name)} WHERE {_where(change)}", [*change.key.values()]))
-    if _row(connection, change):
+    _one(connection.execute(f"DELETE FROM main.{quoted(change.table.name)} WHERE {known.where}", [*change.key.values()]))
+    if _row(connection, change, known):
         raise Refusal(REFUSED, "it did not go")
     return Outcome(APPLIED)
 
@@ -95,7 +95,7 @@ HOW: dict[tuple[bool, bool], How] = {(False, True): _inserted, (True, True): _up
 
 def _proven(connection: sqlite3.Connection, change: Change, known: Editable, wanted: Row, outcome: Outcome) -> Outcome:
     """Raise Refusal where the row is not exactly what it was to be; what triggers make of other columns is accepted with them."""
-    held = _row(connection, change) or {}
+    held = _row(connection, change, known) or {}
     names = [name for name in wanted if name not in known.computed]
     if known.has_triggers and change.base is not None:
         names = change.columns
@@ -110,20 +110,12 @@ def _one(done: sqlite3.Cursor) -> None:
         raise Refusal(REFUSED, f"it would have changed {done.rowcount} rows")
 
 
-def _row(connection: sqlite3.Connection, change: Change) -> Row | None:
+def _row(connection: sqlite3.Connection, change: Change, known: Editable) -> Row | None:
     """Return the row as the bot's file has it, by exactly this key."""
     columns, table = [column.name for column in change.table.columns], quoted(change.table.name)
     places = ", ".join(f"{table}.{quoted(name)}" for name in columns)  # what is in quotes and no column would be a text
-    for values in connection.execute(f"SELECT {places} FROM main.{table} WHERE {_where(change)}", [*change.key.values()]):
+    for values in connection.execute(f"SELECT {places} FROM main.{table} WHERE {known.where}", [*change.key.values()]):
         row = dict(zip(columns, values, strict=True))
         if all(is_same(row[name], value) for name, value in change.key.items()):
             return row
     return None
-
-
-def _where(change: Change) -> str:
-    """Return the condition for a row, whose key is ?1 and so on: to the letter, whatever its collation."""
-    table = quoted(change.table.name)  # what is in quotes and no column would be a text
-    keys = [f"{table}.{quoted(name)}" for name in change.key]
-    # The first part for the index, which has the column's collation.
-    return " AND ".join(f"{key} IS ?{number} AND {key} COLLATE BINARY IS ?{number}" for number, key in enumerate(keys, 1))

@@ -54,7 +54,7 @@ class Edited(NamedTuple):
 class References:
     """The rows whose foreign keys led nowhere before `changes`, of their tables and of those that refer to them, or of all.
 
-    `related` are all these tables, folded; of those that are `unchecked` nobody can tell: SQLite cannot follow their keys.
+    Of the tables that are `unchecked`, folded, nobody can tell: SQLite cannot follow their keys.
     """
 
     def __init__(self, connection: sqlite3.Connection, changes: Sequence[Change], are_all_meant: bool):
@@ -63,9 +63,18 @@ class References:
         pairs = {(child, parent) for child, parent in known if are_all_meant or meant & {folded(child), folded(parent)}}
         self._before: Counter[Lonely] = Counter()
         unchecked = {child for child in {child for child, _ in pairs} if not self._note(child)}
-        self.related = {folded(name) for pair in pairs for name in pair}
         self.unchecked = {folded(name) for pair in pairs if pair[0] in unchecked for name in pair}
         self._children = sorted({child for child, _ in pairs} - unchecked)
+
+    def may_be_broken_by(self, place: int) -> bool:
+        """Whether this change is of a row that refers to another, or to which others refer, in columns that do."""
+        edited = self._edited[place]
+        return any(
+            (edited.table == folded(child) and not edited.changed.isdisjoint(map(folded, ours)))
+            or (edited.table == folded(parent) and not edited.changed.isdisjoint(map(folded, theirs)))
+            for child in self._children
+            for parent, ours, theirs in self._keys_of(child)
+        )
 
     def broken(self) -> list[Lonely]:
         """Return rows whose foreign keys lead nowhere, and did not before, or not there: at least one where there are any."""
@@ -107,16 +116,22 @@ class References:
         many = len(self._connection.execute(first, [child]).fetchall())
         if not many:
             return []
-        keys = self._connection.execute(f"PRAGMA main.foreign_key_list({quoted(child)})").fetchall()
-        parts = [[key for key in keys if key[0] == number] for number in {key[0] for key in keys}]
-        found = [row for part in parts for row in self._without_parent(child, part)]
+        found = [row for key in self._keys_of(child) for row in self._without_parent(child, *key)]
         is_all_told = len(found) == many or many > MOST_LONELY
         return found if is_all_told else [Lonely(child, (), (), "", (("", many),))]
 
-    def _without_parent(self, child: str, parts: list[tuple[str, ...]]) -> list[Lonely]:
-        """Return rows of which one foreign key, as SQLite lists its parts, leads nowhere: it compares as the parent would."""
-        parent, key, ours = str(parts[0][2]), sorted(self._key_of(child), key=folded), [part[3] for part in parts]
-        theirs = [part[4] for part in parts] if parts[0][4] else self._key_of(parent)
+    def _keys_of(self, child: str) -> list[tuple[str, list[str], list[str]]]:
+        """Return a table's foreign keys: the parent, and the columns of both; of one that is not there they are not known."""
+        told = self._connection.execute(f"PRAGMA main.foreign_key_list({quoted(child)})").fetchall()
+        keys = [[part for part in told if part[0] == number] for number in sorted({part[0] for part in told})]
+        return [
+            (parts[0][2], [part[3] for part in parts], [part[4] for part in parts] if parts[0][4] else self._key_of(parts[0][2]))
+            for parts in keys
+        ]
+
+    def _without_parent(self, child: str, parent: str, ours: list[str], theirs: list[str]) -> list[Lonely]:
+        """Return rows of which a foreign key leads nowhere: it compares as the parent would."""
+        key = sorted(self._key_of(child), key=folded)
         conditions = [f"child.{quoted(name)} IS NOT NULL" for name in ours]
         if self._columns(parent):
             same = [f"parent.{quoted(to)} = +child.{quoted(name)}" for name, to in zip(ours, theirs, strict=True)]
@@ -136,7 +151,7 @@ class References:
 
 
 def _takers(edits: Mapping[int, Edited], parent: str, names: tuple[str, ...]) -> dict[tuple[str, ...], dict[int, Cells]]:
-    """Return who has taken away what, as text: how SQLite compares these columns depends on their types."""
+    """Return who has taken away what, as text: how SQLite compares these columns depends on their types and collations."""
     found: dict[tuple[str, ...], dict[int, Cells]] = {}
     for place, edit in edits.items():
         if edit.table == parent and edit.base and edit.changed & {*names}:
@@ -146,7 +161,7 @@ def _takers(edits: Mapping[int, Edited], parent: str, names: tuple[str, ...]) ->
 
 
 def _as_text(cells: Cells) -> tuple[str, ...]:
-    return tuple(str(value) for _, value in cells)
+    return tuple(str(value).casefold() for _, value in cells)
 
 
 def _folded(row: Row | None) -> Row:

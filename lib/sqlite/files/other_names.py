@@ -6,22 +6,20 @@ see each other's locks. Source: https://sqlite.org/howtocorrupt.html, 2.5; os_un
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from lib.sqlite.files import lock
+from lib.sqlite.files import probe_locks
 
 MOUNTS = Path("/proc/self/mountinfo")
 OCTAL = re.compile(r"\\([0-7]{3})")
-# Whoever has a file in WAL mode open keeps a lock on these bytes of it, and one on this byte of the -shm beside its name.
-SHARED_BYTES, IN_USE_BYTE = (lock.PENDING_BYTE + 2, lock.PENDING_BYTE + 511), (128, 128)
-# Every lock on this machine: its file as device and inode, its first and its last byte. Source: proc_locks(5).
-LOCKS = Path("/proc/locks")
 REMEDY = "let SQLITE_DATABASES name the very path that the bot opens, and mount the folder, not the file, into a container"
 
 
-def told(source: Path, *, is_open: bool) -> list[str]:
-    """Return a warning where a source in WAL mode has another name, or `is_open` by one for certain."""
-    if is_open:
+def told(source: Path) -> list[str]:
+    """Return a warning where a source in WAL mode has another name, or is open by one."""
+    if is_open(source):
         why = "a program has the file open by another name"
     elif is_mounted(source.resolve()):
         why = "the file itself is a mount"
@@ -48,22 +46,8 @@ def is_mounted(path: Path) -> bool:
 
 
 def is_open(source: Path) -> bool:
-    """Whether a program has a file in WAL mode open by another name; as it opens it by ours, it may look so for an instant.
-
-    The kernel is asked, not the file: to open and close that would lose this process's locks on it.
-    """
-    try:
-        held = [line.split()[-3:] for line in LOCKS.read_text().splitlines()]
-        return _is_locked(source, *SHARED_BYTES, held) and not _is_locked(f"{source.resolve()}-shm", *IN_USE_BYTE, held)
-    except (OSError, ValueError):  # not Linux, or not there
+    """Whether a program has a file in WAL mode open by another name."""
+    if sys.platform != "linux":
         return False
-
-
-def _is_locked(path: Path | str, first: int, last: int, held: list[list[str]]) -> bool:
-    """Whether any process has a lock on these bytes; on what is not there, nobody has."""
-    try:
-        about = os.stat(path)
-    except FileNotFoundError:
-        return False
-    name = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
-    return any(its == name and int(start) <= last and (end == "EOF" or int(end) >= first) for its, start, end in held)
+    asked = [sys.executable, "-I", "-S", probe_locks.__file__, str(source.resolve())]
+    return subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0

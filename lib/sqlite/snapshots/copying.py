@@ -27,7 +27,6 @@ class Copy:
 
     `previous` is the last run's snapshot as it was when this copy was begun. `checking` is what SQLite does since the copy was
     made, nothing where the very same bytes have been checked as thoroughly before, or the check is left to another run.
-    `is_open_elsewhere` is whether a program has the source in WAL mode open by another name.
     """
 
     source: Path
@@ -38,7 +37,6 @@ class Copy:
     previous: Previous
     check: str
     checking: Checking | None
-    is_open_elsewhere: bool = False
 
     @property
     def folder(self) -> Path:
@@ -52,8 +50,11 @@ class Copy:
 
     @property
     def warnings(self) -> list[str]:
-        """Return what is to be said of the source itself: in which -wal there may be commits that are not in the copy."""
-        return other_names.told(self.source, is_open=self.is_open_elsewhere) if self.journal_mode == "wal" else []
+        """Return what is to be said of the source itself: in which -wal there may be commits that are not in the copy.
+
+        Beside live batches, ordinary runs say it.
+        """
+        return other_names.told(self.source) if self.journal_mode == "wal" and not self.is_unchecked else []
 
     def begin_check(self, check: str) -> None:
         """Have the copy checked after all, where that was to be left to another run."""
@@ -88,9 +89,7 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
         seen = previous.identity(kept)
         with futures.ThreadPoolExecutor(1, initializer=give_way) as meanwhile:
             looking = meanwhile.submit(previous.look, kept, seen)
-            was_open = other_names.is_open(source)
             journal_mode = live_file.copy(source, path)
-            is_open = was_open and journal_mode == "wal" and other_names.is_open(source)
             _refuse_empty(source, path.stat().st_size, told)
             checking = None if check == UNCHECKED else Checking(path, check, virtual_tables.doubts)
             if checking:
@@ -100,7 +99,7 @@ def copy(source: Path, folder: Path, check: str, kept: Path | None = None) -> Co
             checking.close()
             checking = None
         undo.pop_all()
-        return Copy(source, path, journal_mode, file_hash, (about.st_dev, about.st_ino), last, check, checking, is_open)
+        return Copy(source, path, journal_mode, file_hash, (about.st_dev, about.st_ino), last, check, checking)
 
 
 def size_of(source: Path) -> int:

@@ -7,7 +7,7 @@ from concurrent import futures
 
 import pytest
 
-from lib.sqlite.editing import compare_and_set, one_row
+from lib.sqlite.editing import compare_and_set, editable
 from lib.sqlite.editing.change import Change
 from lib.sqlite.editing.references import MOST_LONELY, Lonely, References
 from lib.tables.plan import PlannedColumn, TablePlan
@@ -275,11 +275,12 @@ MANY = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i 
 
 
 def test_no_key_is_broken_when_there_is_no_time_left(tmp_path, monkeypatch):
-    _, child = counted(tmp_path / "v.db", "INSERT INTO p VALUES (1, 'a')")
+    parent, child = counted(tmp_path / "v.db", "INSERT INTO p VALUES (1, 'a')")
     monkeypatch.setattr(compare_and_set, "SEARCH_SECONDS", 0)
     rows = [{"id": 1, "p": 999, "u": "x"}, {"id": 2, "p": 998, "u": "x"}]
-    found = compare_and_set.bring(tmp_path / "v.db", [Change(child, None, row) for row in rows])
-    assert [outcome.outcome for outcome in found] == ["refused", "refused"]
+    changes = [Change(child, None, row) for row in rows] + [Change(parent, {"id": 1, "n": "a"}, {"id": 1, "n": "edited"})]
+    found = compare_and_set.bring(tmp_path / "v.db", changes)
+    assert [outcome.outcome for outcome in found] == ["refused", "refused", "applied"]
 
 
 def test_of_many_rows_that_lead_nowhere_few_are_read(tmp_path):
@@ -322,10 +323,21 @@ def test_a_row_is_found_by_its_key_s_index(tmp_path, collation):
     plan = TablePlan("v", "v", tuple(PlannedColumn(name, name, "text", True, True) for name in ("b", "a")))
     with contextlib.closing(sqlite3.connect(tmp_path / "v.db")) as made:
         made.execute(f"CREATE TABLE v (a TEXT COLLATE {collation}, b TEXT COLLATE {collation}, PRIMARY KEY (a, b))")
-        where = one_row._where(Change(plan, {"a": "x", "b": "y"}, None))
+        where = editable.of(made, plan, accepts_triggers=False).where
         (told,) = made.execute(f"EXPLAIN QUERY PLAN SELECT * FROM v WHERE {where}", ["y", "x"]).fetchall()
     assert told[-1].startswith("SEARCH")
     assert "(a=? AND b=?)" in told[-1]
+
+
+def test_a_key_whose_collation_only_the_bot_knows_is_no_obstacle(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "v.db")) as made:
+        made.create_collation("bots", lambda one, other: (one > other) - (one < other))
+        made.executescript(
+            "CREATE TABLE v (id TEXT COLLATE bots PRIMARY KEY, t TEXT); INSERT INTO v VALUES ('a', 'a'), ('b', 'b')"
+        )
+    plan = TablePlan("v", "v", (PlannedColumn("id", "id", "text", True, True), PlannedColumn("t", "t", "text", False, False)))
+    found = compare_and_set.bring(tmp_path / "v.db", [Change(plan, {"id": "b", "t": "b"}, {"id": "b", "t": "edited"})])
+    assert [outcome.outcome for outcome in found] == ["applied"]
 
 
 def test_a_source_that_is_none_any_more_gives_the_editor_nothing(editing):

@@ -82,9 +82,8 @@ class Taken(NamedTuple):
 def judge(target: Target, settings: Settings, name: str, options: BackupOptions, back: Sequence[Edit] = ()) -> list[Judged]:
     """Bring into a source's file what is accepted of its edits, and what is to go `back`; keep and return what became of it.
 
-    What will be in the file is noted here before it is: where Postgres is not told, that is settled the next time.
+    What will be in the file is noted here before it is: what Postgres is not told then, `settle` tells it before the next time.
     """
-    settle(target, settings, name)
     path = settings.sources[name]
     with _taken(target, settings, name, options) as taken:
         note = EditNote(settings, name, taken.pending.place)

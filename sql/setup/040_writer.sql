@@ -36,13 +36,17 @@ BEGIN
     EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO %I', writer);
     EXECUTE format('GRANT INSERT, DELETE ON {schema}.misfit_rows TO %I', writer);
     FOREACH allowed IN ARRAY ARRAY[
-        'open_run(text, text, text, text)', 'take_source(bigint)', 'fail_run(bigint, text)', 'save_run(bigint, jsonb, text, jsonb)',
-        'note_restore(text, bigint, text, text, text)', 'note_drill(text, bigint, double precision, bigint, text, text)',
-        'note_seen(text[], bigint[])', 'prune(text, integer, interval, interval)', 'keep_runs(text[], bigint, text)', 'left_by(bigint)', 'snapshot_of(bigint)', 'openings(text[])', 'watchers(oid, regprocedure, bytea)', 'key_of(oid)', 'as_arguments(text[])', 'is_watched(text, oid)',
-        'are_books_watched()', 'opened_run(text, text)', 'mirrors(text, text)', 'hash_of_tables(bigint)', 'last_saved(text)', 'hand_edits(text)',
-        'told(text, text, text, text)', 'other_counts(text)', 'refuse_other_counts(text)', 'tell(text)',
-        'newest_record()', 'unjudged_since(text)', 'is_edited(text)', 'edited(text[])', 'accept_edits(text, text[])', 'held_now(text, text, text[], text)',
-        'pending_edits(text)', 'take_pending(text)', 'put_back(text, text)', 'judge_edits(text, jsonb, bigint)', 'beginning_of(jsonb, text[])', 'row_inserted(text, text, text[], jsonb, text, bigint)', 'row_history_of(text, jsonb)', 'source_lock(text)'
+        'open_run(text, text, text, text)', 'take_source(bigint)', 'fail_run(bigint, text)',
+        'save_run(bigint, jsonb, text, jsonb)', 'note_restore(text, bigint, text, text, text)',
+        'note_drill(text, bigint, double precision, bigint, text, text)', 'note_seen(text[], bigint[])',
+        'prune(text, integer, interval, interval)', 'keep_runs(text[], bigint, text)', 'left_by(bigint)', 'snapshot_of(bigint)',
+        'openings(text[])', 'watchers(oid, regprocedure, bytea)', 'key_of(oid)', 'as_arguments(text[])', 'is_watched(text, oid)',
+        'are_books_watched()', 'opened_run(text, text)', 'mirrors(text, text)', 'hash_of_tables(bigint)', 'last_saved(text)',
+        'hand_edits(text)', 'told(text, text, text, text)', 'other_counts(text)', 'refuse_other_counts(text)', 'tell(text)',
+        'newest_record()', 'unjudged_since(text)', 'is_edited(text)', 'edited(text[])', 'accept_edits(text, text[])',
+        'held_now(text, text, text[], text)', 'pending_edits(text)', 'take_pending(text)', 'put_back(text, text)',
+        'judge_edits(text, jsonb, bigint)', 'beginning_of(jsonb, text[])',
+        'row_inserted(text, text, text[], jsonb, text, bigint)', 'row_history_of(text, jsonb)', 'source_lock(text)'
     ] LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION {schema}.%s TO %I', allowed, writer);
     END LOOP;

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lib.sqlite.files.functions import as_bytes, as_text
+from lib.sqlite.snapshots.watched import COUNTER
 
 CHUNK_BYTES = 1 << 18
 HEADER_BYTES = 100
 # What both headers must say alike: page size, journal mode, reserved bytes; the schema's format; the encoding.
 ALIKE = (slice(0, 24), slice(44, 48), slice(56, 60))
-MODES, ROLLBACK, COUNTER = slice(18, 20), b"\1\1", slice(24, 28)
+MODES, ROLLBACK = slice(18, 20), b"\1\1"
 SHRINKS_ITSELF = slice(52, 56)
 PAGE_SIZES = [1 << bits for bits in range(9, 17)]
 LOCK_BYTE = 0x40000000

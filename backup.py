@@ -19,6 +19,9 @@ usage: python3 backup.py [SOURCE …] [flags]
                                     the same and more as one HTML file: runs,
                                     tables, size with a forecast, drills; exit 1
                                     only with --max-age, and for the same reason
+  python3 backup.py --fleet         one line for every bot on these targets, the
+                                    worst first; exit 1 where one is not well;
+                                    --report FILE.html: as a page
   python3 backup.py --every 6h      stay and repeat, where there is no cron: now
                                     and then every six hours, until SIGTERM
   python3 backup.py --live 2s       stay, and have each commit in Supabase in
@@ -97,14 +100,8 @@ def main(options: BackupOptions, console: Console) -> int:
     settings = alerts.loaded(options.env_file, console)
     sources = config.chosen(settings, list(options.source))
     settings.warnings.extend(log.open_file(settings.log))
-    if options.status:
-        from lib.reporting import status
-
-        return status.show(settings, sources, options.max_age, console)
-    if options.report:
-        from lib.reporting import page
-
-        return page.write(settings, sources, options.report, options.max_age, console)
+    if options.status or options.report or options.fleet:
+        return show_state(settings, sources, options, console)
     if options.dry_run or options.verify:
         from lib.backing_up import dry_run, rehearsal
 
@@ -126,6 +123,17 @@ def main(options: BackupOptions, console: Console) -> int:
     if options.every:
         schedule.repeat(words.seconds(options.every), lambda: back_up(settings, sources, options, console), console)
     return back_up(settings, sources, options, console)
+
+
+def show_state(settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console) -> int:
+    """Show how these sources are doing, or every deployment; on the console or as a page."""
+    from lib.reporting import fleet, page, status
+
+    if options.fleet:
+        return fleet.show(settings, options.max_age, options.report, console)
+    if options.report:
+        return page.write(settings, sources, options.report, options.max_age, console)
+    return status.show(settings, sources, options.max_age, console)
 
 
 def back_up(settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console) -> int:
@@ -168,7 +176,7 @@ def back_up_source(
 
     A live batch of which nothing is new is no run.
     """
-    run, warnings = runs.Run(0, name, target.host, number=target.settings.number, is_live=settings.is_live), []
+    run = runs.Run(0, name, target.host, number=target.settings.number, is_live=settings.is_live)
     with (
         runs.closed(target, run),
         edits.brought_back(target, settings, run, ahead, options),
@@ -181,18 +189,17 @@ def back_up_source(
         while run.outcome == "running":
             with runs.taken(target, run, previous.note) as told:
                 transfer = Transfer(target, snapshot, run, told)
-                warnings += refusals.refuse_to_begin(transfer, settings, ours, options)
+                refusals.refuse_to_begin(transfer, settings, ours, options)
                 try:
                     mirrored = bring_and_save(transfer, settings, ours, options, report)
                 except OtherCounts as found:
                     mirrored = bring_and_save(merge.undone(transfer, found), settings, ours, options, report)
-                warnings += mirrored.warnings
+                run.warnings += mirrored.warnings
             run.committed = len(run.tables)
         doubts = snapshot.copy.finish_check()
         noted = last_run.noted(transfer, mirrored.plan, mirrored.mirrors, mirrored.is_compared)
         not_kept = snapshot.keep_as(previous.place, {**noted, **ours.as_told, "doubts": doubts})
-    others = mirrored.what_others_did(transfer, told.openings, ours)
-    for warning in [*snapshot.copy.warnings, *warnings, *previous.not_told(doubts), *others, *not_kept]:
+    for warning in [*snapshot.copy.warnings, *run.warnings, *previous.not_told(doubts), *not_kept]:
         report.warn(target.settings.named(warning))
     return run
 
@@ -276,6 +283,7 @@ def flags() -> script.Parser:
     parser.add_argument("--edits", action="store_true")
     parser.add_argument("--undo-edits", metavar="RUN")
     parser.add_argument("--report", metavar="FILE.html")
+    parser.add_argument("--fleet", action="store_true")
     parser.add_argument("--demo", action="store_true")
     return parser
 

@@ -18,6 +18,10 @@ usage: python3 setup_supabase.py [flags]
                                     also make a role that can change in Supabase
                                     what BACKUP_ACCEPT_EDITS names and nothing
                                     else, and show its password
+  python3 setup_supabase.py --viewer-role
+                                    also make a role that sees how every bot on
+                                    this target is doing (backup.py --fleet) and
+                                    no row of any, and show its password
   python3 setup_supabase.py --schedule cron --install
                                     back up every six hours, check and drill:
                                     puts lines into the user's crontab, or
@@ -67,18 +71,19 @@ from lib.settings.targets import TargetSettings
 from lib.sqlite.files import not_there
 from lib.sqlite.snapshots import previous
 from lib.sqlite.snapshots import snapshot as snapshots
-from lib.tables.mirror_names import editor_name, writer_name
+from lib.tables.mirror_names import VIEWER, editor_name, writer_name
 from lib.trying import checks
 from lib.trying.checks import Checks
 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for besides checking: a change in Supabase, a writer role."""
+    """What was asked for besides checking: a change in Supabase, roles."""
 
     may_change: bool
     makes_writer: bool
     makes_editor: bool
+    makes_viewer: bool
 
 
 def main(flags: Namespace, console: script.Console) -> int:
@@ -92,7 +97,7 @@ def main(flags: Namespace, console: script.Console) -> int:
     settings.warnings.extend(log.open_file(settings.log))
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
-    checked, options = Checks(console), Options(not flags.check, flags.writer_role, flags.editor_role)
+    checked, options = Checks(console), Options(not flags.check, flags.writer_role, flags.editor_role, flags.viewer_role)
     there = checks.files(checked, settings)
     targets = settings.targets if there.sources else []
     is_sound = any([set_up(checked, there, target_settings, options) for target_settings in targets])
@@ -156,6 +161,8 @@ def set_up(checked: Checks, settings: Settings, target_settings: TargetSettings,
             create_writer(checked, target, settings)
         if checked.is_sound and options.makes_editor and target_settings.number == 1:
             create_editor(checked, target, settings)
+        if checked.is_sound and options.makes_viewer:
+            create_viewer(checked, target)
         if checked.is_sound:
             checks.installed(checked, target)
         if checked.is_sound and not options.may_change:
@@ -169,6 +176,7 @@ def create(checked: Checks, target: Target, settings: Settings) -> None:
     """Create or upgrade the bookkeeping, the mirrors of every source and the views."""
     with checked.step(f"Bookkeeping in the schema {settings.schema}"), target.transaction():
         installation.install(target)
+        installation.retire(target, settings)
     for name, path in settings.sources.items():
         with (
             checked.step(f"Mirrors of {name}") as tell,
@@ -191,27 +199,40 @@ def create(checked: Checks, target: Target, settings: Settings) -> None:
 
 def create_writer(checked: Checks, target: Target, settings: Settings) -> None:
     """Make the role for everyday use, and show its password this once."""
+    name, setting = writer_name(target.schema), target.settings.setting
     with checked.step("Writer role") as tell, target.transaction():
         password = installation.create_writer(target, settings)
-        tell(f"{writer_name(target.schema)} can back up and restore, and cannot remove history")
-    if not checked.is_sound:
-        return
-    setting = f"SUPABASE_DB_URL{'' if target.settings.number == 1 else f'_{target.settings.number}'}"
-    user = ".".join([writer_name(target.schema), *target.settings.user.split(".")[1:]])
-    checked.console.say(
-        f"     Put this user and password into {setting} in .env; they are not shown again:\n     {user}:{password}"
-    )
+        tell(f"{name} can back up and restore, and cannot remove history")
+    if checked.is_sound:
+        show_password(checked, target, name, password, f"Put this user and password into {setting} in .env")
 
 
 def create_editor(checked: Checks, target: Target, settings: Settings) -> None:
     """Make the role for people who edit, and show its password this once."""
+    name = editor_name(target.schema)
     with checked.step("Editor role") as tell, target.transaction():
         password = installation.create_editor(target, settings)
-        tell(f"{editor_name(target.schema)} can change what {accepted.NAME} names, and nothing else")
+        tell(f"{name} can change what {accepted.NAME} names, and nothing else")
     if checked.is_sound:
-        user = ".".join([editor_name(target.schema), *target.settings.user.split(".")[1:]])
-        said = "Let people who edit connect with this user and password; they are not shown again"
-        checked.console.say(f"     {said}:\n     {user}:{password}")
+        show_password(checked, target, name, password, "Let people who edit connect with this user and password")
+
+
+def create_viewer(checked: Checks, target: Target) -> None:
+    """Make the role for whoever watches over all bots, and show its password this once."""
+    with checked.step("Viewer role") as tell, target.transaction():
+        password, unseen = installation.create_viewer(target)
+        tell(f"{VIEWER} sees the books of every deployment here, and no row of any")
+        if unseen:
+            tell(f"but not yet those of {', '.join(unseen)}: run setup there, as their owner")
+    if checked.is_sound:
+        said = "Put this user and password into the .env of whoever calls backup.py --fleet"
+        show_password(checked, target, VIEWER, password, said)
+
+
+def show_password(checked: Checks, target: Target, role: str, password: str, what_to_do: str) -> None:
+    """Show who connects how; behind a pooler the user's name has the project."""
+    user = ".".join([role, *target.settings.user.split(".")[1:]])
+    checked.console.say(f"     {what_to_do}; they are not shown again:\n     {user}:{password}")
 
 
 def flags() -> script.Parser:
@@ -220,6 +241,7 @@ def flags() -> script.Parser:
     parser.add_argument("--ddl", metavar="PATH.db")
     parser.add_argument("--writer-role", action="store_true")
     parser.add_argument("--editor-role", action="store_true")
+    parser.add_argument("--viewer-role", action="store_true")
     parser.add_argument("--schedule", choices=("cron", "systemd"))
     parser.add_argument("--live", action="store_true")
     parser.add_argument("--install", action="store_true")

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from psycopg2 import sql
+
 from lib.backing_up import local_runs
 from lib.backing_up.known import Answer, Failure, Known, Success
 from lib.base.errors import MayPass, Problem, Unreachable
 from lib.postgres.books import edits as books
 from lib.postgres.books import twins
 from lib.postgres.link.connection import Target
+from lib.postgres.link.statements import statement
 from lib.postgres.setup import installation
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 
 SHOWN_RUNS = 10
+OF_SOURCE = sql.SQL("asked.name")
 # This machine notes its times in tenths of a second.
 CLOCKS_DIFFER = 1
 # A run that is late by less is not called so: pauses differ, above all where a person has typed the last ones.
@@ -127,12 +131,26 @@ def of_target(
         with Target(target_settings, settings.schema) as target:
             twins.refuse(target, seen)
             installation.require(target)
-            answers = {name: target.statement("health", {"source": name, "most": SHOWN_RUNS})[0][0] for name in sources}
+            answers = asked(target, [*sources])
             edits = books.counted(target, [*sources]) if settings.accepts_edits(target_settings.number) else {}
     except Problem as problem:
         return [_as_recorded_here(settings, target_settings, name, problem) for name in sources]
-    told = {name: answer | {"edits": edits.get(name, {})} for name, answer in answers.items()}
-    return [_with_what_is_recorded_here(settings, target_settings, name, told[name]) for name in sources]
+    for name, answer in answers.items():
+        answer["edits"] = edits.get(name, {})
+    return [_with_what_is_recorded_here(settings, target_settings, name, answers[name]) for name in sources]
+
+
+def asked(target: Target, sources: Sequence[str]) -> dict[str, Answer]:
+    """Return what a target tells of each source, one round trip."""
+    schema, most = sql.Identifier(target.schema), sql.Literal(SHOWN_RUNS)
+    details = statement("health_details", schema=schema, lacks=statement("lacks", schema=schema), of_source=OF_SOURCE, most=most)
+    rows = target.statement("health_of", {"sources": [*sources]}, health=expression(schema), details=details)
+    return {name: answer | {"database_bytes": size, "edits": {}} for name, answer, size in rows}
+
+
+def expression(schema: sql.Composable) -> sql.Composed:
+    """Return what tells how the source `asked.name` of the deployment in a schema is doing."""
+    return statement("health", schema=schema, of_source=OF_SOURCE)
 
 
 def _as_recorded_here(settings: Settings, target: TargetSettings, name: str, problem: Problem) -> Unanswered:
@@ -156,7 +174,7 @@ def _with_what_is_recorded_here(settings: Settings, target: TargetSettings, name
     """A run that could not reach the target has left its trace on this machine alone."""
     runs = _runs_recorded_here(settings, target, name)
     success, theirs, ours = answer["last_success"], answer["last_failure"], _newest(runs, "failed")
-    is_failing = _number_of(theirs) > _number_of(success)
+    is_failing = number_of(theirs) > number_of(success)
     if ours and theirs and ours["error"].endswith(theirs["error"] or ""):  # the same one, to which the target gave a number
         theirs["remedy"] = ours.get("remedy", "")
     if runs[:1] == [ours] and _has_come_since(success, runs):
@@ -167,7 +185,8 @@ def _with_what_is_recorded_here(settings: Settings, target: TargetSettings, name
     return Answered(name, target, answer, _warnings(runs), is_failing, local_runs.difference(settings, name, target.number))
 
 
-def _number_of(run: Success | Failure | None) -> int:
+def number_of(run: Success | Failure | None) -> int:
+    """Return its number; 0 where there is no run, or it never got one."""
     return run.get("run", 0) if run else 0
 
 
@@ -177,7 +196,7 @@ def _has_come_since(success: Success | None, runs: list[Any]) -> bool:
     Numbers and the order of the lines do not lie. A clock, which may jump, is asked only where that success was not made here.
     """
     last_here = _newest(runs, "saved")
-    if not success or _number_of(last_here) >= success["run"]:
+    if not success or number_of(last_here) >= success["run"]:
         return True
     return bool(runs[0]["at"] > success["at"])
 

@@ -62,8 +62,10 @@ class Mirrored(NamedTuple):
         """Save the run and commit it; raise OtherCounts where the rows, counted only now, are others."""
         about = ours.as_told | {"compared_all": self.is_compared, "lost": sorted(self.unseen.changed)}
         about |= {"is_live": True} if settings.is_live else {}
+        others, copy = self.what_others_did(transfer, transfer.told.openings, ours), transfer.snapshot.copy
+        about["warnings"] = len([*settings.warnings, *copy.warnings, *transfer.run.warnings, *self.warnings, *others])
         stored = saving.to_save(transfer.run, transfer.snapshot, self.plan, about, transfer.last["definition_hash"])
         before = ["refuse_other_counts"] if self.seen is Seen.NOTED else []
         transfer.run.is_compared = self.is_compared
         stored |= settings.retention._asdict()
-        return self._replace(said=tuple(runs.save(transfer.target, transfer.run, stored, before)))
+        return self._replace(said=(*others, *runs.save(transfer.target, transfer.run, stored, before)))

@@ -15,6 +15,7 @@ class BackupOptions:
     status: bool = False
     max_age: str | None = None
     report: str | None = None
+    fleet: bool = False
     dry_run: bool = False
     verify: bool = False
     every: str | None = None

@@ -16,14 +16,13 @@ from lib.tables.plan import Plan
 from lib.tables.results import LastSaved
 
 
-def refuse_to_begin(transfer: Transfer, settings: Settings, ours: Origin, options: BackupOptions) -> list[str]:
-    """Refuse what cannot fit, what cannot be compared any more, and what somebody must accept first; return warnings."""
-    run, snapshot, limit = transfer.run, transfer.snapshot, settings.max_database_bytes
-    warnings = [] if run.committed else plan_limit.refuse_or_warn(transfer.target, run, snapshot, limit)
+def refuse_to_begin(transfer: Transfer, settings: Settings, ours: Origin, options: BackupOptions) -> None:
+    """Refuse what cannot fit, what cannot be compared any more, and what somebody must accept first; note warnings."""
+    run, snapshot = transfer.run, transfer.snapshot
+    run.warnings += [] if run.committed else plan_limit.refuse_or_warn(transfer.target, run, snapshot, settings)
     runs.refuse_outrun(snapshot, run.source)
     refuse_unjudged(transfer, settings)
     refuse_unless_accepted(run.source, transfer.told.openings, ours, transfer.last, options)
-    return warnings
 
 
 def refuse_unjudged(transfer: Transfer, settings: Settings) -> None:
@@ -66,7 +65,7 @@ def foreseen(transfer: Transfer, settings: Settings, options: BackupOptions, our
     """Return why a backup would stop, first things first; a rehearsal is not stopped, because somebody wants to see."""
     told, plan = transfer.told, mirrored.plan
     try:
-        plan_limit.refuse_or_warn(transfer.target, transfer.run, transfer.snapshot, settings.max_database_bytes)
+        plan_limit.refuse_or_warn(transfer.target, transfer.run, transfer.snapshot, settings)
         refuse_unless_accepted(told.source.name, told.openings, ours, told.last, options)
         if not options.accept_shrink:
             brake.refuse_sudden_loss(told, transfer.snapshot, plan, settings.max_shrink)

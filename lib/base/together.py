@@ -13,6 +13,7 @@ BACKUP: Tasks = {
     "--verify": "SOURCE",
     "--status": "SOURCE --max-age",
     "--report": "SOURCE --max-age",
+    "--fleet": "--report --max-age",
     "--live": "SOURCE --accept-exposure",
     "--edits": "SOURCE",
     "--undo-edits": "",
@@ -31,7 +32,12 @@ RESTORE: Tasks = {
     "--undo": "--database --to --dry-run --yes",
     "--drill": "--database --target",
 }
-SETUP: Tasks = {"": "--writer-role --editor-role", "--check": "", "--ddl": "", "--schedule": "--live --install --remove"}
+SETUP: Tasks = {
+    "": "--writer-role --editor-role --viewer-role",
+    "--check": "",
+    "--ddl": "",
+    "--schedule": "--live --install --remove",
+}
 TRIAL: Tasks = {"": "", "--send-alert": ""}
 # Where the settings are and how a script speaks goes with everything, but for these pairs, and why.
 ALWAYS = ("--env-file", "--json", "--quiet", "--verbose")
@@ -39,10 +45,11 @@ APART = {
     ("--demo", "--env-file"): "the demo has databases and a server of its own",
     ("--quiet", "--verbose"): "one asks for less, the other for more",
     ("--json", "--verbose"): "the object has every table already",
-    ("--writer-role", "--quiet"): "--writer-role shows a password once, and cannot be quiet",
-    ("--writer-role", "--json"): "--writer-role shows a password once, and cannot be quiet",
-    ("--editor-role", "--quiet"): "--editor-role shows a password once, and cannot be quiet",
-    ("--editor-role", "--json"): "--editor-role shows a password once, and cannot be quiet",
+    **{
+        (f"--{role}-role", how): f"--{role}-role shows a password once, and cannot be quiet"
+        for role in ("writer", "editor", "viewer")
+        for how in ("--quiet", "--json")
+    },
     ("--ddl", "--quiet"): "--ddl does nothing but print",
     ("--schedule", "--quiet"): "--schedule prints what is to run",
     ("--live", "--remove"): "--remove takes away all of it",
@@ -52,7 +59,7 @@ APART = {
 
 def refusal(tasks: Tasks, given: Sequence[str]) -> str:
     """Return in one line why these flags do not go together; nothing where they do. SOURCE stands for names of sources."""
-    asked = [task for task in tasks if task in given]
+    asked = [task for task in tasks if task in given and not any(task in tasks.get(flag, "").split() for flag in given)]
     if len(asked) > 1:
         return f"{asked[0]} and {asked[1]} do not go together: ask for one of them."
     task = asked[0] if asked else ""

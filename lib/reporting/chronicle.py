@@ -65,6 +65,9 @@ class Chronicle(TypedDict):
     edits: list[Edit]
 
 
+NOTHING_YET = Chronicle(runs=[], tables={}, drills=[], edits=[])
+
+
 @dataclass(frozen=True)
 class Account:
     """All of that for one source on one target; where the target has not answered, there is no chronicle and no size."""
@@ -93,7 +96,7 @@ def _accounts(
 ) -> Iterator[Account]:
     known = healths.of_target(settings, target_settings, sources, seen)
     if any(isinstance(health, Unanswered) for health in known):
-        yield from (Account(health, Chronicle(runs=[], tables={}, drills=[], edits=[]), []) for health in known)
+        yield from (Account(health, NOTHING_YET, []) for health in known)
         return
     with Target(target_settings, settings.schema) as target:
         _, sizes = growth.read(target, known[0].source)

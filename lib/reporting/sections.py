@@ -14,12 +14,11 @@ from lib.settings.config import Settings
 UNKNOWN = "Unknown until the target answers."
 
 
-def banner(accounts: list[Account], found: list[Trouble]) -> Html:
-    """Say whether all is well, or what is wrong and what to type."""
-    known = [account.health for account in accounts]
-    said = element("strong", troubles.verdict(found, known))
+def banner(verdict: str, well: str, found: list[Trouble]) -> Html:
+    """Say whether all is `well`, or what is wrong and what to type."""
+    said = element("strong", verdict)
     if not found:
-        return element("div", said, troubles.all_is_well(known), class_="banner good", role="status")
+        return element("div", said, well, class_="banner good", role="status")
     items = [element("li", trouble.sentence, *_typed(trouble)) for trouble in found]
     kind = "bad" if found[0].is_bad else "mind"
     return element("div", said, element("ul", *items), class_=f"banner {kind}", role="status")

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from lib.backing_up import scheduled
@@ -59,17 +59,34 @@ def of(known: Sequence[Health], settings: Settings, schedule: Schedule, max_age:
 
     A run is overdue when the last success is older than `max_age`, else when it should have come by the usual pause between runs.
     """
-    found: dict[Trouble, list[Health]] = {}
     is_unscheduled = schedule.kind == "none"
     mend = scheduled.INSTALL if is_unscheduled else NOT_COMING
     anew = owners.shut([settings.snapshots]) or BACK_UP  # without its folder no backup would get through, or be noted
-    for health in known:
-        for trouble in _of_one(health, settings.max_database_bytes, max_age, mend, anew):
-            found.setdefault(trouble, []).append(health)
+    found = _found(known, settings.max_database_bytes, max_age, mend, anew)
     if is_unscheduled and not any(trouble.remedy == mend for trouble in found):
         found[UNSCHEDULED] = [*known]
-    together = [replace(trouble, about=_names(concerned, settings)) for trouble, concerned in found.items()]
-    return sorted([*together, *_of_settings(settings)], key=lambda trouble: not trouble.is_bad)
+    return worst_first([*_together(found, len(settings.targets)), *_of_settings(settings)])
+
+
+def of_others(known: Sequence[Health], max_age: str | None) -> list[Trouble]:
+    """Return the same of sources on one target whose settings and schedule nobody here knows."""
+    return worst_first(_together(_found(known, 0, max_age, NOT_COMING, BACK_UP), 1))
+
+
+def worst_first(found: Iterable[Trouble]) -> list[Trouble]:
+    return sorted(found, key=lambda trouble: not trouble.is_bad)
+
+
+def _found(known: Sequence[Health], limit: int, max_age: str | None, mend: str, anew: str) -> dict[Trouble, list[Health]]:
+    found: dict[Trouble, list[Health]] = {}
+    for health in known:
+        for trouble in _of_one(health, limit, max_age, mend, anew):
+            found.setdefault(trouble, []).append(health)
+    return found
+
+
+def _together(found: Mapping[Trouble, list[Health]], targets: int) -> list[Trouble]:
+    return [replace(trouble, about=_names(concerned, targets)) for trouble, concerned in found.items()]
 
 
 def _of_settings(settings: Settings) -> Iterator[Trouble]:
@@ -93,12 +110,11 @@ def _too_old(known: Sequence[Health], max_age: str) -> Verdicts:
     return found
 
 
-def _names(concerned: list[Health], settings: Settings) -> str:
+def _names(concerned: list[Health], everywhere: int) -> str:
     """Return the sources, each with its targets where it is not all of them."""
     targets: dict[str, list[str]] = {}
     for health in concerned:
         targets.setdefault(health.source, []).append(health.target.label)
-    everywhere = len(settings.targets)
     return ", ".join(name if len(on) == everywhere else f"{name} → {' and '.join(on)}" for name, on in targets.items())
 
 
@@ -175,7 +191,7 @@ def _of_one(health: Health, limit: int, max_age: str | None, mend: str, anew: st
         yield _mind(f"live backups were last seen {ago(health.live_age)}.", LIVE_AGAIN)
     if isinstance(health, Answered):
         yield from _of_drills(health)
-        yield from _of_size(health, limit)
+        yield from of_size(health.known["database_bytes"], limit)
 
 
 def _is_cause(health: Unanswered) -> bool:
@@ -217,8 +233,8 @@ def _of_drills(health: Answered) -> Iterator[Trouble]:
             yield _mind(f"last proven restorable {ago(rehearsed)}." if proven else "never proven restorable.", DRILL)
 
 
-def _of_size(health: Answered, limit: int) -> Iterator[Trouble]:
-    used = health.known["database_bytes"]
+def of_size(used: int, limit: int) -> Iterator[Trouble]:
+    """Yield what is wrong where so many bytes are most of what the plan allows; no limit is 0."""
     if limit and used >= limit:  # a run that only changes rows still gets through, one that adds to them does not
         yield _bad(f"the database uses {used / limit:.0%} of its plan: no run may add to it.", MORE_ROOM)
     elif is_nearly_full(used, limit):

@@ -24,6 +24,7 @@ DEFAULTS = {
     "BACKUP_MAX_SHRINK": "50",
     "BACKUP_CHECK": "full",
     "BACKUP_MAX_DATABASE_MB": "500",
+    "BACKUP_MAX_SCHEMA_MB": "0",
     "BACKUP_LOG": "supabase_backup.log",
 }
 SHOWN_LINES = 3
@@ -51,6 +52,7 @@ class Settings:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     max_database_mb: int = 500
+    max_schema_mb: int = 0
     channels: Channels = field(default_factory=Channels)
     file: str = ".env"
     is_live: bool = False
@@ -69,6 +71,11 @@ class Settings:
     def max_database_bytes(self) -> int:
         """Return what the plan allows; no limit is 0."""
         return self.max_database_mb * MEGABYTE
+
+    @property
+    def max_schema_bytes(self) -> int:
+        """Return what the operator allows this bot's own schemas; no limit is 0."""
+        return self.max_schema_mb * MEGABYTE
 
     @property
     def snapshots(self) -> Path:
@@ -176,6 +183,7 @@ def _read(in_file: dict[str, str], path: Path, problems: list[str]) -> Settings:
         folder=path.parent,
         warnings=[*_open_to_others(path), *targets.unverified(postgres), *told.wrong],
         max_database_mb=_number(values, "BACKUP_MAX_DATABASE_MB", range(10**7), problems),
+        max_schema_mb=_number(values, "BACKUP_MAX_SCHEMA_MB", range(10**7), problems),
         channels=told,
         file=path.name,
         notes=notes,

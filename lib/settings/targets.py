@@ -46,6 +46,11 @@ class TargetSettings:
     count: int = 1
 
     @property
+    def setting(self) -> str:
+        """Return the name of the setting that holds its connection string."""
+        return "SUPABASE_DB_URL" if self.number == 1 else f"SUPABASE_DB_URL_{self.number}"
+
+    @property
     def place(self) -> str:
         """Return where something was, or was not, changed; which target that is, `named` says."""
         return "in Supabase" if self.count == 1 else "there"

@@ -34,6 +34,10 @@ def writer_name(schema: str) -> str:
     return f"{schema}_writer"
 
 
+# Of all deployments in a database there is one.
+VIEWER = "hybrid_backup_viewer"
+
+
 def editor_name(schema: str) -> str:
     """Return the name of the role that may only change what is accepted."""
     return f"{schema}_editor"

@@ -204,7 +204,7 @@ def fits(checks: Checks, target: Target, settings: Settings) -> None:
         try:
             with snapshots.taken(path, settings.snapshots, "quick") as snapshot:
                 run = runs.Run(0, name, target.host, privacy.describe(target).bytes)
-                plan_limit.refuse_or_warn(target, run, snapshot, settings.max_database_bytes)
+                plan_limit.refuse_or_warn(target, run, snapshot, settings)
         except Problem:
             with checks.step(f"Room for {name}"):
                 raise

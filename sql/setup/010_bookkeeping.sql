@@ -29,6 +29,9 @@ ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin_machine text;
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS origin_path text;
 -- When a live process has last saved a batch, or found that nothing is new.
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS live_at timestamptz;
+-- How many warnings there were when the last run was saved, and when its operator took the source out of his settings.
+ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS warnings integer;
+ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS retired_at timestamptz;
 -- The newest undo record when people's edits were last judged (see 060_edits.sql), and when the bot's file was last restored.
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS edits_up_to bigint NOT NULL DEFAULT 0;
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS restored_mark bigint NOT NULL DEFAULT 0;

@@ -148,6 +148,7 @@ BEGIN
         AND found_at < clock_timestamp() - (SELECT keep_days FROM {schema}.retention) * interval '1 day';
     UPDATE {schema}.sources SET last_run = of_run, restored_run = NULL, origin = snapshot->>'origin',
         origin_machine = snapshot->>'machine', origin_path = snapshot->>'path',
+        warnings = (snapshot->>'warnings')::integer, retired_at = NULL,
         live_at = CASE WHEN snapshot->>'is_live' = 'true' THEN clock_timestamp() ELSE live_at END
     WHERE source = of_source;
 END;

@@ -1,4 +1,4 @@
--- A role of ours, the writer or the editor, with a password of its own, and without what it may have set for itself.
+-- A role of ours, the writer, the editor or the viewer, with a password of its own, and without what it may have set for itself.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {role_name}) THEN

@@ -53,7 +53,11 @@ ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON FUNCTIO
 
 # A role is the whole server's: the next database's setup would give those of the last test their rights.
 WITHOUT_ROLES = """
-DO $$ BEGIN DROP ROLE IF EXISTS backup_writer, backup_editor; EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END $$
+DO $$
+BEGIN
+    DROP ROLE IF EXISTS backup_writer, backup_editor, hybrid_backup_viewer;
+EXCEPTION WHEN dependent_objects_still_exist THEN NULL;
+END $$
 """
 
 

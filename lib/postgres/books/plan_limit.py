@@ -1,4 +1,9 @@
-"""The plan's limit on the size of the database: warn before it is reached, refuse what cannot fit."""
+"""Limits on size, the plan's and the bot's own share: warn before one is reached, refuse what cannot fit."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from psycopg2 import sql
 
 from lib.base.errors import Problem
 from lib.base.words import plural, size
@@ -6,30 +11,53 @@ from lib.postgres.books import growth
 from lib.postgres.books.growth import Point
 from lib.postgres.books.runs import Run
 from lib.postgres.link.connection import Target
+from lib.settings.config import Settings
 from lib.sqlite.snapshots.snapshot import Snapshot
 
 WARN_PERCENT = 80
 MORE_ROOM = "free space or upgrade the plan; then set BACKUP_MAX_DATABASE_MB to what the plan allows (0 is no limit)"
+MORE_SHARE = "free space, or give this bot a larger share: BACKUP_MAX_SCHEMA_MB (0 is no limit)"
 
 
-def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, limit: int) -> list[str]:
-    """Return a warning where the database is nearly full; raise Problem where what this snapshot adds cannot fit.
+class Limit(NamedTuple):
+    """What may have so many bytes, and what it has; none is 0. Of the whole database it is known how it grows."""
 
-    `limit` is in bytes; none is 0. What adds nothing does no harm, however full it is. Of older runs the file's size is known,
-    free pages and all: once, less may seem to be added than is.
+    what: str
+    used: int
+    limit: int
+    remedy: str
+    grows: bool = False
+
+
+def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Return a warning where a limit is near; raise Problem where what this snapshot adds cannot fit.
+
+    What adds nothing does no harm, however full it is. Of older runs the file's size is known, free pages and all: once, less may
+    seem to be added than is.
     """
+    return [warning for limit in _limits(target, run, settings) for warning in _refuse_or_warn(limit, target, run, snapshot)]
+
+
+def _limits(target: Target, run: Run, settings: Settings) -> Iterator[Limit]:
+    yield Limit("the database has", run.database_bytes, settings.max_database_bytes, MORE_ROOM, grows=True)
+    if settings.max_schema_bytes:
+        ((own_bytes,),) = target.statement("own_bytes", schema_name=sql.Literal(target.schema))
+        yield Limit("this bot's schemas have", own_bytes, settings.max_schema_bytes, MORE_SHARE)
+
+
+def _refuse_or_warn(limit: Limit, target: Target, run: Run, snapshot: Snapshot) -> list[str]:
     used_bytes = snapshot.used_bytes
-    if not is_nearly_full(run.database_bytes + used_bytes, limit):
+    if not is_nearly_full(limit.used + used_bytes, limit.limit):
         return []
     last_bytes, sizes = growth.read(target, run.source)
     added = max(0, used_bytes - last_bytes)
-    if added and run.database_bytes + added > limit:
+    if added and limit.used + added > limit.limit:
         raise Problem(
-            f"{run.source} does not fit: the database has {size(run.database_bytes)} of {size(limit)}, and {size(added)} are to "
+            f"{run.source} does not fit: {limit.what} {size(limit.used)} of {size(limit.limit)}, and {size(added)} are to "
             f"be added ({size(used_bytes)} of the file are in use, {size(last_bytes)} were at the last backup).",
-            MORE_ROOM,
+            limit.remedy,
         )
-    return [_warning(run.database_bytes, limit, sizes)] if is_nearly_full(run.database_bytes, limit) else []
+    return [_warning(limit, sizes)] if is_nearly_full(limit.used, limit.limit) else []
 
 
 def is_nearly_full(used: int, limit: int) -> bool:
@@ -37,13 +65,16 @@ def is_nearly_full(used: int, limit: int) -> bool:
     return bool(limit) and used * 100 >= limit * WARN_PERCENT
 
 
-def _warning(used: int, limit: int, sizes: list[Point]) -> str:
+def _warning(limit: Limit, sizes: list[Point]) -> str:
+    said = f"{limit.what} {size(limit.used)} of {size(limit.limit)} ({limit.used * 100 // limit.limit} %)"
+    return f"{said}; {_outlook(limit, sizes)}." if limit.grows else f"{said}."
+
+
+def _outlook(limit: Limit, sizes: list[Point]) -> str:
     pace = growth.growth(sizes)
-    days = growth.days_left(used, limit, pace)
+    days = growth.days_left(limit.used, limit.limit, pace)
     if pace is None:
-        left = "it is too early to tell how long that will last"
-    elif days is None:
-        left = "it does not grow at present"
-    else:
-        left = f"at the present growth it is full in {plural(int(days), 'day')}"
-    return f"the database has {size(used)} of {size(limit)} ({used * 100 // limit} %); {left}."
+        return "it is too early to tell how long that will last"
+    if days is None:
+        return "it does not grow at present"
+    return f"at the present growth it is full in {plural(int(days), 'day')}"

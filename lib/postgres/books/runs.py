@@ -47,6 +47,7 @@ class Run:
     is_compared: bool = False  # every row was
     is_live: bool = False  # it is a batch
     edits: list[Judged] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # what was to be minded before it began
     ticket: str = field(default_factory=functools.partial(secrets.token_hex, 8))  # it is found by
 
     @property
@@ -70,7 +71,8 @@ class Run:
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` shows of the run; an error only where there is one."""
         shown = asdict(replace(self, tables=self.bots_tables))
-        del shown["database_bytes"], shown["committed"], shown["is_compared"], shown["is_live"], shown["ticket"]
+        for name in ("database_bytes", "committed", "is_compared", "is_live", "warnings", "ticket"):
+            del shown[name]
         for table in shown["tables"]:
             del table["digest"], table["label"], table["is_known"]
         shown["edits"] = [edit.shown for edit in self.edits]

@@ -4,7 +4,7 @@ from lib.base.errors import Outdated, Problem
 from lib.postgres.link.connection import Target
 
 # To be raised whenever a file in sql/setup/ changes what the scripts rely on. 1 had no number in its comment.
-VERSION = 9
+VERSION = 10
 
 
 def comment(schema: str) -> str:

@@ -18,8 +18,9 @@ from lib.postgres.mirrors import altered, plan_mirrors, upkeep
 from lib.settings.accepted import DELETE, INSERT, NONE, TRIGGERS
 from lib.settings.accepted import NAME as ACCEPTED
 from lib.settings.config import Settings
+from lib.sqlite.snapshots import previous
 from lib.sqlite.snapshots.snapshot import Snapshot
-from lib.tables.mirror_names import editor_name, mirror_name, writer_name
+from lib.tables.mirror_names import VIEWER, editor_name, mirror_name, writer_name
 from lib.tables.plan import Mirror, Plan, Source
 
 # What a statement asks about, where setup makes a function of it.
@@ -56,6 +57,7 @@ def install(target: Target) -> None:
     after = [statement("views_as_invoker", schema_name=parts["schema_name"]), claim(target.schema, comment)]
     together(target, *(from_file(path, **parts) for path in setup_files()), *after)
     target.statement("let_keep_books", {"writer": writer_name(target.schema)})
+    target.statement("let_view", {"viewer": VIEWER})
 
 
 def refuse_other_bot(target: Target, name: str, ours: Origin) -> None:
@@ -89,6 +91,14 @@ def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
     return _described(before, now, plan)
 
 
+def retire(target: Target, settings: Settings) -> None:
+    """Note which sources of this very folder the settings do not name any more; others may be other settings'."""
+    others: dict[str, str] = dict(target.statement("other_sources", {"sources": [*settings.sources]}))
+    notes = {name: previous.read(settings.snapshot_of(name, target.settings.number)) for name in others}
+    if gone := [name for name, note in notes.items() if note.get("origin") == others[name]]:
+        target.statement("retire", {"sources": gone})
+
+
 def create_writer(target: Target, settings: Settings) -> str:
     """Create the role that can back up but cannot remove history, or give it a new password, and return that."""
     writer = writer_name(target.schema)
@@ -104,6 +114,17 @@ def create_editor(target: Target, settings: Settings) -> str:
     password = _create_role(target, editor_name(target.schema))
     let_edit(target, settings)
     return password
+
+
+def create_viewer(target: Target) -> tuple[str, list[str]]:
+    """Create the role that sees the books of all deployments and the rows of none, or give it a new password.
+
+    Return that, and the deployments that it does not see.
+    """
+    password = _create_role(target, VIEWER)
+    role, name = sql.Identifier(VIEWER), sql.Literal(VIEWER)
+    unseen = target.statement("let_view_all", role=role, role_name=name, deployments=statement("deployments"))
+    return password, [schema for (schema,) in unseen]
 
 
 def _create_role(target: Target, role: str) -> str:

@@ -249,3 +249,35 @@ def test_a_full_disk_under_the_log_does_not_stop_a_backup(saved_bot):
             saved_bot.run("backup.py").expect(0)
     saved_bot.write_env()
     saved_bot.assert_restorable()
+
+
+def own_bytes(bot):
+    ((size,),) = bot.query("""SELECT sum(pg_total_relation_size(pg_class.oid)) FROM pg_class
+        WHERE relkind = 'r' AND relnamespace::regnamespace::text IN ('backup', 'backup_premium_system', 'backup_user_requests')""")
+    return int(size)
+
+
+def test_a_bot_has_a_share_of_its_own_in_a_project_of_several(saved_bot):
+    """What others have stored there is not its own; what it has itself is, and stops it as the plan's limit would."""
+    text = "SELECT repeat(md5(n::text), 9) AS text FROM generate_series(1, 30000) AS n"
+    saved_bot.query(f"CREATE TABLE public.others AS {text}")
+    saved_bot.query(f"CREATE TABLE backup.ours AS {text}; ALTER TABLE backup.ours ENABLE ROW LEVEL SECURITY")
+    share = own_bytes(saved_bot) * 11 // 10 // MB + 1
+    saved_bot.write_env(BACKUP_MAX_SCHEMA_MB=str(share))
+    sample_bot.live(saved_bot.data, seed=1)
+    said = saved_bot.run("backup.py").expect(0).stderr
+    told = re.findall(rf"Warning: this bot's schemas have ([\d.]+) MB of {share:.1f} MB \(\d+ %\)\.", said)
+    assert told
+    assert all(float(size) <= own_bytes(saved_bot) / MB + 0.05 for size in told)
+    saved_bot.write_env(BACKUP_MAX_SCHEMA_MB="1")
+    saved_bot.sqlite(saved_bot.premium, "CREATE TABLE more (a); INSERT INTO more VALUES (zeroblob(9000))")
+    said = saved_bot.run("backup.py").expect(3).stderr
+    assert "premium_system does not fit: this bot's schemas have " in said
+    assert "give this bot a larger share: BACKUP_MAX_SCHEMA_MB" in said
+    assert "user_requests does not fit" not in said
+
+
+def test_without_a_share_nobody_asks_how_much_there_is(saved_bot):
+    quiet = [run["round_trips"] for run in saved_bot.backup()["runs"]]
+    saved_bot.write_env(BACKUP_MAX_SCHEMA_MB="100")
+    assert [run["round_trips"] - 1 for run in saved_bot.backup()["runs"]] == quiet

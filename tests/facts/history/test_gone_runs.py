@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 
+from lib.backing_up import health
 from lib.postgres.link.connection import Target
 from lib.settings.retention import Retention
 from tests import compare
@@ -184,7 +185,7 @@ def test_the_pace_is_that_of_runs_between_which_nothing_was_thinned(deployment):
         " + n * interval '1 min') AS t (at)"
     )
     with Target(deployment.settings.targets[0], "backup") as target:
-        assert target.statement("health", {"source": "source", "most": 1})[0][0]["pace"] == 60
+        assert health.asked(target, ["source"])["source"]["pace"] == 60
 
 
 def test_what_is_kept_is_released_also_where_it_cannot_be_restored_any_more(deployment):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lib.backing_up import health
 from lib.base import words
 from lib.base.errors import SettingsError, SourceError
 from lib.postgres.books import points
@@ -145,7 +146,7 @@ def test_the_oldest_point_is_shown_with_its_own_time_whatever_the_clock_did(live
     lived.rows("UPDATE backup.runs SET finished_at = finished_at - interval '2 hours' WHERE run > 3")
     with Target(lived.settings.targets[0], "backup") as target:
         first = points.restore_points(target, "source")[0][-1]
-        (health,) = target.statement("health", {"source": "source", "most": 1})[0]
-        assert words.clock(health["restore_points"]["at"]) == f"{first['finished_at']} UTC"
+        known = health.asked(target, ["source"])["source"]
+        assert words.clock(known["restore_points"]["at"]) == f"{first['finished_at']} UTC"
         with pytest.raises(SourceError, match=f"its oldest restore point is run 1, {first['finished_at']} UTC"):
             points.run_at(target, "source", *words.moment("1999-01-01"))

@@ -62,8 +62,10 @@ def neighbours(script):
 
 def go_together(tasks, task, *pair):
     """Judge by the table, in other words than the code."""
-    apart = any({*two} <= {task, *pair} for two in together.APART)
-    return {*pair} <= {*together.ALWAYS, *tasks[task].split()} and not apart
+    words = {task, *pair} - {""}
+    apart = any({*two} <= words for two in together.APART)
+    heads = words & tasks.keys() or {""}
+    return any(words - {head} <= {*together.ALWAYS, *tasks[head].split()} for head in heads) and not apart
 
 
 def test_the_table_has_every_flag_of_every_script_and_no_other():
@@ -121,7 +123,7 @@ REFUSED = {
     "--table and --local do not go together": ("restore.py", "--local", "--table", "refunds", "--yes"),
     "--at does not go with --undo": ("restore.py", "--undo", "--at", "1", "--yes"),
     "--list and --drill do not go together": ("restore.py", "--drill", "--list"),
-    "--max-age goes only with --status or --report": ("backup.py", "--max-age", "7h"),
+    "--max-age goes only with --status, --report or --fleet": ("backup.py", "--max-age", "7h"),
     "--status and --report do not go together": ("backup.py", "--status", "--report", "report.html"),
     "--dry-run and --verify do not go together": ("backup.py", "--verify", "--dry-run"),
     "--writer-role does not go with --check": ("setup_supabase.py", "--check", "--writer-role"),

@@ -9,6 +9,8 @@ usage: python3 backup.py [SOURCE …] [flags]
   python3 backup.py --dry-run       say what would change; write nothing
   python3 backup.py --verify        compare every row of the mirrors with the
                                     databases; change nothing
+  python3 backup.py --prove         let Postgres compare every mirror with what
+                                    the last run has noted of it; from anywhere
   python3 backup.py --status        a verdict, and how each database is doing:
                                     last success and failure, next run, size,
                                     drills; exit 1 where something is wrong
@@ -108,6 +110,10 @@ def main(options: BackupOptions, console: Console) -> int:
         compare = functools.partial(rehearsal.rehearse, bring, options) if options.dry_run else dry_run.differences
         look = functools.partial(dry_run.show, settings, sources, compare, console)
         return exit_status(look()) if options.dry_run else alerts.told(settings, alerts.COMPARISON, console, look)
+    if options.prove:
+        from lib.backing_up import proving
+
+        return alerts.told(settings, alerts.PROOF, console, functools.partial(proving.show, settings, console))
     if options.edits or options.undo_edits:
         from lib.backing_up import edits_shown
 
@@ -284,6 +290,7 @@ def flags() -> script.Parser:
     parser.add_argument("--undo-edits", metavar="RUN")
     parser.add_argument("--report", metavar="FILE.html")
     parser.add_argument("--fleet", action="store_true")
+    parser.add_argument("--prove", action="store_true")
     parser.add_argument("--demo", action="store_true")
     return parser
 

@@ -22,6 +22,11 @@ usage: python3 setup_supabase.py [flags]
                                     also make a role that sees how every bot on
                                     this target is doing (backup.py --fleet) and
                                     no row of any, and show its password
+  python3 setup_supabase.py --watch https://hooks.example/key
+                                    let Supabase itself look every 15 minutes
+                                    whether backups come, and each night whether
+                                    the mirrors are as they were left, and post
+                                    what is wrong there; --watch off ends that
   python3 setup_supabase.py --schedule cron --install
                                     back up every six hours, check and drill:
                                     puts lines into the user's crontab, or
@@ -60,12 +65,12 @@ from lib.backing_up import crontab, timetable
 from lib.backing_up.options import BackupOptions
 from lib.backing_up.timetable import Deployment
 from lib.base import log, script, together
-from lib.base.errors import SettingsError
+from lib.base.errors import Problem, SettingsError
 from lib.postgres.books import origin
 from lib.postgres.link.connection import Target
 from lib.postgres.mirrors import ddl
 from lib.postgres.setup import analytics, installation
-from lib.settings import accepted, config, paths
+from lib.settings import accepted, channels, config, paths
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 from lib.sqlite.files import not_there
@@ -74,6 +79,8 @@ from lib.sqlite.snapshots import snapshot as snapshots
 from lib.tables.mirror_names import VIEWER, editor_name, writer_name
 from lib.trying import checks
 from lib.trying.checks import Checks
+
+OFF = "off"
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,7 @@ class Options:
     makes_writer: bool
     makes_editor: bool
     makes_viewer: bool
+    watch: str | None
 
 
 def main(flags: Namespace, console: script.Console) -> int:
@@ -91,13 +99,18 @@ def main(flags: Namespace, console: script.Console) -> int:
         return print_ddl(paths.typed("--ddl", flags.ddl), console)
     if flags.remove:
         return set_schedule(Deployment.at(config.file_of(flags.env_file)), flags, console)
+    if flags.watch not in (None, OFF):
+        channels.refuse_url("--watch", flags.watch)
     settings = config.load(flags.env_file)
     if flags.schedule:
         return set_schedule(replace(Deployment.of(settings), is_live=flags.live), flags, console)
     settings.warnings.extend(log.open_file(settings.log))
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
-    checked, options = Checks(console), Options(not flags.check, flags.writer_role, flags.editor_role, flags.viewer_role)
+    checked, options = (
+        Checks(console),
+        Options(not flags.check, flags.writer_role, flags.editor_role, flags.viewer_role, flags.watch),
+    )
     there = checks.files(checked, settings)
     targets = settings.targets if there.sources else []
     is_sound = any([set_up(checked, there, target_settings, options) for target_settings in targets])
@@ -163,6 +176,8 @@ def set_up(checked: Checks, settings: Settings, target_settings: TargetSettings,
             create_editor(checked, target, settings)
         if checked.is_sound and options.makes_viewer:
             create_viewer(checked, target)
+        if checked.is_sound and options.watch:
+            set_watch(checked, target, options.watch)
         if checked.is_sound:
             checks.installed(checked, target)
         if checked.is_sound and not options.may_change:
@@ -221,12 +236,26 @@ def create_viewer(checked: Checks, target: Target) -> None:
     """Make the role for whoever watches over all bots, and show its password this once."""
     with checked.step("Viewer role") as tell, target.transaction():
         password, unseen = installation.create_viewer(target)
-        tell(f"{VIEWER} sees the books of every deployment here, and no row of any")
+        tell(f"{VIEWER} sees how every deployment of this user's is doing, and no row of any")
         if unseen:
-            tell(f"but not yet those of {', '.join(unseen)}: run setup there, as their owner")
+            tell(f"but not yet {', '.join(unseen)}: run setup there, or let their owner do it")
     if checked.is_sound:
-        said = "Put this user and password into the .env of whoever calls backup.py --fleet"
+        said = f"Put this user and password into {target.settings.setting} in the .env of whoever calls backup.py --fleet"
         show_password(checked, target, VIEWER, password, said)
+
+
+def set_watch(checked: Checks, target: Target, url: str) -> None:
+    """Switch the watch on the server on or off."""
+    with checked.step("Watch on the server") as tell:
+        if lacking := installation.lacks_for_watch(target):
+            raise Problem(
+                f"the watch needs {' and '.join(lacking)}.",
+                "switch them on in the dashboard, Database, Extensions; or, as the user postgres in the SQL editor:  "
+                + " ".join(f"CREATE EXTENSION {name};" for name in lacking),
+            )
+        with target.transaction():
+            installation.set_watch(target, None if url == OFF else url)
+        tell("off" if url == OFF else "every 15 minutes; what is wrong is posted once a day")
 
 
 def show_password(checked: Checks, target: Target, role: str, password: str, what_to_do: str) -> None:
@@ -242,6 +271,7 @@ def flags() -> script.Parser:
     parser.add_argument("--writer-role", action="store_true")
     parser.add_argument("--editor-role", action="store_true")
     parser.add_argument("--viewer-role", action="store_true")
+    parser.add_argument("--watch", metavar="URL")
     parser.add_argument("--schedule", choices=("cron", "systemd"))
     parser.add_argument("--live", action="store_true")
     parser.add_argument("--install", action="store_true")

@@ -13,11 +13,13 @@ from lib.postgres.link.connection import Target
 from lib.postgres.link.statements import statement
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
+from lib.tables.mirror_names import VIEWER
 
-# What a block in Postgres puts in the place of a schema's name.
-SCHEMA, SCHEMA_NAME = sql.SQL("%1$I"), sql.SQL("%1$L")
+# What is not asked of a fleet.
 NOT_ASKED = {"runs": [], "restore_points": {"count": 0, "oldest": None, "kept": 0, "at": None}, "edits": {}}
-VIEWER = "as the user who owns it, or as the viewer:  python3 setup_supabase.py --viewer-role"
+VIEWER_ROLE = "look as the user who owns it, or as the viewer:  python3 setup_supabase.py --viewer-role"
+LOCKED = "55P03"
+SET_UP = "python3 setup_supabase.py"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Deployment:
     machines: tuple[str, ...] = ()
     sources: tuple[Answered, ...] = ()
     problem: Problem | None = None
+
+    @property
+    def label(self) -> str:
+        """Return its name, with the target's where there are several."""
+        return self.schema if self.target.count == 1 else f"{self.schema} → {self.target.label}"
 
 
 @dataclass(frozen=True)
@@ -57,35 +64,43 @@ def _of_target(settings: Settings, target_settings: TargetSettings, seen: twins.
     try:
         with Target(target_settings, settings.schema) as target:
             twins.refuse(target, seen)
-            found, size = ask(target)
+            found, sizes, size = ask(target)
     except Problem as problem:
         return Fleet(target_settings, problem=problem)
-    return Fleet(target_settings, tuple(_deployment(target_settings, one, size) for one in found), size)
+    return Fleet(target_settings, tuple(_deployment(target_settings, one, sizes, size) for one in found), size)
 
 
-def ask(target: Target) -> tuple[list[dict[str, Any]], int]:
-    """Return what every deployment in the target's database tells, and the size of the database in bytes; one round trip."""
-    told = statement("deployment_health", schema=SCHEMA, schema_name=SCHEMA_NAME, health=healths.expression(SCHEMA))
-    query = sql.Literal(told.as_string(target.connection))
-    ((found, size),) = target.statement("fleet", deployments=statement("deployments"), deployment_health=query)
-    return found, size
+def ask(target: Target) -> tuple[list[dict[str, Any]], dict[str, int], int]:
+    """Return what every deployment tells, the bytes of each schema of ours, and those of the database; one round trip."""
+    viewer = sql.Literal(VIEWER)
+    ((found, sizes, size),) = target.statement("fleet", deployments=statement("deployments", viewer=viewer))
+    return found, sizes, size
 
 
-def _deployment(target: TargetSettings, told: dict[str, Any], database_bytes: int) -> Deployment:
-    schema, version = told["schema"], told["version"]
-    if "error" in told:
-        return Deployment(target, schema, version, problem=_problem(told["error"], version))
-    sources = told["sources"]
-    machines = dict.fromkeys(source["machine"] for source in sources if source["machine"])
+def _deployment(target: TargetSettings, told: dict[str, Any], sizes: dict[str, int], database_bytes: int) -> Deployment:
+    schema, version = told["schema"], int(told["version"].rpartition(" ")[2])
+    if problem := _problem(told, version):
+        return Deployment(target, schema, version, problem=problem)
+    sources, own_bytes = told["sources"], sum(sizes.get(name, 0) for name in {schema, *told["schemas"]})
+    machines = dict.fromkeys(" ".join(source["machine"].split()) for source in sources if source["machine"])
     known = tuple(_answered(target, f"{schema}.{source['source']}", source["health"], database_bytes) for source in sources)
     warnings = sum(source["warnings"] or 0 for source in sources)
-    return Deployment(target, schema, version, told["bytes"], warnings, tuple(machines), known)
+    return Deployment(target, schema, version, own_bytes, warnings, tuple(machines), known)
 
 
-def _problem(error: str, version: int) -> Problem:
-    if version < setup_version.VERSION:
-        return Problem(f"it was set up by an older Hybrid backup: {error}.", "python3 setup_supabase.py")
-    return Problem(f"its books cannot be read: {error}.", VIEWER)
+def _problem(told: dict[str, Any], version: int) -> Problem | None:
+    """Return why nothing is known of a deployment."""
+    if told["shows"] is None and version < setup_version.VERSION:
+        return Problem("it was set up by an older Hybrid backup, which does not tell.", f"there:  git pull && {SET_UP}")
+    if told["shows"] is None:
+        return Problem("what shows how it is doing is gone.", f"there:  {SET_UP}")
+    if not told["is_trusted"]:
+        return Problem(f"it belongs to {told['owner']}, whose code is not run as this user.", VIEWER_ROLE)
+    if told.get("code") == LOCKED:
+        return Problem("somebody has locked its books.", "ask again when that has ended")
+    if "error" in told:
+        return Problem(f"its books cannot be read: {told['error']}.", VIEWER_ROLE)
+    return None if told["all"] else Problem("no database was ever set up in it.", f"there:  {SET_UP}")
 
 
 def _answered(target: TargetSettings, name: str, told: Any, database_bytes: int) -> Answered:

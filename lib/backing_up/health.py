@@ -15,13 +15,12 @@ from lib.base.errors import MayPass, Problem, Unreachable
 from lib.postgres.books import edits as books
 from lib.postgres.books import twins
 from lib.postgres.link.connection import Target
-from lib.postgres.link.statements import statement
+from lib.postgres.link.statements import how_it_is, statement
 from lib.postgres.setup import installation
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 
 SHOWN_RUNS = 10
-OF_SOURCE = sql.SQL("asked.name")
 # This machine notes its times in tenths of a second.
 CLOCKS_DIFFER = 1
 # A run that is late by less is not called so: pauses differ, above all where a person has typed the last ones.
@@ -142,15 +141,17 @@ def of_target(
 
 def asked(target: Target, sources: Sequence[str]) -> dict[str, Answer]:
     """Return what a target tells of each source, one round trip."""
-    schema, most = sql.Identifier(target.schema), sql.Literal(SHOWN_RUNS)
-    details = statement("health_details", schema=schema, lacks=statement("lacks", schema=schema), of_source=OF_SOURCE, most=most)
-    rows = target.statement("health_of", {"sources": [*sources]}, health=expression(schema), details=details)
+    schema, of_source = sql.Identifier(target.schema), sql.SQL("asked.name")
+    details = statement(
+        "health_details",
+        schema=schema,
+        of_source=of_source,
+        lacks=statement("lacks", schema=schema),
+        most=sql.Literal(SHOWN_RUNS),
+    )
+    health = how_it_is(schema, of_source, sql.SQL("error"))
+    rows = target.statement("health_of", {"sources": [*sources]}, health=health, details=details)
     return {name: answer | {"database_bytes": size, "edits": {}} for name, answer, size in rows}
-
-
-def expression(schema: sql.Composable) -> sql.Composed:
-    """Return what tells how the source `asked.name` of the deployment in a schema is doing."""
-    return statement("health", schema=schema, of_source=OF_SOURCE)
 
 
 def _as_recorded_here(settings: Settings, target: TargetSettings, name: str, problem: Problem) -> Unanswered:

@@ -63,6 +63,15 @@ class RestorePoints(TypedDict):
     at: float | None
 
 
+class Proof(TypedDict):
+    """What the proof on the server has found: `at` which it has looked at the oldest of so many `tables`, and why, by table."""
+
+    at: float
+    tables: int
+    different: dict[str, str]
+    unproven: dict[str, str]
+
+
 class Known(TypedDict):
     """What both sides can tell of a source; `now` is the clock from which ages are counted, `runs` are newest first.
 
@@ -88,3 +97,4 @@ class Answer(Known):
     compared: Compared | None
     proven: Drill | None
     failed_drill: FailedDrill | None
+    proof: Proof | None

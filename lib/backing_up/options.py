@@ -16,6 +16,7 @@ class BackupOptions:
     max_age: str | None = None
     report: str | None = None
     fleet: bool = False
+    prove: bool = False
     dry_run: bool = False
     verify: bool = False
     every: str | None = None

@@ -11,6 +11,7 @@ BACKUP: Tasks = {
     "": "SOURCE --full --accept-shrink --accept-exposure --accept-moved --every",
     "--dry-run": "SOURCE --full --accept-shrink --accept-exposure --accept-moved",
     "--verify": "SOURCE",
+    "--prove": "",
     "--status": "SOURCE --max-age",
     "--report": "SOURCE --max-age",
     "--fleet": "--report --max-age",
@@ -33,7 +34,7 @@ RESTORE: Tasks = {
     "--drill": "--database --target",
 }
 SETUP: Tasks = {
-    "": "--writer-role --editor-role --viewer-role",
+    "": "--writer-role --editor-role --viewer-role --watch",
     "--check": "",
     "--ddl": "",
     "--schedule": "--live --install --remove",

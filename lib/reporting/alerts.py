@@ -51,6 +51,8 @@ class Job:
 BACKUP = Job("the whole backup", "{}")
 DRILL = Job("the drill", "the drill of {}")
 COMPARISON = Job("the comparison", "the comparison of {}")
+PROOF = Job("the proof on the server", "the proof of {} on the server")
+FLEET = Job("the fleet", "the deployment {}")
 AGE = Job("the watch over the schedule", "the schedule of {}")
 
 

@@ -1,16 +1,19 @@
 """Answer `backup.py --fleet`: every deployment on the targets, one line each, or as one HTML file; the worst first."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lib.backing_up import deployments
+from lib.backing_up.attempts import Verdicts
 from lib.backing_up.deployments import Deployment, Fleet
 from lib.backing_up.health import Answered
 from lib.backing_up.known import Compared
+from lib.base.errors import Problem
 from lib.base.script import Console
 from lib.base.words import age, ago, plural, size, with_iso
-from lib.reporting import page, sections, status, troubles
+from lib.reporting import alerts, page, sections, status, troubles
 from lib.reporting.chronicle import NOTHING_YET, Account
 from lib.reporting.markup import Html, element, joined
 from lib.reporting.troubles import Trouble
@@ -26,15 +29,12 @@ TOLD = ("last_success", "last_failure", "pace", "live_at", "compared", "proven",
 
 @dataclass(frozen=True)
 class Line:
-    """A deployment with what is wrong with it, the worst first."""
+    """A deployment with what is wrong with it, the worst first, what stands in each of COLUMNS, and what `--json` tells of it."""
 
     deployment: Deployment
     troubles: list[Trouble]
-
-    @property
-    def label(self) -> str:
-        here = self.deployment
-        return here.schema if here.target.count == 1 else f"{here.schema} → {here.target.label}"
+    cells: list[str]
+    told: dict[str, Any]
 
     @property
     def mark(self) -> str:
@@ -43,7 +43,7 @@ class Line:
     @property
     def rank(self) -> tuple[bool, bool, str]:
         """Return by what it comes before others."""
-        return not any(trouble.is_bad for trouble in self.troubles), not self.troubles, self.label
+        return not any(trouble.is_bad for trouble in self.troubles), not self.troubles, self.deployment.label
 
     @property
     def said(self) -> str:
@@ -51,28 +51,27 @@ class Line:
         return " ".join(" ".join(map(self._short, self.troubles)).split())
 
     def _short(self, trouble: Trouble) -> str:
-        """Return what is wrong without the deployment's name, which the line has already."""
-        names = [name.removeprefix(f"{self.deployment.schema}.") for name in trouble.about.split(", ")]
+        """Return what is wrong without what the line says already."""
+        names = [name.removeprefix(f"{self.deployment.schema}.") for name in trouble.about.split(" → ")[0].split(", ")]
         return trouble.what if names == [self.deployment.schema] else f"{', '.join(names)}: {trouble.what}"
 
-    @property
-    def cells(self) -> list[str]:
-        """Return what stands in each of COLUMNS: of several sources the worst."""
-        here = self.deployment
-        if here.problem:
-            return [self.label, *[""] * (len(COLUMNS) - 1)]
-        known, rows = here.sources, sum(health.success["rows"] for health in here.sources if health.success)
-        return [
-            self.label,
-            ", ".join(here.machines),
-            _longest_ago([health.age for health in known]),
-            _pace(known),
-            f"{rows:,}",
-            size(here.bytes),
-            _longest_ago([_since(health, health.known["proven"]) for health in known]),
-            _longest_ago([_since(health, health.known["compared"]) for health in known]),
-            f"{here.warnings:,}",
-        ]
+
+def _cells(here: Deployment) -> list[str]:
+    """Return what stands in each of COLUMNS: of several sources the worst."""
+    if here.problem:
+        return [here.label, *[""] * (len(COLUMNS) - 1)]
+    known, rows = here.sources, sum(health.success["rows"] for health in here.sources if health.success)
+    return [
+        here.label,
+        ", ".join(here.machines),
+        _longest_ago([health.age for health in known]),
+        _pace(known),
+        f"{rows:,}",
+        size(here.bytes),
+        _longest_ago([_since(health, health.known["proven"]) for health in known]),
+        _longest_ago([_since(health, health.known["compared"]) for health in known]),
+        f"{here.warnings:,}",
+    ]
 
 
 def _longest_ago(ages: Sequence[float | None]) -> str:
@@ -94,40 +93,60 @@ def show(settings: Settings, max_age: str | None, file: str | None, console: Con
     """Print the lines, or write the report; exit 1 where a deployment is not well."""
     asked = deployments.of_all(settings)
     lines = sorted((_line(one, max_age) for target in asked for one in target.deployments), key=lambda line: line.rank)
-    found = troubles.worst_first([*_of_targets(asked, settings), *(trouble for line in lines for trouble in line.troubles)])
+    of_targets = [trouble for one in asked for trouble in (*_of_target(one), *_of_size(one, settings))]
+    found = troubles.worst_first([*of_targets, *(trouble for line in lines for trouble in line.troubles)])
     known = [health for line in lines for health in line.deployment.sources]
-    answer: dict[str, object] = {"deployments": with_iso([_as_json(line) for line in lines], status.TIMES)}
+    answer: dict[str, object] = {"deployments": [line.told for line in lines]}
     if file:
         answer |= {"report": page.put(settings, file, [_main(asked, lines, found, known)], console)}
     else:
         for text in _as_text(asked, lines, found, known):
             console.say(text)
     exit_status = troubles.tell(found, answer, console)
-    if max_age:
-        troubles.tell_others(settings, known, max_age, console)
+    if max_age:  # whoever names an age does not look at the answer
+        alerts.told(settings, alerts.FLEET, console, functools.partial(_verdicts, asked, lines))
     return exit_status
 
 
+def _verdicts(asked: Sequence[Fleet], lines: Sequence[Line]) -> Verdicts:
+    """Say of every target and of every deployment what is bad about it."""
+    bad = {line.deployment.label: [trouble for trouble in line.troubles if trouble.is_bad] for line in lines}
+    bad |= {one.target.label: [trouble for trouble in _of_target(one) if trouble.is_bad] for one in asked}
+    return {label: "\n".join(f"{trouble.sentence}\nTry: {trouble.remedy}" for trouble in found) for label, found in bad.items()}
+
+
 def _line(deployment: Deployment, max_age: str | None) -> Line:
+    """Judge a deployment; what its books say may be such that nobody can reckon with it."""
+    try:
+        found = [*_found(deployment, max_age)]
+        return Line(deployment, found, _cells(deployment), with_iso(_as_json(deployment, found), status.TIMES))
+    except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+        problem = Problem(f"its books hold what cannot be reckoned with: {error}.", deployments.VIEWER_ROLE)
+        return _line(Deployment(deployment.target, deployment.schema, deployment.version, problem=problem), max_age)
+
+
+def _found(deployment: Deployment, max_age: str | None) -> Iterator[Trouble]:
     if problem := deployment.problem:
-        return Line(deployment, [Trouble(True, deployment.schema, problem.what, problem.remedy)])
-    on = " or ".join(deployment.machines) or "its machine"
-    there = f"on {on} its own --status says what to do"
-    found = [replace(trouble, remedy=there) for trouble in troubles.of_others(deployment.sources, max_age)]
+        yield Trouble(True, deployment.label, problem.what, problem.remedy)
+        return
+    there = f"on {' or '.join(deployment.machines) or 'its machine'} its own --status says what to do"
+    on = deployment.label.removeprefix(deployment.schema)
+    for trouble in troubles.of_others(deployment.sources, max_age):
+        yield replace(trouble, about=trouble.about + on, remedy=there)
     if deployment.warnings:
-        said = f"{plural(deployment.warnings, 'warning')} at the last runs."
-        found.append(Trouble(False, deployment.schema, said, there))
-    return Line(deployment, found)
+        yield Trouble(False, deployment.label, f"{plural(deployment.warnings, 'warning')} at the last runs.", there)
 
 
-def _of_targets(asked: Iterable[Fleet], settings: Settings) -> Iterator[Trouble]:
-    for one in asked:
-        if one.problem:
-            yield Trouble(True, one.target.label, f"the target cannot be asked: {one.problem.what}", one.problem.remedy)
-        elif not one.deployments:
-            yield Trouble(True, one.target.label, "no deployment is there.", troubles.SET_UP)
-        for trouble in troubles.of_size(one.database_bytes, settings.max_database_bytes):
-            yield replace(trouble, about=one.target.label)
+def _of_target(one: Fleet) -> Iterator[Trouble]:
+    if one.problem:
+        yield Trouble(True, one.target.label, f"the target cannot be asked: {one.problem.what}", one.problem.remedy)
+    elif not one.deployments:
+        yield Trouble(True, one.target.label, "no deployment is there.", troubles.SET_UP)
+
+
+def _of_size(one: Fleet, settings: Settings) -> Iterator[Trouble]:
+    for trouble in troubles.of_size(one.database_bytes, settings.max_database_bytes):
+        yield replace(trouble, about=one.target.label)
 
 
 def _verdict(lines: Sequence[Line], found: list[Trouble], known: Sequence[Answered]) -> str:
@@ -154,16 +173,15 @@ def _aligned(cell: str, width: int, column: str) -> str:
     return cell.rjust(width) if column.endswith("#") else cell.ljust(width)
 
 
-def _as_json(line: Line) -> dict[str, Any]:
-    here = line.deployment
+def _as_json(here: Deployment, found: list[Trouble]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "deployment": here.schema,
         "target": here.target.host,
         "number": here.target.number,
         "version": here.version,
-        "is_well": not any(trouble.is_bad for trouble in line.troubles),
+        "is_well": not any(trouble.is_bad for trouble in found),
         "machines": [*here.machines],
-        "troubles": [trouble.sentence for trouble in line.troubles],
+        "troubles": [trouble.sentence for trouble in found],
         "bytes": here.bytes,
         "warnings": here.warnings,
         "sources": [_source_as_json(health, f"{here.schema}.") for health in here.sources],
@@ -182,14 +200,14 @@ def _source_as_json(health: Answered, prefix: str) -> dict[str, Any]:
 def _main(asked: Sequence[Fleet], lines: list[Line], found: list[Trouble], known: list[Answered]) -> Html:
     """Return the page: what is wrong, the table, and a card for each source of a deployment that is not well."""
     accounts = [Account(health, NOTHING_YET, []) for line in lines if line.troubles for health in line.deployment.sources]
-    rows = [[joined(line.mark, " ", element("bdi", line.label)), *line.cells[1:], line.said] for line in lines]
+    rows = [[joined(line.mark, " ", element("bdi", line.deployment.label)), *line.cells[1:], line.said] for line in lines]
     return joined(
-        sections.banner(_verdict(lines, found, known), troubles.all_is_well(known) if not found else "", found[:MOST_NAMED]),
+        sections.banner(_verdict(lines, found, known), troubles.all_is_well(known) if known else "", found[:MOST_NAMED]),
         page.section("deployments", "Deployments", sections.table("Deployments", [*COLUMNS, "why"], rows)),
         page.section("health", "Not well", page.cards([sections.health_card(account) for account in accounts])),
-        page.section("size", "Database size", sections.listed([_size(one) for one in asked], "Unknown.")),
+        page.section("size", "Database size", sections.listed([f"{one.target.label}: {_size(one)}" for one in asked], "")),
     )
 
 
 def _size(asked: Fleet) -> str:
-    return f"{asked.target.label}: {size(asked.database_bytes)}"
+    return "unknown until it answers" if asked.problem else size(asked.database_bytes)

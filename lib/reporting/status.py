@@ -6,7 +6,7 @@ from pathlib import Path
 from lib.backing_up import health as healths
 from lib.backing_up import scheduled
 from lib.backing_up.health import Answered, Health, Unanswered
-from lib.backing_up.known import ShownRun
+from lib.backing_up.known import Proof, ShownRun
 from lib.base import script
 from lib.base.words import age, ago, clock, plural, seconds, size, with_iso
 from lib.reporting import troubles
@@ -85,6 +85,7 @@ def _told(health: Health, settings: Settings) -> list[str]:
         f"  restore points: {_points(health)}",
         f"  last proven restorable: {_proven(health)}",
         f"  every row last compared: {_compared(health)}",
+        *([f"  proven on the server: {_on_server(health, proof)}"] if (proof := health.known["proof"]) else []),
         f"  database size: {fill(health.known['database_bytes'], settings.max_database_bytes)}",
     ]
 
@@ -146,6 +147,15 @@ def _compared(health: Answered) -> str:
     if last := health.known["compared"]:
         return f"by run {last['run']}, {clock(last['at'])}, {_ago(health, last['at'])}"
     return "unknown" if health.success else "never"
+
+
+def _on_server(health: Answered, proof: Proof) -> str:
+    """Return what Postgres found when it last looked by itself, without this machine."""
+    equal = proof["tables"] - len(proof["different"]) - len(proof["unproven"])
+    told = f"{plural(equal, 'table')} equal, {clock(proof['at'])}, {_ago(health, proof['at'])}"
+    ill = [f"❌ {table}: {what}" for table, what in proof["different"].items()]
+    left = [f"{table} was left out: {why}" for table, why in proof["unproven"].items()]
+    return "; ".join([told, *ill, *left])
 
 
 def _proven(health: Answered) -> str:

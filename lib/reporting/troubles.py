@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from lib.backing_up import scheduled
+from lib.backing_up import proving, scheduled
 from lib.backing_up.attempts import Verdicts
 from lib.backing_up.dry_run import EQUAL_AGAIN
 from lib.backing_up.health import Answered, Health, Unanswered
@@ -190,6 +190,7 @@ def _of_one(health: Health, limit: int, max_age: str | None, mend: str, anew: st
     if health.live_age is not None and not health.is_live:
         yield _mind(f"live backups were last seen {ago(health.live_age)}.", LIVE_AGAIN)
     if isinstance(health, Answered):
+        yield from _of_proof(health)
         yield from _of_drills(health)
         yield from of_size(health.known["database_bytes"], limit)
 
@@ -221,6 +222,13 @@ def _of_pauses(health: Health, max_age: str | None, mend: str) -> Iterator[Troub
         late = health.next_expected and age(health.known["now"] - health.next_expected)
         what = f"a run was expected {late} ago, and did not come." if late else f"the last success is {age(health.age or 0)} old."
         yield _bad(what, mend)
+
+
+def _of_proof(health: Answered) -> Iterator[Trouble]:
+    proof = health.known["proof"]
+    if proof and proof["different"]:
+        found = ", ".join(f"{table} ({what})" for table, what in proof["different"].items())
+        yield _bad(f"the proof on the server found that the mirrors differ: {found}.", proving.AGAIN)
 
 
 def _of_drills(health: Answered) -> Iterator[Trouble]:

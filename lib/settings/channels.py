@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from lib.base import redact
+from lib.base.errors import SettingsError
 from lib.settings.targets import is_local, is_port
 from lib.start import REPOSITORY
 
@@ -83,6 +84,16 @@ def read(values: dict[str, str]) -> Channels:
         telegram_chat=values.get("TELEGRAM_CHAT_ID", ""),
         wrong=tuple(wrong),
     )
+
+
+def refuse_url(name: str, url: str) -> None:
+    """Raise SettingsError where an address that was typed cannot be used; keep it secret from now on."""
+    wrong: list[str] = []
+    for secret in _secrets(url):
+        redact.remember(secret)
+    _url({name: url}, name, wrong)
+    if wrong:
+        raise SettingsError(wrong[0], f"python3 setup_supabase.py {name} https://HOST/PATH")
 
 
 def _misspelt(values: dict[str, str]) -> list[str]:

@@ -34,6 +34,9 @@ DECLARE
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA {schema} TO %I', writer);
     EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO %I', writer);
+    IF to_regclass(format('%I.watch_url', {schema_name})) IS NOT NULL THEN
+        EXECUTE format('REVOKE ALL ON {schema}.watch_url FROM %I', writer);
+    END IF;
     EXECUTE format('GRANT INSERT, DELETE ON {schema}.misfit_rows TO %I', writer);
     FOREACH allowed IN ARRAY ARRAY[
         'open_run(text, text, text, text)', 'take_source(bigint)', 'fail_run(bigint, text)',
@@ -46,13 +49,13 @@ BEGIN
         'newest_record()', 'unjudged_since(text)', 'is_edited(text)', 'edited(text[])', 'accept_edits(text, text[])',
         'held_now(text, text, text[], text)', 'pending_edits(text)', 'take_pending(text)', 'put_back(text, text)',
         'judge_edits(text, jsonb, bigint)', 'beginning_of(jsonb, text[])',
-        'row_inserted(text, text, text[], jsonb, text, bigint)', 'row_history_of(text, jsonb)', 'source_lock(text)'
+        'row_inserted(text, text, text[], jsonb, text, bigint)', 'row_history_of(text, jsonb)', 'source_lock(text)', 'seen()', 'prove(double precision, bigint, double precision)'
     ] LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION {schema}.%s TO %I', allowed, writer);
     END LOOP;
     FOR book IN
         SELECT relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relnamespace
-        WHERE nspname = {schema_name} AND relkind = 'r'
+        WHERE nspname = {schema_name} AND relkind = 'r' AND relname <> 'watch_url'
             AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy WHERE polrelid = pg_class.oid AND polname = 'writer')
     LOOP
         EXECUTE format('CREATE POLICY writer ON {schema}.%I FOR %s TO %I USING (true) %s', book,

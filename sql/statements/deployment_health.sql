@@ -1,7 +1,5 @@
--- How all sources of one deployment are doing that its operator has not given up, and what it takes. What an older release's sources have no
--- columns for has the names of `older`.
-SELECT jsonb_build_object('bytes', ($1->>{schema_name})::bigint + coalesce(sum(($1->>mirror_schema)::bigint), 0), 'sources', coalesce(jsonb_agg(jsonb_build_object(
-    'source', name, 'machine', machine, 'warnings', asked.warnings, 'health', {health}) ORDER BY name), '[]'))
-FROM (VALUES (NULL::timestamptz, NULL::integer)) AS older (retired_at, warnings) CROSS JOIN LATERAL (
-    SELECT source AS name, mirror_schema, origin_machine AS machine, retired_at, warnings FROM {schema}.sources) AS asked
-WHERE asked.retired_at IS NULL
+-- How all sources of one deployment are doing, and which its operator has given up; what a row of the bot's may be quoted in is left out.
+SELECT jsonb_build_object('schemas', coalesce(jsonb_agg(mirror_schema), '[]'), 'all', count(*), 'sources', coalesce(jsonb_agg(
+    jsonb_build_object('source', asked.source, 'machine', origin_machine, 'warnings', warnings, 'health', {health}) ORDER BY asked.source)
+    FILTER (WHERE retired_at IS NULL), '[]'))
+FROM {schema}.sources AS asked

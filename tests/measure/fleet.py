@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from lib.backing_up import deployments
 from lib.postgres.link.connection import Target
 from tests.stand_ins import relay, supabase
 from tests.stand_ins.bot import URL, Bot
@@ -33,9 +34,9 @@ EARLIER = """
     SELECT run, source, 't' || n, 1, 0, 1, 0, 0, 0, 9, 0.1 FROM {0}.runs, generate_series(1, 2) AS n WHERE run < 0"""
 
 
-def main(deployments: int, delay: float) -> None:
+def main(count: int, delay: float) -> None:
     with supabase.running() as server, tempfile.TemporaryDirectory() as folder, make_database(server, "fleet") as url:
-        for number in range(deployments):
+        for number in range(count):
             set_up(Path(folder), url, f"bot_{number}")
         bot = Bot(Path(folder), url)
         port = URL.fullmatch(url)["port"]
@@ -75,6 +76,6 @@ def took(work) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n")[0])
-    parser.add_argument("--deployments", type=int, default=200)
+    parser.add_argument("--deployments", dest="count", type=int, default=200)
     parser.add_argument("--delay", type=float, default=50)
     main(**vars(parser.parse_args()))

@@ -77,6 +77,12 @@ def over_whole_tables(*steps: sql.Composed) -> list[sql.Composed]:
     return [statement("avoid_nested_loops"), *steps, statement("allow_nested_loops")]
 
 
+def how_it_is(schema: sql.Composable, of_source: sql.Composable, error: sql.Composable) -> sql.Composed:
+    """Return the expression that tells how a source is doing; `error` is what is told of why a run has failed."""
+    parts = {"schema": schema, "of_source": of_source}
+    return statement("health", pace=statement("pace", **parts), proof=statement("proof", **parts), error=error, **parts)
+
+
 def mirror_of(source: Source, table: TablePlan) -> sql.Identifier:
     """Return the qualified name of a table's mirror, which it must have."""
     return sql.Identifier(source.mirror_schema, table.mirror)

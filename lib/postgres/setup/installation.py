@@ -13,7 +13,7 @@ from lib.base.words import plural
 from lib.postgres.books import origin, setup_version
 from lib.postgres.books.origin import Origin
 from lib.postgres.link.connection import Target
-from lib.postgres.link.statements import SQL, from_file, setup_files, statement
+from lib.postgres.link.statements import DIGEST_CELL, SQL, from_file, how_it_is, row_hash, setup_files, statement, text
 from lib.postgres.mirrors import altered, plan_mirrors, upkeep
 from lib.settings.accepted import DELETE, INSERT, NONE, TRIGGERS
 from lib.settings.accepted import NAME as ACCEPTED
@@ -23,6 +23,8 @@ from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.mirror_names import VIEWER, editor_name, mirror_name, writer_name
 from lib.tables.plan import Mirror, Plan, Source
 
+# An error without what somebody's function, or Postgres, is quoted with.
+QUOTING_NOTHING = "regexp_replace(error, ' says: .*', ' says more there.')"
 # What a statement asks about, where setup makes a function of it.
 OF_SOURCE, IN_SCHEMA = sql.SQL("of_source"), sql.SQL("in_schema")
 
@@ -53,11 +55,15 @@ def install(target: Target) -> None:
         refuse_foreign(target, {target.schema: comment})
     parts = {"schema": sql.Identifier(target.schema), "schema_name": sql.Literal(target.schema)}
     parts |= {name: statement(name, schema=parts["schema"]) for name in ("our_triggers", "lacks")}
+    parts |= {"digest_cells": sql.Literal(json.dumps(DIGEST_CELL)), "row_hash": sql.Literal(text("row_hash").format(line="%s"))}
+    parts |= {"misfit_hash": row_hash(sql.SQL("line"))}
+    parts |= {name: statement(name, schema=parts["schema"], of_source=OF_SOURCE) for name in ("pace", "proof")}
+    parts |= {"deployment_health": _shown(parts["schema"])}
     parts |= {"mirrors": statement("read_mirrors", schema=parts["schema"], source=OF_SOURCE, mirror_schema=IN_SCHEMA)}
     after = [statement("views_as_invoker", schema_name=parts["schema_name"]), claim(target.schema, comment)]
     together(target, *(from_file(path, **parts) for path in setup_files()), *after)
     target.statement("let_keep_books", {"writer": writer_name(target.schema)})
-    target.statement("let_view", {"viewer": VIEWER})
+    let_view(target)
 
 
 def refuse_other_bot(target: Target, name: str, ours: Origin) -> None:
@@ -92,7 +98,8 @@ def install_source(target: Target, name: str, snapshot: Snapshot) -> str:
 
 
 def retire(target: Target, settings: Settings) -> None:
-    """Note which sources of this very folder the settings do not name any more; others may be other settings'."""
+    """Note which sources the settings name, and which of this very folder they do not any more; others may be other settings'."""
+    target.statement("take_back", {"sources": [*settings.sources]})
     others: dict[str, str] = dict(target.statement("other_sources", {"sources": [*settings.sources]}))
     notes = {name: previous.read(settings.snapshot_of(name, target.settings.number)) for name in others}
     if gone := [name for name, note in notes.items() if note.get("origin") == others[name]]:
@@ -117,14 +124,36 @@ def create_editor(target: Target, settings: Settings) -> str:
 
 
 def create_viewer(target: Target) -> tuple[str, list[str]]:
-    """Create the role that sees the books of all deployments and the rows of none, or give it a new password.
+    """Create the role that sees how all deployments are doing and no row, or give it a new password.
 
     Return that, and the deployments that it does not see.
     """
     password = _create_role(target, VIEWER)
-    role, name = sql.Identifier(VIEWER), sql.Literal(VIEWER)
-    unseen = target.statement("let_view_all", role=role, role_name=name, deployments=statement("deployments"))
-    return password, [schema for (schema,) in unseen]
+    target.statement("be_viewer", role=sql.Identifier(VIEWER))
+    return password, let_view(target)
+
+
+def let_view(target: Target) -> list[str]:
+    """Let the viewer role, where there is one, see all deployments of this user's; return those that it does not see."""
+    viewer = sql.Literal(VIEWER)
+    unseen = target.statement("let_view", viewer=viewer, deployments=statement("deployments", viewer=viewer))
+    return [schema for (schema,) in unseen]
+
+
+def _shown(schema: sql.Composable) -> sql.Composed:
+    """Return what a deployment shows of itself to others: what Postgres says, which may quote a row, is none of it."""
+    health = how_it_is(schema, sql.SQL("asked.source"), sql.SQL(QUOTING_NOTHING))
+    return statement("deployment_health", schema=schema, health=health)
+
+
+def lacks_for_watch(target: Target) -> list[str]:
+    """Return the extensions that the watch on the server needs, and that are not there."""
+    return [name for (name,) in target.statement("lacks_for_watch")]
+
+
+def set_watch(target: Target, url: str | None) -> None:
+    """Let Postgres look every 15 minutes, and post to this address what is wrong; with none, let it look no more."""
+    target.statement("set_watch", {"url": url})
 
 
 def _create_role(target: Target, role: str) -> str:

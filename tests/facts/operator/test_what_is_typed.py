@@ -22,7 +22,7 @@ VALUES = {
     "--table": "refunds", "--to": "out", "--target": "1", "--ddl": "sqlite_data/premium_system.db", "--env-file": ".env",
     "--schedule": "cron", "--keep": "2 why", "--release": "2", "--live": "2s", "--since": "2026-11-01", "--last": "20",
     "--undo-edits": "2", "--find": "refunds", "--history": "refunds", "--where": "id=1", "--csv": "rows.csv",
-    "--export": "exported", "--format": "csv",
+    "--export": "exported", "--format": "csv", "--watch": "https://hooks.example/key",
 }  # fmt: skip
 LONG = {"--every", "--live", "--demo"}  # two never end, the third is tried by itself
 

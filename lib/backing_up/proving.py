@@ -1,0 +1,90 @@
+"""Answer `backup.py --prove`: Postgres alone compares every mirror with what the last run has noted of it."""
+
+import functools
+from typing import Any, NamedTuple
+
+from psycopg2 import sql
+
+from lib.backing_up.attempts import Report, Verdicts
+from lib.backing_up.known import Proof
+from lib.base import script
+from lib.base.errors import Locked, Problem
+from lib.base.words import plural
+from lib.postgres.books import setup_version, twins
+from lib.postgres.link.connection import Target
+from lib.postgres.link.statements import statement
+from lib.postgres.setup import installation
+from lib.settings.config import Settings
+from lib.settings.targets import TargetSettings
+
+# A table is one piece: whoever asks wants to know now. After so many seconds it is said which are left.
+WHOLE, SECONDS = 1 << 32, 5
+AGAIN = "python3 backup.py --full && python3 backup.py --prove"
+
+
+class Proven(NamedTuple):
+    """What was found of a source on a target."""
+
+    target: TargetSettings
+    source: str
+    proof: Proof
+
+    @property
+    def failure(self) -> str:
+        """Return what differs, as it is told; nothing where nothing does."""
+        differs = [f"{self.source}.{table}: {what}." for table, what in self.proof["different"].items()]
+        return Problem(self.target.named("\n".join(differs)), AGAIN).text if differs else ""
+
+    @property
+    def lines(self) -> list[str]:
+        """Return what is said of it."""
+        told, proof = self.target.named(self.source), self.proof
+        equal = proof["tables"] - len(proof["different"]) - len(proof["unproven"])
+        ill = [f"❌ {told}.{table}: {what}" for table, what in proof["different"].items()]
+        left = [f"⚠️  {told}.{table} was left out: {why}" for table, why in proof["unproven"].items()]
+        return [*ill, *left, *([f"✅ {told}: {plural(equal, 'table')} as the last run has left them"] if equal else [])]
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        return {"source": self.source, "target": self.target.host, "number": self.target.number, **self.proof}
+
+
+def show(settings: Settings, console: script.Console) -> Verdicts:
+    """Ask every target for the proof of all that it has, and return what failed."""
+    report, found, seen = Report(console), list[Proven](), twins.Seen()
+    for target_settings in settings.targets:
+        with report.attempted(target_settings, "the mirrors"), Target(target_settings, settings.schema) as target:
+            twins.refuse(target, seen)
+            installation.require(target)
+            setup_version.refuse_other(target)
+            told = target.with_reconnects(functools.partial(_proven, target, report))
+            found += [Proven(target_settings, source, proof) for source, proof in told]
+    failures = {one.target.with_source(one.source): one.failure for one in found}
+    for one in found:
+        for line in one.lines:
+            (console.fault if line.startswith("❌") else console.say)(line)
+    _answer(found, failures, report, console)
+    return failures | report.verdicts
+
+
+def _proven(target: Target, report: Report) -> list[tuple[str, Proof]]:
+    ((since,),) = target.rows("SELECT extract(epoch FROM clock_timestamp())::float8")
+    left_over = 1
+    while left_over:
+        with target.transaction():
+            values = {"since": since, "most_blocks": WHOLE, "for_seconds": SECONDS}
+            ((left_over,),) = target.statement("prove_mirrors", values)
+        if left_over is None:
+            raise Locked("the proof on the server is at work already.", "wait until it has ended")
+        if left_over:
+            report.note(f"{plural(left_over, 'table')} left")
+    proof = statement("proof", schema=sql.Identifier(target.schema), of_source=sql.SQL("asked.source"))
+    return target.statement("proofs", proof=proof)
+
+
+def _answer(found: list[Proven], failures: Verdicts, report: Report, console: script.Console) -> None:
+    errors = [*(problem.what for problem in report.failures), *filter(None, failures.values())]
+    result: dict[str, Any] = {"outcome": "failed" if errors else "saved", "sources": [one.as_json for one in found]}
+    if errors:
+        result |= {"error": "\n".join(errors), "try": report.failures[0].remedy if report.failures else AGAIN}
+    console.result(result)

@@ -102,6 +102,7 @@ class Deployment:
             raise report.failures[0]
         self.warnings = report.warnings
         self.run, self.bytes_sent, self.round_trips = report.runs[0].run, report.runs[0].bytes_sent, report.runs[0].round_trips
+        self.seconds = report.runs[0].seconds
         self.tables = {table.table: table for table in report.runs[0].tables}
         counts = {name: (table.inserted, table.updated, table.deleted) for name, table in self.tables.items()}
         return {name: found for name, found in counts.items() if any(found)}

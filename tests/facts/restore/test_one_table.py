@@ -370,6 +370,24 @@ PARTS = {
         [(1, 5, 10), (3, 8, 16)],
     ),
 }
+# Since SQLite 3.37.
+STRICT = {
+    "a strict table": (
+        "CREATE TABLE t (k INTEGER PRIMARY KEY, n ANY, j REAL) STRICT",
+        "1, x'00ff', 0.5), (2, '5', 1",
+        "1, 5, 2), (3, 8, 3",
+        "k=1",
+        [(1, b"\0\xff", 0.5), (3, 8, 3.0)],
+    ),
+    "a strict table by its key": (
+        "CREATE TABLE t (k TEXT, n INT, PRIMARY KEY (k)) STRICT, WITHOUT ROWID",
+        "'a', 1), ('b', 2",
+        "'a', 7), ('c', 3",
+        "n=1",
+        [("a", 1), ("c", 3)],
+    ),
+}
+PARTS |= STRICT if sqlite3.sqlite_version_info >= (3, 37) else {}
 
 
 @pytest.mark.parametrize("case", PARTS)

@@ -1,6 +1,7 @@
 """Answer `backup.py --prove`: Postgres alone compares every mirror with what the last run has noted of it."""
 
 import functools
+import time
 from typing import Any, NamedTuple
 
 from psycopg2 import sql
@@ -8,17 +9,16 @@ from psycopg2 import sql
 from lib.backing_up.attempts import Report, Verdicts
 from lib.backing_up.known import Proof
 from lib.base import script
-from lib.base.errors import Locked, Problem
+from lib.base.errors import MayPass, Problem
 from lib.base.words import plural
 from lib.postgres.books import setup_version, twins
 from lib.postgres.link.connection import Target
 from lib.postgres.link.statements import statement
 from lib.postgres.setup import installation
+from lib.settings import limits
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 
-# A table is one piece: whoever asks wants to know now. After so many seconds it is said which are left.
-WHOLE, SECONDS = 1 << 32, 5
 AGAIN = "python3 backup.py --full && python3 backup.py --prove"
 
 
@@ -68,18 +68,19 @@ def show(settings: Settings, console: script.Console) -> Verdicts:
 
 
 def _proven(target: Target, report: Report) -> list[tuple[str, Proof]]:
-    ((since,),) = target.rows("SELECT extract(epoch FROM clock_timestamp())::float8")
-    left_over = 1
+    ((since,),) = target.statement("server_time")
+    until, left_over = time.monotonic() + limits.STATEMENT_SECONDS, 1
     while left_over:
         with target.transaction():
-            values = {"since": since, "most_blocks": WHOLE, "for_seconds": SECONDS}
-            ((left_over,),) = target.statement("prove_mirrors", values)
+            ((left_over,),) = target.statement("prove_mirrors", {"since": since})
         if left_over is None:
-            raise Locked("the proof on the server is at work already.", "wait until it has ended")
-        if left_over:
-            report.note(f"{plural(left_over, 'table')} left")
+            raise MayPass("the proof on the server is at work already.", "wait until it has ended")
+        if left_over and time.monotonic() > until:
+            what = f"the proof on the server does not get through: {plural(left_over, 'table')} are left."
+            raise Problem(what, "see who has locked them, or ask again")
+        report.note(f"{plural(left_over, 'table')} left")
     proof = statement("proof", schema=sql.Identifier(target.schema), of_source=sql.SQL("asked.source"))
-    return target.statement("proofs", proof=proof)
+    return [(source, proof) for source, proof in target.statement("proofs", proof=proof) if proof]
 
 
 def _answer(found: list[Proven], failures: Verdicts, report: Report, console: script.Console) -> None:

@@ -24,7 +24,7 @@ COLUMNS = ("deployment", "machine", "last saved", "runs come", "rows #", "size #
 MOST_NAMED = 10
 NO_PACE = f"every {age(0)}"
 # What `--json` tells of a source besides its name and its age.
-TOLD = ("last_success", "last_failure", "pace", "live_at", "compared", "proven", "failed_drill")
+TOLD = ("last_success", "last_failure", "pace", "live_at", "compared", "proven", "failed_drill", "proof")
 
 
 @dataclass(frozen=True)

@@ -1,2 +1,2 @@
--- Switches the watch on with an address, or off without one.
-SELECT {schema}.set_watch(%(url)s)
+-- Switches the watch on where an address is in watch_url, else off.
+SELECT {schema}.set_watch()

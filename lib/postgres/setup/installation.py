@@ -1,5 +1,6 @@
 """Create or upgrade what a deployment owns in Postgres; running it again changes nothing."""
 
+import io
 import json
 import secrets
 from pathlib import Path
@@ -153,7 +154,11 @@ def lacks_for_watch(target: Target) -> list[str]:
 
 def set_watch(target: Target, url: str | None) -> None:
     """Let Postgres look every 15 minutes, and post to this address what is wrong; with none, let it look no more."""
-    target.statement("set_watch", {"url": url})
+    target.statement("forget_watch")
+    if url:
+        line = '"' + url.replace('"', '""') + '"\n'
+        target.copy_in(statement("copy_watch_url", schema=sql.Identifier(target.schema)), io.BytesIO(line.encode()))
+    target.statement("set_watch")
 
 
 def _create_role(target: Target, role: str) -> str:

@@ -3,12 +3,15 @@
 import contextlib
 import random
 import sqlite3
+import threading
+import time
 
 import psycopg2
 import psycopg2.extras
 import pytest
 
-from lib.trying import sample_bot
+from lib.backing_up import health
+from lib.postgres.link.connection import Target
 from tests.stand_ins.deployment import Deployment
 
 KINDS = """
@@ -28,14 +31,20 @@ KINDS = """
     CREATE VIRTUAL TABLE found USING fts5(text);
     INSERT INTO found VALUES ('some words');
 """
-PROVE = "SELECT backup.prove(extract(epoch FROM clock_timestamp())::float8 + {}, {}, {})"
+BLOCK = 8192
+
+
+def now(deployment):
+    return deployment.rows("SELECT extract(epoch FROM clock_timestamp())::float8")[0][0]
 
 
 def proven(deployment, blocks=4096):
     """Prove all of it from the beginning, in pieces of so many blocks; return what differs and what was left out."""
-    assert deployment.rows(PROVE.format(0, blocks, 60)) == [(0,)]
+    since = now(deployment)
+    while deployment.rows(f"SELECT backup.prove({since}, {blocks * BLOCK})") != [(0,)]:
+        pass
     ((proofs,),) = deployment.rows("SELECT proofs FROM backup.sources")
-    assert all("at" in proof for proof in proofs.values())
+    assert all("at" in proof and "so_far" not in proof for proof in proofs.values())
     return {
         label: proof.get("said") or proof.get("unproven") for label, proof in proofs.items() if {"said", "unproven"} & {*proof}
     }
@@ -125,7 +134,7 @@ def big(deployment, rows=6000):
 
 def piece(deployment, since):
     """Look at one piece of four blocks, and return how many tables are left."""
-    ((left,),) = deployment.rows(f"SELECT backup.prove({since}, 4, 0.0001)")
+    ((left,),) = deployment.rows(f"SELECT backup.prove({since}, {4 * BLOCK}, 0)")
     return left
 
 
@@ -153,15 +162,14 @@ def test_whatever_comes_between_two_pieces_nothing_is_told_that_is_not_so(tmp_pa
         deployment.back_up()
 
     for _ in range(6):
-        ((since,),) = deployment.rows("SELECT extract(epoch FROM clock_timestamp())::float8")
+        since = now(deployment)
         disturbances = luck.randrange(4)
         while piece(deployment, since):
             if disturbances and luck.random() < 0.2:
                 disturbances -= 1
                 luck.choice((write, edit, move, rewrite, deployment.back_up))()
         ((proofs,),) = deployment.rows("SELECT proofs FROM backup.sources")
-        assert proofs["big"]["rows"] == 6000, proofs
-        assert "said" not in proofs["big"]
+        assert "said" not in proofs["big"], proofs
     rewrite()
     assert proven(deployment, 4).get("big", "") in ("", "somebody has edited since the last run")
     unseen(deployment, "backup_source.big", "UPDATE backup_source.big SET text = 'changed' WHERE id = 3000")
@@ -172,7 +180,7 @@ def test_whatever_comes_between_two_pieces_nothing_is_told_that_is_not_so(tmp_pa
 def test_what_is_always_written_is_given_up(tmp_path, prepared):
     deployment = Deployment(tmp_path / "bot", prepared)
     big(deployment)
-    ((since,),) = deployment.rows("SELECT extract(epoch FROM clock_timestamp())::float8")
+    since = now(deployment)
     for number in range(20):
         if not piece(deployment, since):
             break
@@ -249,10 +257,133 @@ def test_the_writer_may_ask_and_nobody_learns_a_row(writer, saved_bot):
             saved_bot.query(f"SET ROLE {role}; SELECT backup.prove(0)")
 
 
-def test_two_at_once_do_it_once(saved_bot):
+def test_two_at_once_do_it_once_and_who_comes_second_does_not_say_that_all_is_well(saved_bot):
     with contextlib.closing(psycopg2.connect(saved_bot.url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("SELECT backup.prove(extract(epoch FROM now()))")
-        done = saved_bot.run("backup.py", "--prove")
-        assert done.status == 0
-        assert done.stdout == ""
-    assert sample_bot.PAID
+        cursor.execute("SELECT backup.prove(extract(epoch FROM now())::float8)")
+        saved_bot.environment = {"HYBRID_BACKUP_RETRY_SECONDS": "1"}
+        assert "the proof on the server is at work already." in saved_bot.run("backup.py", "--prove").expect(1).stderr
+    saved_bot.run("backup.py", "--prove").expect(0)
+
+
+def test_bytes_that_are_no_text_in_a_schema_are_no_difference(tmp_path, prepared):
+    """They stand in the definition as halves of characters; whole ones of two halves, in names, stay what they are."""
+    deployment = Deployment(tmp_path / "bot", prepared)
+    deployment.script("""CREATE TABLE t (id INTEGER PRIMARY KEY, "😀" TEXT); INSERT INTO t VALUES (1, 'one');
+        CREATE TABLE "😀\\udcff" (a TEXT, b)""")
+    deployment.script("PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = CAST(replace(CAST(sql AS BLOB), x'29',"
+                      " x'2f2aff20edb0802a2f29') AS TEXT) WHERE name = 't'; PRAGMA writable_schema = RESET")  # fmt: skip
+    deployment.set_up()
+    deployment.back_up()
+    assert "\\udcff" in deployment.rows("SELECT definition FROM backup.source_schemas")[0][0]
+    assert proven(deployment) == {}
+    unseen(deployment, "backup_source.t", "UPDATE backup_source.t SET \"😀\" = 'two'")
+    assert proven(deployment) == {"t": "other rows than run 1 has left"}
+
+
+@contextlib.contextmanager
+def held_before_it_is_saved(deployment):
+    """Let a run wait before it saves: whoever has the row of its source locked holds it up."""
+    with contextlib.closing(psycopg2.connect(deployment.url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE backup.run_tables IN SHARE MODE")
+        run = threading.Thread(target=deployment.back_up)
+        run.start()
+        wait_for(deployment, "SELECT 1 FROM pg_locks WHERE NOT granted")
+        yield
+    run.join()
+
+
+def wait_for(deployment, query):
+    while not deployment.rows(query):
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "alteration", ["DROP COLUMN c", "ALTER b TYPE numeric", "RENAME COLUMN c TO mine", "ADD COLUMN mine text NOT NULL DEFAULT ''"]
+)
+def test_a_run_that_makes_a_mirror_anew_meanwhile_is_waited_for(tmp_path, prepared, alteration):
+    deployment = Deployment(tmp_path / "bot", prepared)
+    deployment.script("CREATE TABLE t (a INTEGER PRIMARY KEY, b INTEGER, c TEXT); INSERT INTO t VALUES (1, 2, 'x'), (2, 3, 'y')")
+    deployment.set_up()
+    deployment.back_up()
+    deployment.rows(f"ALTER TABLE backup_source.t {alteration}")
+    deployment.script("UPDATE t SET b = 9 WHERE a = 1")
+    with held_before_it_is_saved(deployment):
+        since = now(deployment)
+        left = deployment.rows(f"SELECT backup.prove({since})")
+        ((proofs,),) = deployment.rows("SELECT proofs FROM backup.sources")
+        assert left == [(1,)]
+        assert proofs is None or "said" not in proofs.get("t", {})
+    assert proven(deployment) == {}
+
+
+def test_what_was_found_stands_until_it_is_looked_at_again(tmp_path, prepared):
+    deployment = Deployment(tmp_path / "bot", prepared)
+    big(deployment)
+    deployment.script("CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1)")
+    deployment.back_up()
+    unseen(deployment, "backup_source.a", "DELETE FROM backup_source.a")
+    found = {"a": "0 rows, where run 2 has left 1"}
+    assert proven(deployment) == found
+    since = now(deployment)
+    while piece(deployment, since):
+        with Target(deployment.settings.targets[0], "backup") as target:
+            assert health.asked(target, ["source"])["source"]["proof"]["different"] == found
+
+
+def test_what_is_told_quotes_no_cell(tmp_path, prepared):
+    deployment = Deployment(tmp_path / "bot", prepared)
+    deployment.script("CREATE TABLE a (id INTEGER PRIMARY KEY, c BOOLEAN, t TEXT); INSERT INTO a VALUES (1, 1, 'private words')")
+    deployment.set_up()
+    deployment.back_up()
+    deployment.rows("ALTER TABLE backup_source.a DROP COLUMN c; ALTER TABLE backup_source.a RENAME COLUMN t TO c")
+    deployment.rows("ALTER TABLE backup_source.a ADD COLUMN t text")
+    assert proven(deployment) == {"a": "its mirror has other columns than that run has left"}
+
+
+def test_a_run_that_mends_it_ends_it_whatever_its_clock_says(kinds):
+    unseen(kinds, "backup_source.pairs", "DELETE FROM backup_source.pairs")
+    assert [*proven(kinds)] == ["pairs"]
+    kinds.back_up(full=True)
+    kinds.rows("UPDATE backup.runs SET finished_at = finished_at - interval '3 hours'")
+    with Target(kinds.settings.targets[0], "backup") as target:
+        assert health.asked(target, ["source"])["source"]["proof"]["different"] == {}
+
+
+def test_what_a_wrong_clock_has_dated_is_looked_at_again(kinds):
+    assert proven(kinds) == {}
+    kinds.rows("""UPDATE backup.sources SET proofs = (
+        SELECT jsonb_object_agg(key, value || jsonb_build_object('at', extract(epoch FROM now()) + 1e7))
+        FROM jsonb_each(proofs))""")
+    unseen(kinds, "backup_source.pairs", "DELETE FROM backup_source.pairs")
+    assert [*proven(kinds)] == ["pairs"]
+
+
+@pytest.mark.parametrize(
+    "arguments", ["0, 0", "0, -5", "0, 1, 1e9", "'NaN', 1, 0", "'Infinity', 1, 0", "-1e300, 9223372036854775807, 0"]
+)
+def test_no_argument_makes_it_go_astray(kinds, arguments):
+    kinds.rows(f"SELECT backup.prove({arguments})")
+    assert proven(kinds) == {}
+
+
+def test_a_proof_that_waits_to_be_committed_holds_up_no_run(kinds):
+    """It has given its locks on the mirrors back, and has changed nothing but its own notes, at last."""
+    with contextlib.closing(psycopg2.connect(kinds.url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("SELECT backup.prove(0, 1, 0)")
+        cursor.execute("SELECT count(*) FROM pg_locks JOIN pg_class ON pg_class.oid = relation WHERE pid = pg_backend_pid()"
+                       " AND relnamespace = 'backup_source'::regnamespace")  # fmt: skip
+        assert cursor.fetchall() == [(0,)]
+
+
+def test_pieces_are_bounded_by_what_is_stored_beside_the_table_as_well(tmp_path, prepared):
+    deployment = Deployment(tmp_path / "bot", prepared)
+    deployment.script("""CREATE TABLE large (id INTEGER PRIMARY KEY, a BLOB);
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
+        INSERT INTO large SELECT i, randomblob(20000) FROM n""")
+    deployment.set_up()
+    deployment.back_up()
+    since, pieces = now(deployment), 1
+    while deployment.rows(f"SELECT backup.prove({since}, 2000000, 0)") != [(0,)]:
+        pieces += 1
+    assert pieces >= 3
+    assert proven(deployment) == {}

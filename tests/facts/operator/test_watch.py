@@ -108,7 +108,7 @@ def test_what_cannot_be_posted_is_told_the_next_time(watched):
 
 def test_a_mirror_that_is_not_as_it_was_left_is_told(watched):
     unseen(watched, "UPDATE backup_premium_system.refunds SET status = 'x' WHERE id = 1")
-    watched.query("SELECT backup.prove(extract(epoch FROM now()))")
+    watched.query("SELECT backup.prove(extract(epoch FROM now())::float8)")
     ((_, what),) = posts(watched)
     assert what.endswith("): the proof on the server found refunds: other rows than run 1 has left.")
     watched.run("backup.py", "--full").expect(0)
@@ -190,7 +190,7 @@ def test_the_address_lies_in_the_vault_where_there_is_one(saved_bot):
 
 
 @pytest.mark.parametrize("attempt", ["SELECT url FROM backup.watch_url", "SELECT backup.watched_by()", "SELECT backup.watch()",
-                                     "SELECT backup.set_watch('https://evil.example')"])  # fmt: skip
+                                     "SELECT backup.set_watch()"])  # fmt: skip
 def test_no_other_role_learns_the_address(writer, saved_bot, attempt):
     saved_bot.write_env()
     saved_bot.query(NET + CRON)
@@ -199,6 +199,46 @@ def test_no_other_role_learns_the_address(writer, saved_bot, attempt):
         writer.query(attempt)
     for place in ("SELECT prosrc FROM pg_proc WHERE prosrc IS NOT NULL", "SELECT command FROM cron.job"):
         assert not [text for (text,) in saved_bot.query(place) if "key-of-the-hook" in text]
+
+
+def test_nobody_who_looks_at_statements_sees_the_address(saved_bot):
+    """Nor does the server's log, where one fails."""
+    saved_bot.query(NET + CRON)
+    saved_bot.query("CREATE TABLE public.seen (query text); GRANT ALL ON public.seen TO PUBLIC")
+    saved_bot.query("""CREATE OR REPLACE FUNCTION cron.schedule(job_name text, schedule text, command text) RETURNS bigint
+        LANGUAGE sql AS 'INSERT INTO public.seen SELECT current_query(); SELECT 1::bigint'""")
+    saved_bot.run("setup_supabase.py", "--watch", URL).expect(0)
+    ((query,),) = saved_bot.query("SELECT query FROM public.seen")
+    assert "set_watch" in query
+    assert "key-of-the-hook" not in query
+    assert saved_bot.query("SELECT url FROM backup.watch_url") == [(URL,)]
+
+
+def test_what_was_given_up_is_not_said_to_work_again(watched):
+    aged(watched, 100)
+    assert len(posts(watched)) == 1
+    watched.query("UPDATE backup.sources SET retired_at = now() WHERE source = 'premium_system'")
+    assert posts(watched) == []
+
+
+def test_two_at_once_post_once(watched):
+    aged(watched, 100)
+    with contextlib.closing(psycopg2.connect(watched.url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("SELECT backup.watch() IS NOT NULL")
+        assert cursor.fetchall() == [(True,)]
+        assert watched.query("SELECT backup.watch()") == [(None,)]
+    assert watched.query("SELECT count(*) FROM net.posted") == [(1,)]
+
+
+def test_a_proof_that_fails_stops_no_alarm_and_one_that_never_ends_is_told(watched):
+    watched.query("ALTER FUNCTION backup.prove(double precision, bigint, double precision) RENAME TO gone")
+    watched.query("CREATE FUNCTION backup.prove(double precision) RETURNS integer LANGUAGE sql AS 'SELECT 1 / 0'")
+    aged(watched, 100)
+    assert len(posts(watched)) == 1
+    old = "jsonb_build_object('refunds', jsonb_build_object('last', 1, 'at', extract(epoch FROM now()) - 8 * 86400))"
+    watched.query(f"UPDATE backup.sources SET proofs = {old} WHERE source = 'premium_system'")
+    ((_, what),) = posts(watched)
+    assert what.endswith("): the proof on the server has not got through for 8 days.")
 
 
 @pytest.mark.campaign

@@ -1,0 +1,2 @@
+-- Forgets where the watch posts to.
+DELETE FROM {schema}.watch_url

@@ -19,19 +19,22 @@ from lib.settings import limits
 from lib.settings.config import Settings
 from lib.settings.targets import TargetSettings
 
+NEVER = "never backed up."
 AGAIN = "python3 backup.py --full && python3 backup.py --prove"
 
 
 class Proven(NamedTuple):
-    """What was found of a source on a target."""
+    """What was found of a source on a target; nothing where it has no last run."""
 
     target: TargetSettings
     source: str
-    proof: Proof
+    proof: Proof | None
 
     @property
     def failure(self) -> str:
         """Return what differs, as it is told; nothing where nothing does."""
+        if not self.proof:
+            return Problem(self.target.named(f"{self.source}: {NEVER}"), "python3 backup.py").text
         differs = [f"{self.source}.{table}: {what}." for table, what in self.proof["different"].items()]
         return Problem(self.target.named("\n".join(differs)), AGAIN).text if differs else ""
 
@@ -39,6 +42,8 @@ class Proven(NamedTuple):
     def lines(self) -> list[str]:
         """Return what is said of it."""
         told, proof = self.target.named(self.source), self.proof
+        if not proof:
+            return [f"❌ {told}: {NEVER}"]
         equal = proof["tables"] - len(proof["different"]) - len(proof["unproven"])
         ill = [f"❌ {told}.{table}: {what}" for table, what in proof["different"].items()]
         left = [f"⚠️  {told}.{table} was left out: {why}" for table, why in proof["unproven"].items()]
@@ -46,7 +51,8 @@ class Proven(NamedTuple):
 
     @property
     def as_json(self) -> dict[str, Any]:
-        return {"source": self.source, "target": self.target.host, "number": self.target.number, **self.proof}
+        about = {"source": self.source, "target": self.target.host, "number": self.target.number}
+        return {**about, **self.proof} if self.proof else about
 
 
 def show(settings: Settings, console: script.Console) -> Verdicts:
@@ -67,7 +73,7 @@ def show(settings: Settings, console: script.Console) -> Verdicts:
     return failures | report.verdicts
 
 
-def _proven(target: Target, report: Report) -> list[tuple[str, Proof]]:
+def _proven(target: Target, report: Report) -> list[tuple[str, Proof | None]]:
     ((since,),) = target.statement("server_time")
     until, left_over = time.monotonic() + limits.STATEMENT_SECONDS, 1
     while left_over:
@@ -80,7 +86,9 @@ def _proven(target: Target, report: Report) -> list[tuple[str, Proof]]:
             raise Problem(what, "see who has locked them, or ask again")
         report.note(f"{plural(left_over, 'table')} left")
     proof = statement("proof", schema=sql.Identifier(target.schema), of_source=sql.SQL("asked.source"))
-    return [(source, proof) for source, proof in target.statement("proofs", proof=proof) if proof]
+    if found := target.statement("proofs", proof=proof):
+        return [(source, proof) for source, proof in found]
+    raise Problem(f"{target.host}: {NEVER}", "python3 setup_supabase.py")
 
 
 def _answer(found: list[Proven], failures: Verdicts, report: Report, console: script.Console) -> None:

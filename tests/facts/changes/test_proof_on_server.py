@@ -12,6 +12,7 @@ import pytest
 
 from lib.backing_up import health
 from lib.postgres.link.connection import Target
+from tests.stand_ins.bot import Bot
 from tests.stand_ins.deployment import Deployment
 
 KINDS = """
@@ -255,6 +256,20 @@ def test_the_writer_may_ask_and_nobody_learns_a_row(writer, saved_bot):
     for role in ("anon", "service_role"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             saved_bot.query(f"SET ROLE {role}; SELECT backup.prove(0)")
+
+
+def test_where_nothing_was_ever_backed_up_it_does_not_say_that_all_is_well(saved_bot, tmp_path):
+    elsewhere = Bot(tmp_path, saved_bot.url)
+    elsewhere.write_env()
+    elsewhere.run("backup.py", "--prove").expect(0)
+    saved_bot.query("UPDATE backup.sources SET last_run = NULL WHERE source = 'premium_system'")
+    done = elsewhere.run("backup.py", "--prove").expect(1)
+    assert "❌ premium_system: never backed up.\n" in done.stdout
+    assert "✅ user_requests: 4 tables" in done.stdout
+    saved_bot.query("DELETE FROM backup.sources")
+    assert "127.0.0.1: never backed up." in elsewhere.run("backup.py", "--prove").expect(1).stderr
+    elsewhere.write_env(BACKUP_SCHEMA="other")
+    assert "the target has not been set up (no schema other)." in elsewhere.run("backup.py", "--prove").expect(1).stderr
 
 
 def test_two_at_once_do_it_once_and_who_comes_second_does_not_say_that_all_is_well(saved_bot):

@@ -31,8 +31,8 @@ class Inbox(http.server.ThreadingHTTPServer):
 class _Request(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.server.got.append((self.path, body))  # whoever has the answer may look at once
         getattr(self, self.server.answer)()
-        self.server.got.append((self.path, body))
 
     def do_GET(self):
         self.server.got.append((f"GET {self.path}", ""))

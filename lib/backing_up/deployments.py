@@ -19,6 +19,8 @@ from lib.tables.mirror_names import VIEWER
 NOT_ASKED = {"runs": [], "restore_points": {"count": 0, "oldest": None, "kept": 0, "at": None}, "edits": {}}
 VIEWER_ROLE = "look as the user who owns it, or as the viewer:  python3 setup_supabase.py --viewer-role"
 LOCKED = "55P03"
+# What is raised where an answer is of another shape.
+ODD = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 SET_UP = "python3 setup_supabase.py"
 
 
@@ -81,6 +83,22 @@ def _deployment(target: TargetSettings, told: dict[str, Any], sizes: dict[str, i
     schema, version = told["schema"], int(told["version"].rpartition(" ")[2])
     if problem := _problem(told, version):
         return Deployment(target, schema, version, problem=problem)
+    try:
+        return _read(target, schema, version, told["told"], sizes, database_bytes)
+    except ODD as error:
+        return Deployment(target, schema, version, problem=unreadable(error))
+
+
+def unreadable(error: Exception) -> Problem:
+    """Return what is said of a deployment that tells what nobody can reckon with."""
+    return Problem(f"its books hold what cannot be reckoned with: {error}.", VIEWER_ROLE)
+
+
+def _read(
+    target: TargetSettings, schema: str, version: int, told: dict[str, Any], sizes: dict[str, int], database_bytes: int
+) -> Deployment:
+    if not told["all"]:
+        return Deployment(target, schema, version, problem=Problem("no database was ever set up in it.", f"there:  {SET_UP}"))
     sources, own_bytes = told["sources"], sum(sizes.get(name, 0) for name in {schema, *told["schemas"]})
     machines = dict.fromkeys(" ".join(source["machine"].split()) for source in sources if source["machine"])
     known = tuple(_answered(target, f"{schema}.{source['source']}", source["health"], database_bytes) for source in sources)
@@ -100,7 +118,7 @@ def _problem(told: dict[str, Any], version: int) -> Problem | None:
         return Problem("somebody has locked its books.", "ask again when that has ended")
     if "error" in told:
         return Problem(f"its books cannot be read: {told['error']}.", VIEWER_ROLE)
-    return None if told["all"] else Problem("no database was ever set up in it.", f"there:  {SET_UP}")
+    return None
 
 
 def _answered(target: TargetSettings, name: str, told: Any, database_bytes: int) -> Answered:

@@ -10,7 +10,6 @@ from lib.backing_up.attempts import Verdicts
 from lib.backing_up.deployments import Deployment, Fleet
 from lib.backing_up.health import Answered
 from lib.backing_up.known import Compared
-from lib.base.errors import Problem
 from lib.base.script import Console
 from lib.base.words import age, ago, plural, size, with_iso
 from lib.reporting import alerts, page, sections, status, troubles
@@ -120,8 +119,8 @@ def _line(deployment: Deployment, max_age: str | None) -> Line:
     try:
         found = [*_found(deployment, max_age)]
         return Line(deployment, found, _cells(deployment), with_iso(_as_json(deployment, found), status.TIMES))
-    except (TypeError, ValueError, ArithmeticError, LookupError) as error:
-        problem = Problem(f"its books hold what cannot be reckoned with: {error}.", deployments.VIEWER_ROLE)
+    except deployments.ODD as error:
+        problem = deployments.unreadable(error)
         return _line(Deployment(deployment.target, deployment.schema, deployment.version, problem=problem), max_age)
 
 

@@ -50,7 +50,8 @@ BEGIN
     IF so_far @> state THEN
         state := so_far;
     ELSE
-        state := state || jsonb_build_object('next', 0, 'rows', 0, 'total', 0, 'restarts', coalesce((so_far->>'restarts')::integer + 1, 0));
+        state := state || jsonb_build_object('next', 0, 'rows', 0, 'total', 0, 'restarts', coalesce((so_far->>'restarts')::integer + 1, 0),
+            'begun', coalesce((so_far->>'begun')::float8, extract(epoch FROM clock_timestamp())));
     END IF;
     IF held.is_edited OR (state->>'restarts')::integer > 5 THEN
         RETURN verdict || jsonb_build_object('unproven',
@@ -67,7 +68,9 @@ BEGIN
             RETURN verdict || '{{"unproven": "its definition cannot be read"}}';
         END IF;
         blocks := pg_relation_size(place) / current_setting('block_size')::bigint;
-        step := greatest(1, most_bytes * blocks / greatest(1, pg_table_size(place)));
+        -- Before PostgreSQL 14 each piece would read the whole table.
+        step := CASE WHEN current_setting('server_version_num')::integer < 140000 THEN 4294967295
+            ELSE greatest(1, most_bytes * blocks / greatest(1, pg_table_size(place))) END;
         begins := (state->>'next')::bigint;
         BEGIN
             EXECUTE format('SELECT count(*) AS rows, coalesce(sum(%s), 0) AS total FROM ONLY %s WHERE ctid >= %L AND ctid < %L',
@@ -138,6 +141,7 @@ BEGIN
         END LOOP;
         left_over := left_over + (NOT {schema}.is_looked_at(one.found, since))::integer;
     END LOOP;
+    PERFORM set_config('lock_timeout', '10s', true);
     UPDATE {schema}.sources SET proofs = (
         SELECT jsonb_object_agg(key, value) FROM jsonb_each(coalesce(proofs, '{{}}') || told)
         WHERE key IN (

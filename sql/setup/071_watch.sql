@@ -3,10 +3,11 @@
 
 -- When what was told, by kind, in Unix seconds.
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS watch_told jsonb NOT NULL DEFAULT '{{}}';
--- Where it posts to, where there is no Vault for that. No role has a right to it, nor has the writer.
+-- Since when it is on, and where it posts to where there is no Vault for that. No role has a right to it, nor has the writer.
 CREATE TABLE IF NOT EXISTS {schema}.watch_url (
     only_row        boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    url             text NOT NULL
+    url             text,
+    since           timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
 CREATE OR REPLACE FUNCTION {schema}.told_age(seconds double precision) RETURNS text
@@ -42,17 +43,23 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM (SELECT {proof}) AS told (proof) CROSS JOIN LATERAL jsonb_each_text(proof->'different')
     UNION ALL
     SELECT 'stuck', 'the proof on the server has not got through for ' || {schema}.told_age(age) || '.'
-    FROM (SELECT {proof}) AS told (proof) CROSS JOIN LATERAL (SELECT extract(epoch FROM clock_timestamp()) - (proof->>'at')::float8) AS since (age)
+    FROM (
+        SELECT extract(epoch FROM clock_timestamp()) - coalesce(
+            (SELECT min(coalesce((value->>'at')::float8, (value->'so_far'->>'begun')::float8)) FROM jsonb_each(proofs)),
+            extract(epoch FROM greatest(since, created_at))) AS age
+        FROM {schema}.sources CROSS JOIN {schema}.watch_url WHERE source = of_source AND last_run IS NOT NULL
+    ) AS looked
     WHERE age > 7 * 86400
 $$;
 
--- What pg_cron calls: it posts what is wrong, the same once a day, and that it is right again; then, at night, it goes on with the proof, of which
--- nothing may stop the rest. Returns what it has posted. What cannot be posted is told the next time. A second one at the same time does nothing.
+-- What pg_cron calls: it posts what is wrong, the same once a day, and of a source of which nothing is wrong any more that it works again. Returns
+-- what it has posted. What cannot be posted is told the next time. A second one at the same time does nothing.
 CREATE OR REPLACE FUNCTION {schema}.watch() RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now_here double precision := extract(epoch FROM clock_timestamp());
     one record;
+    kept jsonb;
     news text[] := '{{}}';
     said text;
 BEGIN
@@ -61,31 +68,24 @@ BEGIN
     END IF;
     UPDATE {schema}.sources SET watch_told = '{{}}' WHERE retired_at IS NOT NULL AND watch_told <> '{{}}';
     FOR one IN
-        SELECT source, origin_machine, kind, string_agg(what, ' ') AS what, (watch_told->>kind)::float8 AS told_at
-        FROM {schema}.sources CROSS JOIN LATERAL (
-            SELECT kind, what FROM {schema}.ills(source) UNION ALL SELECT told, NULL FROM jsonb_object_keys(watch_told) AS told) AS ill
-        WHERE retired_at IS NULL GROUP BY source, kind HAVING count(what) > 0 OR bool_or(watch_told ? kind) ORDER BY source, kind
+        SELECT source, coalesce(origin_machine, 'unknown machine') AS machine, watch_told, (
+            SELECT coalesce(jsonb_object_agg(kind, what), '{{}}') FROM {schema}.ills(source) WHERE what IS NOT NULL) AS ills
+        FROM {schema}.sources WHERE retired_at IS NULL ORDER BY source
     LOOP
-        IF one.what IS NULL THEN
-            news := news || format('%s works again.', one.source);
-            UPDATE {schema}.sources SET watch_told = watch_told - one.kind WHERE source = one.source;
-        ELSIF coalesce(one.told_at, 0) NOT BETWEEN now_here - 85800 AND now_here THEN
-            news := news || format('%s (%s): %s', one.source, coalesce(one.origin_machine, 'unknown machine'), one.what);
-            UPDATE {schema}.sources SET watch_told = watch_told || jsonb_build_object(one.kind, now_here) WHERE source = one.source;
-        END IF;
+        -- What was told within a day, and is still so, is not told again.
+        kept := (SELECT coalesce(jsonb_object_agg(key, value), '{{}}') FROM jsonb_each(one.watch_told)
+            WHERE one.ills ? key AND value::float8 BETWEEN now_here - 85800 AND now_here);
+        news := news || ARRAY(SELECT format('%s (%s): %s', one.source, one.machine, value) FROM jsonb_each_text(one.ills)
+            WHERE NOT kept ? key ORDER BY key) || CASE
+            WHEN one.ills = '{{}}' AND one.watch_told <> '{{}}' THEN ARRAY[format('%s works again.', one.source)] ELSE '{{}}' END;
+        kept := kept || (SELECT coalesce(jsonb_object_agg(key, now_here), '{{}}') FROM jsonb_each(one.ills) WHERE NOT kept ? key);
+        UPDATE {schema}.sources SET watch_told = kept WHERE source = one.source AND watch_told <> kept;
     END LOOP;
     IF news <> '{{}}' THEN
         said := format(E'Hybrid backup, the watch in Postgres over %s:\n%s', {schema_name}, array_to_string(news, E'\n'));
         said := replace(left(said, 1800), '<', '‹');
         EXECUTE 'SELECT net.http_post(url := $1, body := $2)' USING {schema}.watched_by(),
             jsonb_build_object('text', said, 'content', said, 'allowed_mentions', jsonb_build_object('parse', '[]'::jsonb));
-    END IF;
-    IF extract(hour FROM now() AT TIME ZONE 'UTC') < 6 THEN
-        BEGIN
-            PERFORM {schema}.prove(extract(epoch FROM date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')::float8);
-        EXCEPTION WHEN query_canceled OR OTHERS THEN
-            RAISE WARNING 'the proof on the server: %', SQLSTATE;
-        END;
     END IF;
     RETURN said;
 END;
@@ -107,7 +107,7 @@ BEGIN
 END;
 $$;
 
--- Switches the watch on where an address was put into watch_url, and off where none was. An address is in no statement, which others might read
+-- Switches the watch and the proof of each night on where an address was put into watch_url, and off where none was. An address is in no statement, which others might read
 -- of. Deployments begin at other minutes: there may be many in one database.
 DROP FUNCTION IF EXISTS {schema}.set_watch(text);
 CREATE OR REPLACE FUNCTION {schema}.set_watch() RETURNS void
@@ -118,10 +118,10 @@ DECLARE
     address text := (SELECT url FROM {schema}.watch_url);
     job text := {schema}.watch_secret();
 BEGIN
-    EXECUTE 'SELECT cron.unschedule(jobid) FROM cron.job WHERE jobname = $1 AND username = current_user' USING job;
+    EXECUTE 'SELECT cron.unschedule(jobid) FROM cron.job WHERE jobname = ANY ($1) AND username = current_user' USING ARRAY[job, job || '_proof'];
     IF has_vault THEN
         EXECUTE 'DELETE FROM vault.secrets WHERE name = $1' USING job;
-        DELETE FROM {schema}.watch_url;
+        UPDATE {schema}.watch_url SET url = NULL;
         IF address IS NOT NULL THEN
             EXECUTE 'SELECT vault.create_secret($1, $2, $3)' USING address, job, 'Hybrid backup: where the watch over ' || {schema_name} || ' posts to';
         END IF;
@@ -129,6 +129,8 @@ BEGIN
     IF address IS NOT NULL THEN
         EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING job, format('%s-59/15 * * * *', abs(hashtext({schema_name}) % 15)),
             format('SELECT %I.watch()', {schema_name});
+        EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING job || '_proof', format('%s-59/15 0-5 * * *', abs(hashtext({schema_name}) % 15)),
+            format('SELECT %I.prove(extract(epoch FROM date_trunc(''day'', now() AT TIME ZONE ''UTC'') AT TIME ZONE ''UTC'')::float8)', {schema_name});
     END IF;
 END;
 $$;

@@ -1,6 +1,7 @@
 -- How every deployment in this database is doing, what the schemas of all take, as far as Postgres has counted it, and what the database has, in
 -- one message. A name that is only known here cannot be in a query: so a block asks each, and leaves the answers in a setting of this
--- transaction. One that cannot be looked at says why, and stops no other.
+-- transaction. What is asked is others' code, with their rights: whatever that has set or written is rolled back before anything else is said, and
+-- its answer stands apart from what is known of it. One that cannot be looked at says why, and stops no other.
 DO $fleet$
 DECLARE
     found jsonb := '[]';
@@ -12,12 +13,14 @@ BEGIN
         answer := NULL;
         BEGIN
             IF one.is_trusted AND one.shows IS NOT NULL THEN
-                EXECUTE format('SELECT %I.seen()', one.schema) INTO answer;
+                EXECUTE format('SELECT jsonb_build_object(''told'', %I.seen())', one.schema) INTO answer;
             END IF;
-        EXCEPTION WHEN query_canceled OR OTHERS THEN
-            answer := jsonb_build_object('error', SQLERRM, 'code', SQLSTATE);
+            RAISE EXCEPTION USING ERRCODE = 'HB002';
+        EXCEPTION
+            WHEN SQLSTATE 'HB002' THEN NULL;
+            WHEN query_canceled OR OTHERS THEN answer := jsonb_build_object('error', SQLERRM, 'code', SQLSTATE);
         END;
-        found := found || (to_jsonb(one) || coalesce(answer, '{{}}'));
+        found := found || (coalesce(answer, '{{}}') || to_jsonb(one));
     END LOOP;
     PERFORM set_config('hybrid_backup.fleet', found::text, true);
 END

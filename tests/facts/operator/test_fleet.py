@@ -239,6 +239,37 @@ def test_nobody_else_s_code_runs_as_whoever_looks(saved_bot, anywhere, server, t
             cursor.execute("RESET ROLE; DROP SCHEMA IF EXISTS half CASCADE; DROP OWNED BY stranger CASCADE; DROP ROLE stranger")
 
 
+ODD = ["null", "[1]", '{"all": 1}', '{"all": 1, "schemas": 5, "sources": []}',
+       '{"version": "abc", "all": 1, "schemas": [], "sources": []}',
+       '{"all": 1, "schemas": [], "sources": [{"source": "a", "machine": 5, "warnings": 0, "health": {}}]}',
+       '{"all": 1, "schemas": [], "sources": [{"source": "a", "machine": null, "warnings": 0, "health": {}}]}',
+       '{"schema": "backup", "owner": "postgres", "all": 1, "schemas": [], "sources": []}']  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", ODD)
+def test_an_odd_answer_is_not_well_and_speaks_for_nobody_else(saved_bot, shop, anywhere, answer):
+    drilled(saved_bot, shop)
+    shop.query(
+        f"CREATE OR REPLACE FUNCTION shop.seen() RETURNS jsonb LANGUAGE sql SECURITY DEFINER AS $$ SELECT '{answer}'::jsonb $$"
+    )
+    found = anywhere.run("backup.py", "--fleet").stdout.splitlines()[2:]
+    assert sorted(line.split()[1] for line in found) == ["backup", "shop"]
+    assert [line[0] for line in found if line.split()[1] == "backup"] == ["✅"]
+
+
+def test_what_one_of_them_sets_is_set_for_no_other(saved_bot, shop, anywhere):
+    """A path, say, on which it has put operators of its own."""
+    drilled(saved_bot, shop)
+    saved_bot.query("""CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC;
+        CREATE FUNCTION evil.cat(jsonb, jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT '[]'::jsonb $$;
+        CREATE OPERATOR evil.|| (LEFTARG = jsonb, RIGHTARG = jsonb, FUNCTION = evil.cat);
+        CREATE SCHEMA a; COMMENT ON SCHEMA a IS 'Hybrid backup: bookkeeping, BACKUP_SCHEMA a, version 10';
+        CREATE FUNCTION a.seen() RETURNS jsonb LANGUAGE sql SECURITY DEFINER AS $$
+            SELECT set_config('search_path', 'evil, pg_catalog', false);
+            SELECT '{"all": 1, "schemas": [], "sources": []}'::jsonb $$""")
+    assert sorted(lines(anywhere, 0)[1]) == ["a", "backup", "shop"]
+
+
 def viewer_of(bot, where):
     """Make the viewer role, and return a machine with nothing but it."""
     said = bot.run("setup_supabase.py", "--viewer-role").expect(0).stdout

@@ -133,12 +133,16 @@ def main(options: BackupOptions, console: Console) -> int:
 
 def show_state(settings: Settings, sources: dict[str, Path], options: BackupOptions, console: Console) -> int:
     """Show how these sources are doing, or every deployment; on the console or as a page."""
-    from lib.reporting import fleet, page, status
-
     if options.fleet:
+        from lib.reporting import fleet
+
         return fleet.show(settings, options.max_age, options.report, console)
     if options.report:
+        from lib.reporting import page
+
         return page.write(settings, sources, options.report, options.max_age, console)
+    from lib.reporting import status
+
     return status.show(settings, sources, options.max_age, console)
 
 

@@ -107,10 +107,8 @@ def main(flags: Namespace, console: script.Console) -> int:
     settings.warnings.extend(log.open_file(settings.log))
     for warning in settings.warnings + settings.notes:
         console.warn(warning)
-    checked, options = (
-        Checks(console),
-        Options(not flags.check, flags.writer_role, flags.editor_role, flags.viewer_role, flags.watch),
-    )
+    checked = Checks(console)
+    options = Options(not flags.check, flags.writer_role, flags.editor_role, flags.viewer_role, flags.watch)
     there = checks.files(checked, settings)
     targets = settings.targets if there.sources else []
     is_sound = any([set_up(checked, there, target_settings, options) for target_settings in targets])

@@ -72,6 +72,11 @@ class Proof(TypedDict):
     unproven: dict[str, str]
 
 
+def equal_tables(proof: Proof) -> int:
+    """Return how many tables are as the last run has left them."""
+    return proof["tables"] - len(proof["different"]) - len(proof["unproven"])
+
+
 class Known(TypedDict):
     """What both sides can tell of a source; `now` is the clock from which ages are counted, `runs` are newest first.
 

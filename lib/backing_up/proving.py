@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from psycopg2 import sql
 
 from lib.backing_up.attempts import Report, Verdicts
-from lib.backing_up.known import Proof
+from lib.backing_up.known import Proof, equal_tables
 from lib.base import script
 from lib.base.errors import MayPass, Problem
 from lib.base.words import plural
@@ -44,7 +44,7 @@ class Proven(NamedTuple):
         told, proof = self.target.named(self.source), self.proof
         if not proof:
             return [f"❌ {told}: {NEVER}"]
-        equal = proof["tables"] - len(proof["different"]) - len(proof["unproven"])
+        equal = equal_tables(proof)
         ill = [f"❌ {told}.{table}: {what}" for table, what in proof["different"].items()]
         left = [f"⚠️  {told}.{table} was left out: {why}" for table, why in proof["unproven"].items()]
         return [*ill, *left, *([f"✅ {told}: {plural(equal, 'table')} as the last run has left them"] if equal else [])]

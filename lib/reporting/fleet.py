@@ -21,7 +21,6 @@ from lib.settings.config import Settings
 COLUMNS = ("deployment", "machine", "last saved", "runs come", "rows #", "size #", "last drill", "rows compared", "warnings #")
 # So many troubles stand above the table, which has all.
 MOST_NAMED = 10
-NO_PACE = f"every {age(0)}"
 # What `--json` tells of a source besides its name and its age.
 TOLD = ("last_success", "last_failure", "pace", "live_at", "compared", "proven", "failed_drill", "proof")
 
@@ -84,8 +83,12 @@ def _since(health: Answered, done: Compared | None) -> float | None:
 
 
 def _pace(known: Sequence[Answered]) -> str:
-    paces = ("live" if health.is_live else f"every {age(health.known['pace'] or 0)}" for health in known)
-    return ", ".join(pace for pace in dict.fromkeys(paces) if pace != NO_PACE) or "unknown"
+    return ", ".join(dict.fromkeys(filter(None, map(_comes, known)))) or "unknown"
+
+
+def _comes(health: Answered) -> str:
+    pace = health.known["pace"]
+    return "live" if health.is_live else f"every {age(pace)}" if pace else ""
 
 
 def show(settings: Settings, max_age: str | None, file: str | None, console: Console) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from lib.backing_up import health as healths
 from lib.backing_up import scheduled
 from lib.backing_up.health import Answered, Health, Unanswered
-from lib.backing_up.known import Proof, ShownRun
+from lib.backing_up.known import Proof, ShownRun, equal_tables
 from lib.base import script
 from lib.base.words import age, ago, clock, plural, seconds, size, with_iso
 from lib.reporting import troubles
@@ -151,8 +151,7 @@ def _compared(health: Answered) -> str:
 
 def _on_server(health: Answered, proof: Proof) -> str:
     """Return what Postgres found when it last looked by itself, without this machine."""
-    equal = proof["tables"] - len(proof["different"]) - len(proof["unproven"])
-    told = f"{plural(equal, 'table')} equal, {clock(proof['at'])}, {_ago(health, proof['at'])}"
+    told = f"{plural(equal_tables(proof), 'table')} equal, {clock(proof['at'])}, {_ago(health, proof['at'])}"
     ill = [f"❌ {table}: {what}" for table, what in proof["different"].items()]
     left = [f"{table} was left out: {why}" for table, why in proof["unproven"].items()]
     return "; ".join([told, *ill, *left])

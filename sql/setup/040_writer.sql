@@ -49,7 +49,8 @@ BEGIN
         'newest_record()', 'unjudged_since(text)', 'is_edited(text)', 'edited(text[])', 'accept_edits(text, text[])',
         'held_now(text, text, text[], text)', 'pending_edits(text)', 'take_pending(text)', 'put_back(text, text)',
         'judge_edits(text, jsonb, bigint)', 'beginning_of(jsonb, text[])',
-        'row_inserted(text, text, text[], jsonb, text, bigint)', 'row_history_of(text, jsonb)', 'source_lock(text)', 'seen()', 'prove(double precision, bigint, double precision)'
+        'row_inserted(text, text, text[], jsonb, text, bigint)', 'row_history_of(text, jsonb)', 'source_lock(text)', 'seen()',
+        'prove(double precision, bigint, double precision)'
     ] LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION {schema}.%s TO %I', allowed, writer);
     END LOOP;

@@ -5,8 +5,6 @@
 -- why that could not be told. Beside it, where the table is being looked at again, how far that has come: `so_far`, with the run and the undo
 -- record that changed the table last, and the file that it is in: where one of these is another, it begins anew.
 ALTER TABLE {schema}.sources ADD COLUMN IF NOT EXISTS proofs jsonb;
-DROP FUNCTION IF EXISTS {schema}.line_of(json);
-DROP FUNCTION IF EXISTS {schema}.proven(text, text, jsonb, bigint);
 
 -- The expression of a row's line, from the columns that a definition has for a mirror; what a column's type makes of its cell is {{c}}. Bytes that
 -- are no text stand in a definition as halves of characters, which no json takes, and in no name.

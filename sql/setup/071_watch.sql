@@ -107,9 +107,8 @@ BEGIN
 END;
 $$;
 
--- Switches the watch and the proof of each night on where an address was put into watch_url, and off where none was. An address is in no statement, which others might read
--- of. Deployments begin at other minutes: there may be many in one database.
-DROP FUNCTION IF EXISTS {schema}.set_watch(text);
+-- Switches the watch and the proof of each night on where an address was put into watch_url, and off where none was. An address is in no
+-- statement, which others might read. Deployments begin at other minutes: there may be many in one database.
 CREATE OR REPLACE FUNCTION {schema}.set_watch() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -117,6 +116,7 @@ DECLARE
         SELECT FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname = 'vault' AND proname = 'create_secret');
     address text := (SELECT url FROM {schema}.watch_url);
     job text := {schema}.watch_secret();
+    minutes text := format('%s-59/15', abs(hashtext({schema_name}) % 15));
 BEGIN
     EXECUTE 'SELECT cron.unschedule(jobid) FROM cron.job WHERE jobname = ANY ($1) AND username = current_user' USING ARRAY[job, job || '_proof'];
     IF has_vault THEN
@@ -127,10 +127,9 @@ BEGIN
         END IF;
     END IF;
     IF address IS NOT NULL THEN
-        EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING job, format('%s-59/15 * * * *', abs(hashtext({schema_name}) % 15)),
-            format('SELECT %I.watch()', {schema_name});
-        EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING job || '_proof', format('%s-59/15 0-5 * * *', abs(hashtext({schema_name}) % 15)),
-            format('SELECT %I.prove(extract(epoch FROM date_trunc(''day'', now() AT TIME ZONE ''UTC'') AT TIME ZONE ''UTC'')::float8)', {schema_name});
+        EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING job, minutes || ' * * * *', format('SELECT %I.watch()', {schema_name});
+        EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING job || '_proof', minutes || ' 0-5 * * *', format(
+            'SELECT %I.prove(extract(epoch FROM date_trunc(''day'', now() AT TIME ZONE ''UTC'') AT TIME ZONE ''UTC'')::float8)', {schema_name});
     END IF;
 END;
 $$;

@@ -1,7 +1,6 @@
 -- All that --status tells of a source, as an expression: times are Unix seconds, and `now` is the database's clock.
 -- Rows and changes are those of the bot's tables, not of SQLite's own. What failed without an error has given way to another run, and is
--- no failure. What an older release's runs
--- have no columns for has the names of `older`.
+-- no failure. What an older release's runs have no columns for has the names of `older`.
 jsonb_build_object(
     'now', extract(epoch FROM clock_timestamp())::float8,
     'last_success', (

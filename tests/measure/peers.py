@@ -277,7 +277,7 @@ def prepare(url: str, tool: str) -> None:
 
 
 def tool_command(python: Path | str, tool: str, step: str, data: Path, out: Path) -> list[str]:
-    return [str(python), str(REPOSITORY / "tests" / "peer_tools.py"), tool, step, str(data), str(out)]
+    return [str(python), str(REPOSITORY / "tests" / "measure" / "peer_tools.py"), tool, step, str(data), str(out)]
 
 
 def fresh_database(server) -> str:

@@ -151,7 +151,7 @@ def test_a_bot_that_runs_more_rarely_than_before_is_thinned_again(deployment):
     """The usual pause is still that of the many runs before."""
     copies = {}
     changed(deployment, copies, 30)
-    keeping(deployment, Retention(1, DAY / 4, DAY / 4))
+    keeping(deployment, Retention(1, DAY / 2, DAY / 2))
     for number in range(12):
         pass_time(deployment, 20_000)
         deployment.script(f"INSERT INTO t (a) VALUES ('rare {number}')")

@@ -9,7 +9,6 @@ import os
 import random
 import shutil
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,10 +19,11 @@ from pathlib import Path
 import psycopg2
 
 from lib.trying import embedded_postgres, sample_bot
-from tests.measure import peer_tools
+from tests.measure import peer_table, peer_tools
 from tests.stand_ins.bot import REPOSITORY, Bot, environment
 
 ROUNDS = 3
+RESULTS = Path(__file__).resolve().parent / "results"
 # `restore` has the run's own snapshot on the machine, `elsewhere` has nothing but the settings.
 STEPS = ("load", "again", "restore", "elsewhere", "identical", "one row", "setup")
 PACKAGES = {
@@ -88,29 +88,46 @@ def measure(command: list[str], **variables: str) -> tuple[float, float]:
     return float(seconds), int(kilobytes) * 1024 / 1e6
 
 
-def run(users: int) -> None:
-    """Measure everything, and print one line as it ends and the table at the end."""
+def run(users: int, folder: Path = RESULTS) -> None:
+    """Measure everything, print one line as it ends and the table at the end, and write that into `folder`, as JSON as well."""
     with embedded_postgres.running() as server, tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        before, after = folder / "before", folder / "after"
+        data = Path(temporary)
+        before, after = data / "before", data / "after"
         sample_bot.make(before, users)
         shutil.copytree(before, after)
         change(after)
-        rows, size = sum(counts(before).values()), sum(path.stat().st_size for path in before.iterdir())
-        print(f"{users:,} users, {rows:,} rows, {size / 1e6:.0f} MB of SQLite, {os.cpu_count()} cores, medians of {ROUNDS}")
-        found = {}
-        for tool, rounds in benches(server, folder).items():
-            found[tool] = measured(tool, rounds)
-        show(found)
+        peers = available()
+        about = described(server, before, peers)
+        found = {tool: measured(tool, rounds) for tool, rounds in benches(server, data, peers).items()}
+    about["load_average_after"] = peer_table.machine()["load_average"]
+    names = {tool: f"{tool} ({note})" for tool, note in NOTES.items()}
+    print("\n" + peer_table.write(folder, STEPS, about, names, found).read_text())
 
 
-def benches(server, folder: Path) -> dict[str, Callable[[Path], dict]]:
+def described(server, before: Path, peers: dict[str, Path]) -> dict:
+    """Return what is measured, when, and on what."""
+    ((postgres,),) = query(server.url, "SHOW server_version")
+    of_peers = {
+        tool: peer_table.version_of(python, PACKAGES.get(tool, []), PROGRAMS.get(tool, [])) for tool, python in peers.items()
+    }
+    return {
+        "rows": sum(counts(before).values()),
+        "bytes": sum(path.stat().st_size for path in before.iterdir()),
+        "rounds_each": ROUNDS,
+        "measured_at": peer_table.now(),
+        "machine": peer_table.machine(),
+        "versions": peer_table.our_versions(postgres.split()[0]),
+        "peers": of_peers,
+    }
+
+
+def benches(server, folder: Path, python_of: dict[str, Path]) -> dict[str, Callable[[Path], dict]]:
     """Return for each tool what measures one round of it."""
 
     def one(bench: Callable, *values) -> Callable[[Path], dict]:
         return lambda work: bench(server, folder, work, *values)
 
-    peers = {tool: one(peer_round, tool, python) for tool, python in available().items()}
+    peers = {tool: one(peer_round, tool, python) for tool, python in python_of.items()}
     raw = {"one SELECT of every row": one(read_round), "psql \\copy of ready CSV": one(copy_round)}
     ours = {"ours": one(our_round), "ours: BACKUP_CHECK=quick": one(quick_round), "ours: setup_supabase.py": one(setup_round)}
     return {**ours, **raw, **peers}
@@ -163,19 +180,6 @@ def measured(tool: str, one_round: Callable[[Path], dict]) -> dict[str, list[tup
     for step, figures in found.items():
         print(f"{tool}, {step}: " + ", ".join(f"{seconds:.2f} s {size:.0f} MB" for seconds, size in figures), flush=True)
     return found
-
-
-def show(found: dict[str, dict]) -> None:
-    print(f"\n| | {' | '.join(STEPS)} | MB |\n|{'---|' * (len(STEPS) + 2)}")
-    for tool, steps in found.items():
-        cells = [median(steps.get(step)) for step in STEPS]
-        size = max((size for figures in steps.values() for _, size in figures), default=0)
-        name = f"{tool} ({NOTES[tool]})" if tool in NOTES else tool
-        print(f"| {name} | {' | '.join(cells)} | {size:.0f} |")
-
-
-def median(figures: list[tuple[float, float]] | None) -> str:
-    return f"{statistics.median(seconds for seconds, _ in figures):.2f}" if figures else "–"
 
 
 def our_round(server, folder: Path, work: Path) -> Iterator[tuple[str, tuple]]:

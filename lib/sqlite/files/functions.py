@@ -59,12 +59,16 @@ def is_plain_text(raw: bytes | None, codec: str) -> bool:
     """Whether Postgres can hold the text: valid in its encoding, and no NUL."""
     if raw is None:
         return False
-    decoder = codecs.getincrementaldecoder(codec)()
-    view = memoryview(raw)
     try:
-        slices = (decoder.decode(view[start : start + SLICE_BYTES]) for start in range(0, len(raw), SLICE_BYTES))
-        has_nul = any("\0" in text for text in slices)
-        decoder.decode(b"", final=True)
+        return "\0" not in raw.decode(codec) if len(raw) <= SLICE_BYTES else _are_plain(raw, codec)
     except UnicodeDecodeError:
         return False
+
+
+def _are_plain(raw: bytes, codec: str) -> bool:
+    """Decode a large text in slices; raise UnicodeDecodeError."""
+    decoder, view = codecs.getincrementaldecoder(codec)(), memoryview(raw)
+    slices = (decoder.decode(view[start : start + SLICE_BYTES]) for start in range(0, len(raw), SLICE_BYTES))
+    has_nul = any("\0" in text for text in slices)
+    decoder.decode(b"", final=True)
     return not has_nul

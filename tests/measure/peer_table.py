@@ -76,8 +76,8 @@ def _head(about: dict) -> str:
     on = about["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     return (
-        f"{about['rows']:,} rows, {about['bytes'] / 1e6:.0f} MB of SQLite; seconds, medians of {about['rounds_each']}, and the peak"
-        f" memory of the largest process. {on['processor']}, {on['cores']} cores, {on['memory_gb']} GB; load average"
+        f"{about['rows']:,} rows, {about['bytes'] / 1e6:.0f} MB of SQLite; seconds, medians of {about['rounds_each']}, and the"
+        f" peak memory of the largest process. {on['processor']}, {on['cores']} cores, {on['memory_gb']} GB; load average"
         f" {on['load_average'][0]} before and {about['load_average_after'][0]} after; {versions};"
         f" {about['measured_at'][:10]}."
     )

@@ -40,7 +40,8 @@ def as_an_older_release(deployment):
     """Let records be as large as they once were; return what is to be run to undo that."""
     function = "SELECT pg_get_functiondef('backup.undo_statement(text, text, text[], text)'::regprocedure)"
     ((text,),) = deployment.rows(function)
-    deployment.rows(text.replace("/ 1000000 AS part", "/ 16000000 AS part"))
+    assert "octet_length(line) < 1000 " in text
+    deployment.rows(text.replace("octet_length(line) < 1000 ", "octet_length(line) < 16000 "))
     return text
 
 
@@ -54,6 +55,25 @@ def test_a_record_is_small_and_stays_so_when_it_is_packed(deployment):
     assert log(deployment)[0] < records
     assert log(deployment)[1] < rows
     assert assert_listed_come_back(deployment, copies) >= 1
+
+
+def test_lines_of_all_lengths_share_records_of_a_megabyte_at_most(deployment):
+    copies = {}
+    lengths = "CASE i % 5 WHEN 0 THEN 5 WHEN 1 THEN 480 WHEN 2 THEN 4900 WHEN 3 THEN 49000 ELSE 60000 END"
+    deployment.script(f"UPDATE t SET a = hex(zeroblob({lengths.replace('i %', 'id %')}))")
+    deployment.back_up()
+    keep(deployment, copies)
+    after = deployment.rows("SELECT max(record) FROM backup.undo_log")[0][0]
+    deployment.script("UPDATE t SET a = a || '.'")
+    deployment.back_up()
+    keep(deployment, copies)
+    written = f"FROM backup.undo_log WHERE record > {after} AND operation = 'update'"
+    assert deployment.rows(f"SELECT sum(row_count), max(row_count) <= 1000 {written}") == [(600, True)]
+    assert deployment.rows(f"SELECT max(octet_length(lines)) > 200000, max(octet_length(lines)) <= 1000000 {written}") == [
+        (True, True)
+    ]
+    assert deployment.rows(f"SELECT count(*) {written}")[0][0] < 300  # the longest 120 are alone
+    assert assert_listed_come_back(deployment, copies) >= 2
 
 
 def test_a_large_record_of_many_rows_stays_as_an_older_release_left_it_and_nothing_is_moved_past_it(deployment):

@@ -60,12 +60,12 @@ def is_plain_text(raw: bytes | None, codec: str) -> bool:
     if raw is None:
         return False
     try:
-        return "\0" not in raw.decode(codec) if len(raw) <= SLICE_BYTES else _are_plain(raw, codec)
+        return "\0" not in raw.decode(codec) if len(raw) <= SLICE_BYTES else _is_plain_in_slices(raw, codec)
     except UnicodeDecodeError:
         return False
 
 
-def _are_plain(raw: bytes, codec: str) -> bool:
+def _is_plain_in_slices(raw: bytes, codec: str) -> bool:
     """Decode a large text in slices; raise UnicodeDecodeError."""
     decoder, view = codecs.getincrementaldecoder(codec)(), memoryview(raw)
     slices = (decoder.decode(view[start : start + SLICE_BYTES]) for start in range(0, len(raw), SLICE_BYTES))

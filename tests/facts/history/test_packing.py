@@ -59,8 +59,8 @@ def test_a_record_is_small_and_stays_so_when_it_is_packed(deployment):
 
 def test_lines_of_all_lengths_share_records_of_a_megabyte_at_most(deployment):
     copies = {}
-    lengths = "CASE i % 5 WHEN 0 THEN 5 WHEN 1 THEN 480 WHEN 2 THEN 4900 WHEN 3 THEN 49000 ELSE 60000 END"
-    deployment.script(f"UPDATE t SET a = hex(zeroblob({lengths.replace('i %', 'id %')}))")
+    lengths = "CASE id % 5 WHEN 0 THEN 5 WHEN 1 THEN 480 WHEN 2 THEN 4900 WHEN 3 THEN 49000 ELSE 60000 END"
+    deployment.script(f"UPDATE t SET a = hex(zeroblob({lengths}))")
     deployment.back_up()
     keep(deployment, copies)
     after = deployment.rows("SELECT max(record) FROM backup.undo_log")[0][0]

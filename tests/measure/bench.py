@@ -6,7 +6,7 @@ usage: python3 tests/measure/bench.py history [USERS]    the undo log of thirty 
        python3 tests/measure/bench.py steps [USERS]      wall time and peak memory of setup, backup and restore
        python3 tests/measure/bench.py distance [USERS]   a backup over a TLS link whose round trip takes 50 ms
        python3 tests/measure/bench.py growth [USERS]     the server's side of twenty ordinary days: bytes, WAL, dead rows, sizes
-       python3 tests/measure/bench.py peers [USERS [FOLDER]]
+       python3 tests/measure/bench.py peers [USERS [FOLDER [ROUNDS]]]
                                                          load, again and restore beside other tools and the raw limits; also
                                                          written, as Markdown and JSON, to FOLDER (tests/measure/results)
 """
@@ -120,4 +120,4 @@ def seconds(bot: Bot, script: str, *flags: str) -> float:
 
 if __name__ == "__main__":
     BENCHES = {"history": history, "steps": steps, "growth": growth, "distance": distance, "peers": peers.run}
-    BENCHES[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 1200, *map(Path, sys.argv[3:]))
+    BENCHES[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 1200, *sys.argv[3:])

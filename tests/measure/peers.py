@@ -19,13 +19,11 @@ from pathlib import Path
 import psycopg2
 
 from lib.trying import embedded_postgres, sample_bot
-from tests.measure import peer_table, peer_tools
+from tests.measure import peer_tools, result_table
 from tests.stand_ins.bot import REPOSITORY, Bot, environment
 
 ROUNDS = 3
 RESULTS = Path(__file__).resolve().parent / "results"
-# `restore` has the run's own snapshot on the machine, `elsewhere` has nothing but the settings.
-STEPS = ("load", "again", "restore", "elsewhere", "identical", "one row", "setup")
 PACKAGES = {
     "duckdb": ["duckdb==1.5.5", "duckdb-extension-sqlite-scanner==1.5.5", "duckdb-extension-postgres-scanner==1.5.5"],
     "adbc": ["adbc-driver-postgresql", "adbc-driver-sqlite", "pyarrow"],
@@ -88,8 +86,9 @@ def measure(command: list[str], **variables: str) -> tuple[float, float]:
     return float(seconds), int(kilobytes) * 1024 / 1e6
 
 
-def run(users: int, folder: Path = RESULTS) -> None:
-    """Measure everything, print one line as it ends and the table at the end, and write that into `folder`, as JSON as well."""
+def run(users: int, folder: str | Path = RESULTS, rounds: str | int = ROUNDS) -> None:
+    """Measure everything, print a line as each step ends, the table at the end; write it to `folder`, and as JSON."""
+    rounds = int(rounds)
     with embedded_postgres.running() as server, tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary)
         before, after = data / "before", data / "after"
@@ -97,28 +96,33 @@ def run(users: int, folder: Path = RESULTS) -> None:
         shutil.copytree(before, after)
         change(after)
         peers = available()
-        about = described(server, before, peers)
-        found = {tool: measured(tool, rounds) for tool, rounds in benches(server, data, peers).items()}
-    about["load_average_after"] = peer_table.machine()["load_average"]
-    names = {tool: f"{tool} ({note})" for tool, note in NOTES.items()}
-    print("\n" + peer_table.write(folder, STEPS, about, names, found).read_text())
+        about = described(server, before, peers) | {"rounds_each": rounds}
+        found = {tool: measured(tool, one_round, rounds) for tool, one_round in benches(server, data, peers).items()}
+    rows = {f"{tool} ({NOTES[tool]})" if tool in NOTES else tool: result_table.medians(found[tool]) for tool in found}
+    what = (
+        f"{about['rows']:,} rows, {about['bytes'] / 1e6:.0f} MB of SQLite; seconds, medians of {rounds}, and the peak memory"
+        " of the largest process."
+    )
+    name = f"peers_{about['rows']}_rows_{about['machine']['cores']}_cores.md"
+    print("\n" + result_table.write(Path(folder) / name, what, about, rows, found))
 
 
 def described(server, before: Path, peers: dict[str, Path]) -> dict:
     """Return what is measured, when, and on what."""
-    ((postgres,),) = query(server.url, "SHOW server_version")
     of_peers = {
-        tool: peer_table.version_of(python, PACKAGES.get(tool, []), PROGRAMS.get(tool, [])) for tool, python in peers.items()
+        tool: result_table.version_of(python, PACKAGES.get(tool, []), PROGRAMS.get(tool, [])) for tool, python in peers.items()
     }
-    return {
-        "rows": sum(counts(before).values()),
-        "bytes": sum(path.stat().st_size for path in before.iterdir()),
-        "rounds_each": ROUNDS,
-        "measured_at": peer_table.now(),
-        "machine": peer_table.machine(),
-        "versions": peer_table.our_versions(postgres.split()[0]),
-        "peers": of_peers,
-    }
+    return {**size(before), **result_table.about(version(server)), "peers": of_peers}
+
+
+def size(data: Path) -> dict[str, int]:
+    """Return how many rows and bytes the databases in a folder have."""
+    return {"rows": sum(counts(data).values()), "bytes": sum(path.stat().st_size for path in data.glob("*.db"))}
+
+
+def version(server) -> str:
+    ((postgres,),) = query(server.url, "SHOW server_version")
+    return postgres.split()[0]
 
 
 def benches(server, folder: Path, python_of: dict[str, Path]) -> dict[str, Callable[[Path], dict]]:
@@ -170,10 +174,10 @@ def reported(tool: str) -> Iterator[None]:
         print(f"❌ {tool}: {error}", flush=True)
 
 
-def measured(tool: str, one_round: Callable[[Path], dict]) -> dict[str, list[tuple[float, float]]]:
+def measured(tool: str, one_round: Callable[[Path], Iterator], rounds: int) -> result_table.Rounds:
     """Return every step's seconds and megabytes of every round, as far as the tool comes."""
-    found: dict[str, list] = {}
-    for _ in range(ROUNDS):
+    found: result_table.Rounds = {}
+    for _ in range(rounds):
         with reported(tool), tempfile.TemporaryDirectory() as work:
             for step, figures in one_round(Path(work)):
                 found.setdefault(step, []).append(figures)
@@ -183,6 +187,7 @@ def measured(tool: str, one_round: Callable[[Path], dict]) -> dict[str, list[tup
 
 
 def our_round(server, folder: Path, work: Path) -> Iterator[tuple[str, tuple]]:
+    """`restore` has the run's own snapshot on the machine, `elsewhere` has nothing but the settings."""
     bot = our_bot(server, folder, work)
     yield "load", measure(bot.command("backup.py"))
     check(bot.url, "backup_", folder / "before", "ours after load")
@@ -198,9 +203,19 @@ def our_round(server, folder: Path, work: Path) -> Iterator[tuple[str, tuple]]:
     check_files(folder / "after", work / "elsewhere", "ours on a new machine")
     shutil.rmtree(bot.folder / "snapshots", ignore_errors=True)
     (work / "kept").rename(bot.folder / "snapshots")
+    yield from quiet_steps(bot)
+
+
+def quiet_steps(bot: Bot) -> Iterator[tuple[str, tuple]]:
+    """Where nothing or one row has changed since the last run."""
     yield "identical", measure(bot.command("backup.py"))
-    bot.sqlite(bot.requests, "UPDATE user_requests SET minute = minute + 1 WHERE rowid = (SELECT max(rowid) FROM user_requests)")
+    touch(bot)
     yield "one row", measure(bot.command("backup.py"))
+
+
+def touch(bot: Bot) -> None:
+    """Change one row."""
+    bot.sqlite(bot.requests, "UPDATE user_requests SET minute = minute + 1 WHERE rowid = (SELECT max(rowid) FROM user_requests)")
 
 
 def quick_round(server, folder: Path, work: Path) -> Iterator[tuple[str, tuple]]:
@@ -210,6 +225,7 @@ def quick_round(server, folder: Path, work: Path) -> Iterator[tuple[str, tuple]]
     checkpoint(bot.url)
     yield "again", measure(bot.command("backup.py"))
     check(bot.url, "backup_", folder / "after", "ours, quick, after again")
+    yield from quiet_steps(bot)
 
 
 def our_bot(server, folder: Path, work: Path, **settings: str) -> Bot:
@@ -323,22 +339,22 @@ def empty(folder: Path) -> None:
             database.execute("VACUUM")
 
 
-def change(folder: Path) -> None:
-    """In every table: update 1 % of the rows, delete 0.5 %, insert 1 %; at least one row each."""
+def change(folder: Path, by: int = MOVED) -> None:
+    """In every table: update 1 % of the rows, delete 0.5 %, insert 1 %; at least one each. `by` makes a copy a new row."""
     for path in sorted(folder.glob("*.db")):
         with contextlib.closing(sqlite3.connect(path)) as database, database:
             for table, columns in peer_tools.tables(path).items():
-                change_table(database, table, [name for name, _, _ in columns])
+                change_table(database, table, [name for name, _, _ in columns], by)
 
 
-def change_table(database: sqlite3.Connection, table: str, columns: list[str]) -> None:
+def change_table(database: sqlite3.Connection, table: str, columns: list[str], by: int) -> None:
     chance, (updated, moved) = random.Random(table), CHANGED[table]
     rowids = [rowid for (rowid,) in database.execute(f"SELECT rowid FROM {table} ORDER BY rowid")]
     chance.shuffle(rowids)
     one_percent, half = max(1, len(rowids) // 100), max(1, len(rowids) // 200)
     one = [(rowid,) for rowid in rowids]
     copied = [name for name in columns if name != "id"]
-    values = ", ".join(f"{name} + {MOVED}" if name == moved else name for name in copied)
+    values = ", ".join(f"{name} + {by}" if name == moved else name for name in copied)
     inserted = f"INSERT INTO {table} ({', '.join(copied)}) SELECT {values} FROM {table} WHERE rowid = ?"
     database.executemany(inserted, one[:one_percent])
     database.executemany(f"UPDATE {table} SET {updated} = {updated} + 1 WHERE rowid = ?", one[one_percent : 2 * one_percent])

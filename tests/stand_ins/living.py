@@ -71,12 +71,12 @@ def saved(bot: Bot) -> list[tuple[int, str]]:
 
 
 @contextlib.contextmanager
-def living(bot: Bot, *flags: str, interval: str = "1s") -> Iterator[Living]:
+def living(bot: Bot, *flags: str, interval: str = "1s", seconds: float = SECONDS) -> Iterator[Living]:
     """Start a live process, and yield it when it has made its first, ordinary runs."""
     before = len(saved(bot))
     live = Living(bot, *flags, interval=interval)
     try:
-        live.until(lambda: len(saved(bot)) >= before + len(bot.databases))
+        live.until(lambda: len(saved(bot)) >= before + len(bot.databases), seconds)
         yield live
     finally:
         live.end(signal.SIGKILL)

@@ -95,24 +95,17 @@ def run(users: int, folder: str | Path = RESULTS, rounds: str | int = ROUNDS) ->
         sample_bot.make(before, users)
         shutil.copytree(before, after)
         change(after)
-        peers = available()
-        about = described(server, before, peers) | {"rounds_each": rounds}
-        found = {tool: measured(tool, one_round, rounds) for tool, one_round in benches(server, data, peers).items()}
+        peers, versions = available()
+        about = size(before) | result_table.about(version(server)) | {"rounds_each": rounds, "peers": versions}
+        all_found = {tool: measured(tool, one_round, rounds) for tool, one_round in benches(server, data, peers).items()}
+    found = {tool: steps for tool, steps in all_found.items() if steps}
     rows = {f"{tool} ({NOTES[tool]})" if tool in NOTES else tool: result_table.medians(found[tool]) for tool in found}
     what = (
-        f"{about['rows']:,} rows, {about['bytes'] / 1e6:.0f} MB of SQLite; seconds, medians of {rounds}, and the peak memory"
+        f"{about['rows']:,} rows, {about['bytes'] / 1e6:.1f} MB of SQLite; seconds, medians of {rounds}, and the peak memory"
         " of the largest process."
     )
     name = f"peers_{about['rows']}_rows_{about['machine']['cores']}_cores.md"
     print("\n" + result_table.write(Path(folder) / name, what, about, rows, found))
-
-
-def described(server, before: Path, peers: dict[str, Path]) -> dict:
-    """Return what is measured, when, and on what."""
-    of_peers = {
-        tool: result_table.version_of(python, PACKAGES.get(tool, []), PROGRAMS.get(tool, [])) for tool, python in peers.items()
-    }
-    return {**size(before), **result_table.about(version(server)), "peers": of_peers}
 
 
 def size(data: Path) -> dict[str, int]:
@@ -137,21 +130,22 @@ def benches(server, folder: Path, python_of: dict[str, Path]) -> dict[str, Calla
     return {**ours, **raw, **peers}
 
 
-def available() -> dict[str, Path]:
-    """Return the peers that can be had, each with the Python it runs in; print how to get the others."""
+def available() -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the peers that can be had, each with the Python it runs in, and their versions; print how to get the others."""
     print(NOT_RUN)
-    found = {}
+    found, versions = dict[str, Path](), dict[str, str]()
     for tool, programs in PROGRAMS.items():
         missing = [name for name in programs if not shutil.which(name)]
         if missing:
             package = " ".join(missing).replace("psql", "postgresql-client")
             print(f"{tool}: not measured, {', '.join(missing)} is missing: apt-get install {package}")
         else:
-            found[tool] = Path(sys.executable)
+            versions[tool], found[tool] = result_table.programs(programs), Path(sys.executable)
     for tool, packages in PACKAGES.items():
         with reported(tool):
-            found[tool] = python_with(tool, packages)
-    return found
+            python = python_with(tool, packages)
+            versions[tool], found[tool] = result_table.packages(python, packages), python
+    return found, versions
 
 
 def python_with(tool: str, packages: list[str]) -> Path:
@@ -175,12 +169,13 @@ def reported(tool: str) -> Iterator[None]:
 
 
 def measured(tool: str, one_round: Callable[[Path], Iterator], rounds: int) -> result_table.Rounds:
-    """Return every step's seconds and megabytes of every round, as far as the tool comes."""
+    """Return the seconds and megabytes of the steps that went well in every round."""
     found: result_table.Rounds = {}
     for _ in range(rounds):
         with reported(tool), tempfile.TemporaryDirectory() as work:
             for step, figures in one_round(Path(work)):
                 found.setdefault(step, []).append(figures)
+    found = {step: figures for step, figures in found.items() if len(figures) == rounds}
     for step, figures in found.items():
         print(f"{tool}, {step}: " + ", ".join(f"{seconds:.2f} s {size:.0f} MB" for seconds, size in figures), flush=True)
     return found
@@ -189,18 +184,11 @@ def measured(tool: str, one_round: Callable[[Path], Iterator], rounds: int) -> r
 def our_round(server, folder: Path, work: Path) -> Iterator[tuple[str, tuple]]:
     """`restore` has the run's own snapshot on the machine, `elsewhere` has nothing but the settings."""
     bot = our_bot(server, folder, work)
-    yield "load", measure(bot.command("backup.py"))
-    check(bot.url, "backup_", folder / "before", "ours after load")
-    put(folder / "after", bot.data)
+    yield from load_and_again(bot, folder)
     checkpoint(bot.url)
-    yield "again", measure(bot.command("backup.py"))
-    check(bot.url, "backup_", folder / "after", "ours after again")
-    checkpoint(bot.url)
-    yield "restore", measure(bot.command("restore.py", "--yes", "--to", str(work / "out")))
-    check_files(folder / "after", work / "out", "ours")
+    yield "restore", restored(bot, folder / "after", work / "out")
     (bot.folder / "snapshots").rename(work / "kept")
-    yield "elsewhere", measure(bot.command("restore.py", "--yes", "--to", str(work / "elsewhere")))
-    check_files(folder / "after", work / "elsewhere", "ours on a new machine")
+    yield "elsewhere", restored(bot, folder / "after", work / "elsewhere")
     shutil.rmtree(bot.folder / "snapshots", ignore_errors=True)
     (work / "kept").rename(bot.folder / "snapshots")
     yield from quiet_steps(bot)
@@ -220,12 +208,23 @@ def touch(bot: Bot) -> None:
 
 def quick_round(server, folder: Path, work: Path) -> Iterator[tuple[str, tuple]]:
     bot = our_bot(server, folder, work, BACKUP_CHECK="quick")
-    yield "load", measure(bot.command("backup.py"))
-    put(folder / "after", bot.data)
-    checkpoint(bot.url)
-    yield "again", measure(bot.command("backup.py"))
-    check(bot.url, "backup_", folder / "after", "ours, quick, after again")
+    yield from load_and_again(bot, folder)
     yield from quiet_steps(bot)
+
+
+def load_and_again(bot: Bot, folder: Path) -> Iterator[tuple[str, tuple]]:
+    for step, state in (("load", "before"), ("again", "after")):
+        put(folder / state, bot.data)
+        checkpoint(bot.url)
+        figures = measure(bot.command("backup.py"))
+        check(bot.url, "backup_", folder / state)
+        yield step, figures
+
+
+def restored(bot: Bot, state: Path, out: Path) -> tuple[float, float]:
+    figures = measure(bot.command("restore.py", "--yes", "--to", str(out)))
+    check_files(state, out)
+    return figures
 
 
 def our_bot(server, folder: Path, work: Path, **settings: str) -> Bot:
@@ -259,8 +258,9 @@ def copy_round(server, folder: Path, work: Path) -> Iterator[tuple[str, tuple]]:
                 query = f"SELECT {', '.join(mirror_columns(bot, path.stem, table))} FROM {table}"
                 subprocess.run(["sqlite3", "-csv", "-separator", ",", "-newline", "\n", path, query], stdout=file, check=True)
     variables = {"PEER_URL": bot.url, "PEER_PSQL": shutil.which("psql")}
-    yield "load", measure(tool_command(sys.executable, "copy", "load", work / "csv", work), **variables)
-    check(bot.url, "backup_", folder / "before", "psql \\copy")
+    figures = measure(tool_command(sys.executable, "copy", "load", work / "csv", work), **variables)
+    check(bot.url, "backup_", folder / "before")
+    yield "load", figures
 
 
 def mirror_columns(bot: Bot, source: str, table: str) -> list[str]:
@@ -280,11 +280,12 @@ def peer_round(server, folder: Path, work: Path, tool: str, python: Path) -> Ite
             out = work / step
             empty(shutil.copytree(folder / state, out))
             checkpoint(url)
-            yield step, measure(tool_command(python, tool, step, folder / state, out), **variables)
+            figures = measure(tool_command(python, tool, step, folder / state, out), **variables)
             if step == "restore":
-                check_files(folder / state, out, tool)
+                check_files(folder / state, out)
             else:
-                check(url, schema, folder / state, f"{tool} after {step}")
+                check(url, schema, folder / state)
+            yield step, figures
 
 
 def prepare(url: str, tool: str) -> None:
@@ -371,23 +372,23 @@ def counts(folder: Path) -> dict[str, int]:
     return found
 
 
-def check(url: str, schema: str | None, data: Path, what: str) -> None:
-    """Print ❌ where Postgres has not exactly the source's number of rows; without a schema the tables are in public."""
+def check(url: str, schema: str | None, data: Path) -> None:
+    """Raise Failed where Postgres has not exactly the source's number of rows; without a schema the tables are in public."""
     for name, expected in counts(data).items():
         mirror = f"public.{name.split('.')[1]}" if schema is None else f"{schema}{name}"
         ((found,),) = query(url, f"SELECT count(*) FROM {mirror}")
         if found != expected:
-            print(f"❌ {what}: {mirror} has {found:,} rows, the source {expected:,}", flush=True)
+            raise Failed(f"{mirror} has {found:,} rows, the source {expected:,}")
 
 
-def check_files(data: Path, restored: Path, tool: str) -> None:
-    """Print ❌ where a restored file is without a row of the source, or has one too many."""
+def check_files(data: Path, out: Path) -> None:
+    """Raise Failed where a restored file is without a row of the source, or has another one."""
     for path in sorted(data.glob("*.db")):
         with contextlib.closing(sqlite3.connect(path)) as database:
-            database.execute("ATTACH ? AS restored", [str(restored / path.name)])
+            database.execute("ATTACH ? AS restored", [str(out / path.name)])
             for table in peer_tools.tables(path):
                 for left, right, word in (("main", "restored", "lost"), ("restored", "main", "made up")):
                     differing = f"SELECT count(*) FROM (SELECT * FROM {left}.{table} EXCEPT SELECT * FROM {right}.{table})"
                     (found,) = database.execute(differing).fetchone()
                     if found:
-                        print(f"❌ {tool} after restore: {table}: {found:,} rows {word}", flush=True)
+                        raise Failed(f"{table} restored: {found:,} rows {word}")

@@ -44,12 +44,15 @@ def _our_versions(postgres: str) -> dict[str, str]:
     }
 
 
-def version_of(python: Path, packages: list[str], programs: list[str]) -> str:
-    """Return what a peer is: its packages, or its programs."""
-    if packages:
-        command = [python, "-c", ASK_VERSION, *(package.split("==")[0] for package in packages)]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return ", ".join(_program(name) for name in programs)
+def packages(python: Path, names: list[str]) -> str:
+    """Return which versions of some packages a Python has."""
+    command = [python, "-c", ASK_VERSION, *(name.split("==")[0] for name in names)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def programs(names: list[str]) -> str:
+    """Return which versions of some programs this machine has."""
+    return ", ".join(map(_program, names))
 
 
 def _program(name: str) -> str:

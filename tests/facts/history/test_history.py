@@ -156,7 +156,7 @@ def test_the_first_load_is_not_logged_and_records_are_grouped(saved_bot):
     )[0]
     assert rows > 1000
     assert most == 1000
-    assert records == -(-rows // 1000)
+    assert records == -(-rows // 1000) + 1  # one more where half a megabyte is full
 
 
 def age(bot, days):

@@ -15,7 +15,7 @@ from lib.postgres.mirrors import saved_state
 from lib.postgres.mirrors.saved_state import SavedState
 from lib.restoring import beside
 from lib.settings.config import Settings
-from lib.sqlite.building import insert_rows, new_file, untyped_table
+from lib.sqlite.building import insert_rows, late_keys, new_file, untyped_table
 from lib.sqlite.compare import identical
 from lib.sqlite.files import integrity
 from lib.sqlite.files.opening import open_read_only
@@ -117,7 +117,8 @@ def _build(target: Target, state: SavedState, path: Path, contradicted: set[str]
 def _filled(target: Target, state: SavedState, table: TablePlan, connection: sqlite3.Connection) -> bool:
     """Fill a table, or leave it empty where its declaration refuses a row."""
     try:
-        _fill(target, state, table, connection)
+        with late_keys.made_last(connection, table.name, state.digests[table.label].rows):
+            _fill(target, state, table, connection)
     except (sqlite3.IntegrityError, *UNREADABLE):
         new_file.clear(connection, table.name)
         return False

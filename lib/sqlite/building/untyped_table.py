@@ -9,6 +9,7 @@ import contextlib
 import sqlite3
 from collections.abc import Collection, Iterator
 
+from lib.sqlite.building import declaration
 from lib.sqlite.files.names import quoted
 from lib.sqlite.files.read_schema import STORED, VIRTUAL, is_without_rowid
 
@@ -16,12 +17,11 @@ from lib.sqlite.files.read_schema import STORED, VIRTUAL, is_without_rowid
 @contextlib.contextmanager
 def declared(connection: sqlite3.Connection, table: str) -> Iterator[None]:
     """Give an empty table a declaration without types while the caller fills it."""
-    text, has_virtual = _declaration(connection, table), bool(_generated(connection, table, VIRTUAL))
-    _replace_sql(connection, table, _untyped(connection, table))
+    has_virtual = bool(_generated(connection, table, VIRTUAL))
     try:
-        yield
+        with declaration.replaced(connection, table, _untyped(connection, table)):
+            yield
     finally:
-        _replace_sql(connection, table, text)
         if has_virtual:
             connection.execute(f"REINDEX {quoted(table)}")
 
@@ -41,30 +41,12 @@ def _generated(connection: sqlite3.Connection, table: str, kind: int) -> set[str
     return {name for _, name, *_, hidden in columns if hidden == kind}
 
 
-def _declaration(connection: sqlite3.Connection, table: str) -> str:
-    text: str
-    (text,) = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", [table]).fetchone()
-    return text
-
-
-def _replace_sql(connection: sqlite3.Connection, table: str, text: str) -> None:
-    connection.execute("PRAGMA writable_schema = ON")
-    connection.execute("UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", [text, table])
-    (version,) = connection.execute("PRAGMA schema_version").fetchone()
-    connection.execute(f"PRAGMA schema_version = {version + 1}")
-    connection.execute("PRAGMA writable_schema = RESET")
-    # Old releases, such as 3.35, read the schema again when a statement runs, not when it is compiled.
-    connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-
-
 def _untyped(connection: sqlite3.Connection, table: str) -> str:
     columns = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
     indexes = connection.execute(f"PRAGMA index_list({quoted(table)})").fetchall()
     constraints = sorted((index for index in indexes if index[3] in ("pk", "u")), key=lambda index: _place(index[1]))
-    key = [column[1] for column in columns if column[5]]
-    is_alias = len(key) == 1 and not any(index[3] == "pk" for index in constraints)
     # A virtual column takes no place in a row.
-    kinds = {name: " INTEGER PRIMARY KEY" for name in key if is_alias}
+    kinds = declaration.rowid_alias(connection, table)
     kinds |= {name: " AS (NULL)" for _, name, *_, hidden in columns if hidden == VIRTUAL}
     parts = [quoted(name) + kinds.get(name, "") for _, name, *_ in columns]
     parts += [_constraint(connection, name, origin) for _, name, _, origin, _ in constraints]

@@ -99,7 +99,7 @@ def _accounts(
         yield from (Account(health, NOTHING_YET, []) for health in known)
         return
     with Target(target_settings, settings.schema) as target:
-        _, sizes = growth.read(target, known[0].source)
+        *_, sizes = growth.read(target, known[0].source)
         for health in known:
             ((chronicle,),) = target.statement("chronicle", {"source": health.source})
             yield Account(health, chronicle, sizes)

@@ -1,8 +1,8 @@
--- How much of the source's file was in use at its last backup, and how large the database was when each run of the last 30 days was saved, and is
+-- How much of the source's file was in use at its last backup, how many rows it had, and how large the database was when each run of the last 30 days was saved, and is
 -- now: [Unix seconds, bytes], by the order of the runs. Of more than 800 runs, 800 that are spread evenly.
 SELECT
-    coalesce((
-        SELECT snapshot_bytes FROM {schema}.sources, {schema}.snapshot_of(last_run) WHERE sources.source = %(source)s), 0),
+    coalesce(last.snapshot_bytes, 0),
+    coalesce(last.rows, 0),
     (SELECT coalesce(jsonb_agg(jsonb_build_array(extract(epoch FROM finished_at)::float8, database_bytes) ORDER BY run), '[]')
      FROM (
         SELECT DISTINCT ON (part) run, finished_at, database_bytes FROM (
@@ -11,3 +11,6 @@ SELECT
         ) AS parts ORDER BY part, run
      ) AS spread)
     || jsonb_build_array(jsonb_build_array(extract(epoch FROM clock_timestamp())::float8, pg_database_size(current_database())))
+FROM (SELECT) AS always LEFT JOIN LATERAL (
+    SELECT noted.snapshot_bytes, noted.rows FROM {schema}.sources, {schema}.snapshot_of(last_run) AS noted WHERE sources.source = %(source)s
+) AS last ON true

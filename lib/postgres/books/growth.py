@@ -8,10 +8,10 @@ FEWEST_POINTS = 4
 Point = tuple[float, int]
 
 
-def read(target: Target, source: str) -> tuple[int, list[Point]]:
-    """Return the bytes in use of the source's file at its last backup, and the database's size at each run of 30 days and now."""
-    ((last_bytes, sizes),) = target.statement("growth", {"source": source})
-    return last_bytes, [(at, size) for at, size in sizes]
+def read(target: Target, source: str) -> tuple[int, int, list[Point]]:
+    """Return bytes and rows of the source's file at its last backup, and the database's size at each run of 30 days and now."""
+    ((last_bytes, last_rows, sizes),) = target.statement("growth", {"source": source})
+    return last_bytes, last_rows, [(at, size) for at, size in sizes]
 
 
 def growth(points: list[Point]) -> float | None:

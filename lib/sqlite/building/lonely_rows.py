@@ -1,8 +1,6 @@
 """Rows whose foreign key leads nowhere: which there are, and which have become so."""
 
 import sqlite3
-from collections import Counter
-from collections.abc import Sequence
 
 from lib.base import printable
 from lib.sqlite.files.functions import as_text
@@ -11,21 +9,37 @@ from lib.sqlite.files.names import quoted
 SHOWN = 5
 # A table, a row's rowid where it has one, the table that it refers to, and which of its foreign keys it is.
 Orphan = tuple[str, int | None, str, int]
+# The bot has no table of this name.
+NOTED = 'temp."hybrid backup: lonely rows"'
+NOW = "SELECT \"table\", rowid, parent, fkid FROM pragma_foreign_key_check(NULL, 'main')"
+NEW = f"""SELECT * FROM ({NOW}) WHERE "table" = ? AND parent = ? EXCEPT SELECT * FROM {NOTED} LIMIT {SHOWN}"""
+MORE = f"""SELECT child, parent, sum(count) FROM (
+    SELECT "table" AS child, parent, 1 AS count FROM ({NOW}) UNION ALL SELECT "table", parent, -1 FROM {NOTED}
+) GROUP BY 1, 2 HAVING sum(count) > 0"""
 
 
-def told(connection: sqlite3.Connection, before: Sequence[Orphan], now: Sequence[Orphan]) -> list[str]:
-    """Say which rows refer to some that are not there, and did not before, and to which ones."""
-    said, known = list[str](), {*before}
-    for (child, parent), count in (_counted_pairs(now) - _counted_pairs(before)).items():
+def note(connection: sqlite3.Connection) -> None:
+    """Note which rows have a foreign key that leads nowhere, in a temporary table: there may be millions."""
+    connection.execute(f"CREATE TABLE {NOTED} AS {NOW} LIMIT 0")
+    _unless_nobody_can_tell(connection, f"INSERT INTO {NOTED} {NOW}")
+
+
+def told(connection: sqlite3.Connection) -> list[str]:
+    """Say which rows refer to some that are not there, and did not when that was noted, and to which ones."""
+    said = list[str]()
+    for child, parent, count in _unless_nobody_can_tell(connection, MORE):
         refer = f"row of {printable.name(child)} refers" if count == 1 else f"rows of {printable.name(child)} refer"
-        new = [orphan for orphan in now if (orphan[0], orphan[2]) == (child, parent) and orphan not in known][:SHOWN]
+        new = connection.execute(NEW, [child, parent]).fetchall()
         named = printable.name("; ".join(dict.fromkeys(filter(None, (_missing(connection, orphan) for orphan in new)))))
         said.append(f"{count} {refer} to rows of {printable.name(parent)} that are not there{named and f': {named}'}.")
     return said
 
 
-def _counted_pairs(orphans: Sequence[Orphan]) -> Counter[tuple[str, str]]:
-    return Counter((child, parent) for child, _, parent, _ in orphans)
+def _unless_nobody_can_tell(connection: sqlite3.Connection, query: str) -> list[tuple[str, str, int]]:
+    try:
+        return connection.execute(query).fetchall()
+    except sqlite3.OperationalError:  # a foreign key that SQLite itself cannot follow
+        return []
 
 
 def _missing(connection: sqlite3.Connection, orphan: Orphan) -> str:
@@ -40,11 +54,3 @@ def _missing(connection: sqlite3.Connection, orphan: Orphan) -> str:
     (values,) = connection.execute(query, [rowid]).fetchall()
     connection.text_factory = str
     return ", ".join(f"{theirs} = {value}" for (_, theirs), value in zip(pairs, values, strict=True))
-
-
-def of(connection: sqlite3.Connection) -> list[Orphan]:
-    """Return the rows whose foreign key leads nowhere."""
-    try:
-        return connection.execute("PRAGMA main.foreign_key_check").fetchall()
-    except sqlite3.OperationalError:  # a foreign key that SQLite itself cannot follow
-        return []

@@ -17,7 +17,8 @@ BY_DECLARATION = {
     "FLOA": "double precision",
     "DOUB": "double precision",
 }
-BY_STORAGE_CLASS = {"integer": "bigint", "real": "double precision", "text": "text", "blob": "bytea"}
+# Of two that have as many values, the first.
+BY_STORAGE_CLASS = {"blob": "bytea", "integer": "bigint", "real": "double precision", "text": "text"}
 
 
 def mirror_type(connection: sqlite3.Connection, table: Table, column: Column) -> str:
@@ -35,11 +36,10 @@ def mirror_type(connection: sqlite3.Connection, table: Table, column: Column) ->
 
 
 def _rows_by_mirror_type(connection: sqlite3.Connection, table: Table, column: Column) -> dict[str, int]:
-    name = quoted(column.name)
-    # Not `IS NOT NULL`: SQLite takes a NOT NULL for granted, even where the file breaks it.
-    where = f"WHERE typeof({name}) <> 'null'"
-    counted = connection.execute(f"SELECT typeof({name}), count(*) FROM {quoted(table.name)} {where} GROUP BY 1")
-    return {BY_STORAGE_CLASS[storage_class]: rows for storage_class, rows in counted}
+    # Added up, not grouped, because SQLite would sort all rows for that.
+    sums = ", ".join(f"total(typeof({quoted(column.name)}) = '{storage_class}')" for storage_class in BY_STORAGE_CLASS)
+    counted = connection.execute(f"SELECT {sums} FROM {quoted(table.name)}").fetchone()
+    return {kind: int(rows) for kind, rows in zip(BY_STORAGE_CLASS.values(), counted, strict=True) if rows}
 
 
 def _is_zero_or_one(connection: sqlite3.Connection, table: Table, column: Column) -> bool:

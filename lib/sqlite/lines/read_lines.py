@@ -14,6 +14,7 @@ from lib.sqlite.lines import expressions, large_rows
 from lib.sqlite.lines.frame import BARE, Frame
 from lib.tables.digest import Digest
 from lib.tables.plan import MOST_COLUMNS, TablePlan
+from lib.tables.schema import Table
 
 ROWS_AT_ONCE = 200
 Large = Callable[[Digest], Iterator[bytes]]
@@ -195,7 +196,7 @@ def of_misfits(connection: sqlite3.Connection, table: TablePlan, frame: Frame) -
     return Lines(_texts(connection, query, ROWS_AT_ONCE), 2, large, frame)
 
 
-def rows(connection: sqlite3.Connection, table: TablePlan) -> int:
+def rows(connection: sqlite3.Connection, table: TablePlan | Table) -> int:
     """Return how many rows a table has."""
     ((count,),) = connection.execute(f"SELECT count(*) FROM main.{quoted(table.name)}")
     return int(count)

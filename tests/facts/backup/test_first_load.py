@@ -11,6 +11,7 @@ from lib.settings import limits
 from tests.stand_ins import relay
 from tests.stand_ins.bot import URL, Bot
 from tests.stand_ins.deployment import Deployment
+from tests.stand_ins.supabase import as_admin
 
 TABLES = 6
 FILL = "".join(
@@ -203,3 +204,17 @@ def test_a_link_that_breaks_again_and_again_gets_there(tmp_path, database, flags
     assert (done.status, tries) == (0, 2)
     bot.write_env()
     bot.assert_restorable()
+
+
+@pytest.mark.campaign
+def test_no_statement_of_a_load_is_ended_by_the_limit_of_a_role_or_a_database(server, database, tmp_path):
+    """Supabase's is two minutes, which a large table or a slow link needs: here it is a tenth of a second."""
+    source = Deployment(tmp_path / "source", database)
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)"
+    source.script(f"CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT); {many} INSERT INTO t SELECT i, 'word ' || i FROM n")
+    as_admin(server, f"ALTER DATABASE {URL.fullmatch(database)['name']} SET statement_timeout = '100ms'")
+    source.set_up()
+    with contextlib.closing(psycopg2.connect(database)) as somebody, pytest.raises(psycopg2.errors.QueryCanceled):
+        somebody.cursor().execute("SELECT count(*) FROM generate_series(1, 300000) AS i, generate_series(1, 10)")
+    assert source.back_up() == {"t": (300_000, 0, 0)}
+    source.assert_round_trip()

@@ -1,6 +1,7 @@
 """Full: the plan's limit, the target's disk, this machine's disk. What cannot be done is refused with the numbers, and undone."""
 
 import contextlib
+import dataclasses
 import os
 import re
 import shutil
@@ -10,14 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from lib.base.errors import Problem
 from lib.trying import embedded_postgres, sample_bot
 from tests import compare
 from tests.stand_ins.bot import Bot
+from tests.stand_ins.deployment import Deployment
 from tests.stand_ins.supabase import as_admin, make_database
 
 pytestmark = pytest.mark.campaign
 
 MB = 1_000_000
+SIZE = "SELECT pg_database_size(current_database())"
 
 
 @contextlib.contextmanager
@@ -58,11 +62,33 @@ def test_what_cannot_fit_is_refused_with_the_numbers(saved_bot):
         saved_bot.sqlite(path, "CREATE TABLE more (a); INSERT INTO more VALUES (zeroblob(9000))")
     said = saved_bot.run("backup.py").expect(1).stderr
     assert "premium_system does not fit: the database has " in said
-    assert re.search(r" of 1\.0 MB, and \d+\.\d kB are to be added \(\d+\.\d kB of the file are in use, \d+\.\d kB were ", said)
+    assert re.search(
+        r" of 1\.0 MB, and about \d+\.\d kB are to be added \(\d+\.\d kB of the file are in use, \d+\.\d kB were ", said
+    )
     assert "the last good backup is run 1, " in said
     assert saved_bot.query("SELECT last_run FROM backup.sources ORDER BY source") == before
     saved_bot.write_env(BACKUP_MAX_DATABASE_MB="0")
     assert "the database has" not in saved_bot.run("backup.py").expect(0).stderr
+
+
+@pytest.mark.parametrize("rows", [20_000, 60_000])
+def test_what_many_small_rows_take_is_foreseen(rows, tmp_path, database):
+    """In Postgres a row takes more than in SQLite: a plan that has room for the file alone has none for its mirrors."""
+    deployment = Deployment(tmp_path / "bot", database)
+    deployment.script(
+        f"CREATE TABLE t (a INTEGER, b TEXT, PRIMARY KEY (b, a)); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+        f" WHERE i < {rows}) INSERT INTO t SELECT i, 'user ' || i * 7919 % 1000003 FROM n"
+    )
+    deployment.set_up()
+    ((before,),), of_file = deployment.rows(SIZE), deployment.path.stat().st_size
+    unlimited = deployment.settings
+    deployment.settings = dataclasses.replace(unlimited, max_database_mb=(before + of_file + 60 * rows) // MB)
+    with pytest.raises(Problem, match=f"source does not fit: .* each of {rows:,} new rows takes 60 bytes more there"):
+        deployment.back_up()
+    deployment.settings = unlimited
+    deployment.back_up()
+    ((after,),) = deployment.rows(SIZE)
+    assert 0.7 < (after - before) / (of_file + 60 * rows) < 1.3
 
 
 def test_what_adds_nothing_is_backed_up_however_full_the_plan_is(saved_bot):

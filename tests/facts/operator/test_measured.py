@@ -1,4 +1,4 @@
-"""The bench beside other tools writes what it has found, and the README shows a table that it wrote."""
+"""What measures writes what it has found, and the README shows tables that were written so."""
 
 import json
 import subprocess
@@ -9,7 +9,9 @@ import pytest
 from tests.measure import peers
 from tests.stand_ins.bot import REPOSITORY, environment
 
-BENCH = [sys.executable, REPOSITORY / "tests" / "measure" / "bench.py", "peers", "50"]
+MEASURE = REPOSITORY / "tests" / "measure"
+BENCH = [sys.executable, MEASURE / "bench.py", "peers", "50"]
+SIZES = [sys.executable, MEASURE / "sizes.py", "--users", "2,5", "--into"]
 STEPS = {"load", "again", "restore", "elsewhere", "identical", "one row", "MB"}
 KNOWN = {"processor", "cores", "memory_gb", "load_average"}
 
@@ -33,7 +35,20 @@ def test_the_bench_writes_its_table_as_markdown_and_json(tmp_path):
     assert found["medians"]["ours"]["restore"] > 0
 
 
-def test_the_readme_shows_a_table_that_the_bench_wrote():
-    written = [path.read_text().split("\n\n") for path in peers.RESULTS.glob("*.md")]
+@pytest.mark.campaign
+def test_the_steps_at_several_sizes_are_written_the_same_way(tmp_path):
+    subprocess.run([*SIZES, tmp_path], env=environment(), capture_output=True, timeout=300, check=True)
+    found = json.loads((tmp_path / "sizes.json").read_text())
+    assert [len(steps) for steps in found["rounds"].values()] == [10, 10]
+    assert found["machine"].keys() == KNOWN
+    for size, row in found["medians"].items():
+        assert f"\n| {size} | {row['one SELECT']:.2f} | " in (tmp_path / "sizes.md").read_text()
+        assert row["WAL MB"] > row["stored MB"] / 2 > 0
+        assert min(row.values()) > 0
+
+
+def test_the_readme_shows_tables_that_were_written():
     readme = (REPOSITORY / "README.md").read_text()
-    assert any(head in readme.replace("\n", " ") and table.strip() in readme for head, table in written)
+    for kind in ("peers_*", "sizes"):
+        written = [path.read_text().split("\n\n") for path in peers.RESULTS.glob(f"{kind}.md")]
+        assert any(head in readme.replace("\n", " ") and table.strip() in readme for head, table in written), kind

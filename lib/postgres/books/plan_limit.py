@@ -17,8 +17,8 @@ from lib.sqlite.snapshots.snapshot import Snapshot
 WARN_PERCENT = 80
 # What a row takes in its mirror, with its key, beyond what it takes in the file: measured with 0.4 and 2.5 million rows.
 ROW_BYTES = 60
-# Few mirrors need more than so many times the bytes of their file: where there is room for that, no row is counted.
-MOST_TIMES = 3
+# A row has at least eight bytes in a file: where there is room for so many times the file, no row is counted.
+MOST_TIMES = 9
 MORE_ROOM = "free space or upgrade the plan; then set BACKUP_MAX_DATABASE_MB to what the plan allows (0 is no limit)"
 MORE_SHARE = "free space, or give this bot a larger share: BACKUP_MAX_SCHEMA_MB (0 is no limit)"
 
@@ -33,13 +33,14 @@ class Limit(NamedTuple):
     grows: bool = False
 
 
-def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, settings: Settings) -> list[str]:
+def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, settings: Settings, *, is_first: bool = True) -> list[str]:
     """Return a warning where a limit is near; raise Problem where what this snapshot adds cannot fit.
 
     What adds nothing does no harm, however full it is. Of older runs the file's size is known, free pages and all: once, less may
     seem to be added than is.
     """
-    return [warning for limit in _limits(target, run, settings) for warning in _refuse_or_warn(limit, target, run, snapshot)]
+    limits = _limits(target, run, settings)
+    return [warning for limit in limits for warning in _refuse_or_warn(limit, target, run, snapshot, is_first)]
 
 
 def _limits(target: Target, run: Run, settings: Settings) -> Iterator[Limit]:
@@ -49,9 +50,9 @@ def _limits(target: Target, run: Run, settings: Settings) -> Iterator[Limit]:
         yield Limit("this bot's schemas have", own_bytes, settings.max_schema_bytes, MORE_SHARE)
 
 
-def _refuse_or_warn(limit: Limit, target: Target, run: Run, snapshot: Snapshot) -> list[str]:
+def _refuse_or_warn(limit: Limit, target: Target, run: Run, snapshot: Snapshot, is_first: bool) -> list[str]:
     used_bytes = snapshot.used_bytes
-    if not is_nearly_full(limit.used + MOST_TIMES * used_bytes, limit.limit):
+    if not is_nearly_full(limit.used + (MOST_TIMES if is_first else 1) * used_bytes, limit.limit):
         return []
     last_bytes, last_rows, sizes = growth.read(target, run.source)
     more = max(0, used_bytes - last_bytes)

@@ -21,14 +21,15 @@ def made_last(connection: sqlite3.Connection, table: str, rows: int) -> Iterator
         return
     with declaration.replaced(connection, table, keyless, keys=False):
         yield
-    connection.execute(f"REINDEX {quoted(table)}")
+    connection.execute(f"REINDEX main.{quoted(table)}")  # a bare name may be a collation's
 
 
 def _keyless(connection: sqlite3.Connection, table: str) -> str | None:
     """Return a declaration that stores the rows alike; None where there is no key to leave out, or where the rows are in it."""
     columns = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
     keys = connection.execute(f"SELECT 1 FROM {declaration.KEYS}", [table]).fetchall()
-    if not keys or is_without_rowid(connection, table) or any(hidden for *_, hidden in columns):
+    is_any = any(kind.upper() == "ANY" for _, _, kind, *_ in columns)  # it converts, but not in a STRICT table
+    if not keys or is_any or is_without_rowid(connection, table) or any(hidden for *_, hidden in columns):
         return None
     kinds = {name: f" {quoted(kind)}" for _, name, kind, *_ in columns if kind} | declaration.rowid_alias(connection, table)
     parts = [quoted(name) + kinds.get(name, "") for _, name, *_ in columns]

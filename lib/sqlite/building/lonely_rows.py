@@ -11,8 +11,9 @@ SHOWN = 5
 Orphan = tuple[str, int | None, str, int]
 # The bot has no table of this name.
 NOTED = 'temp."hybrid backup: lonely rows"'
-NOW = "SELECT \"table\", rowid, parent, fkid FROM pragma_foreign_key_check(NULL, 'main')"
-NEW = f"""SELECT * FROM ({NOW}) WHERE "table" = ? AND parent = ? EXCEPT SELECT * FROM {NOTED} LIMIT {SHOWN}"""
+OF = "SELECT \"table\", rowid, parent, fkid FROM pragma_foreign_key_check({}, 'main')"
+NOW = OF.format("NULL")
+NEW = f"{OF.format('?')} WHERE parent = ? EXCEPT SELECT * FROM {NOTED} LIMIT {SHOWN}"
 MORE = f"""SELECT child, parent, sum(count) FROM (
     SELECT "table" AS child, parent, 1 AS count FROM ({NOW}) UNION ALL SELECT "table", parent, -1 FROM {NOTED}
 ) GROUP BY 1, 2 HAVING sum(count) > 0"""

@@ -23,7 +23,7 @@ def declared(connection: sqlite3.Connection, table: str) -> Iterator[None]:
             yield
     finally:
         if has_virtual:
-            connection.execute(f"REINDEX {quoted(table)}")
+            connection.execute(f"REINDEX main.{quoted(table)}")
 
 
 def is_needed(connection: sqlite3.Connection, table: str, columns: Collection[str]) -> bool:

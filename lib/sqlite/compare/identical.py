@@ -37,5 +37,5 @@ def _orphans(connection: sqlite3.Connection) -> tuple[int, int]:
     """Return number and sum of the rows whose foreign key leads nowhere; orphans are normal, as long as they are the same."""
     count = total = 0
     for orphan in connection.execute("PRAGMA foreign_key_check"):
-        count, total = count + 1, total + hash(orphan)
+        count, total = count + 1, total + hash(str(orphan))
     return count, total

@@ -22,7 +22,7 @@ def doubted(connection: sqlite3.Connection, findings: list[str]) -> dict[str, st
 
 def _calls_functions(connection: sqlite3.Connection, index: str) -> bool:
     with contextlib.suppress(sqlite3.OperationalError):  # its name is no text, and was not given in full
-        return any(step[1] in CALLS for step in connection.execute(f"EXPLAIN REINDEX {quoted(index)}"))
+        return any(step[1] in CALLS for step in connection.execute(f"EXPLAIN REINDEX main.{quoted(index)}"))
     return False
 
 

@@ -49,6 +49,25 @@ def test_every_kind_of_key_is_made_last_and_holds_its_rows(keys, tmp_path, prepa
     assert set(left_out) == {"t"}
 
 
+@pytest.mark.parametrize("name", ["nocase", "Binary"])
+def test_a_table_may_be_called_like_a_collation(name, tmp_path, prepared, late):
+    deployment = Deployment(tmp_path, prepared)
+    deployment.script(
+        f"CREATE TABLE {name} (a TEXT, b TEXT COLLATE NOCASE UNIQUE, c AS (a || b) UNIQUE, PRIMARY KEY (a, b));"
+        f" INSERT INTO {name} (a, b) VALUES ('x', 'y'); CREATE TABLE RTRIM (id INTEGER PRIMARY KEY, a TEXT UNIQUE);"
+        " INSERT INTO RTRIM VALUES (1, 'x')"
+    )
+    deployment.set_up()
+    deployment.assert_round_trip()
+
+
+def test_what_would_convert_without_its_declaration_keeps_it(late):
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE t (a TEXT PRIMARY KEY, b ANY)")
+        with late_keys.made_last(database, "t", 1):
+            assert database.execute("PRAGMA index_list(t)").fetchall() != []
+
+
 def test_a_key_that_two_rows_have_is_refused_and_the_table_can_be_filled_again(late):
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
         database.execute("CREATE TABLE t (a INTEGER, b TEXT COLLATE NOCASE UNIQUE)")

@@ -25,4 +25,5 @@ def test_rows_whose_foreign_key_leads_nowhere_are_compared_one_by_one(tmp_path, 
     before = peaks()
     bot.sqlite(bot.premium, LONELY)
     bot.backup("premium_system")
-    assert [after - few < 30 * MB for few, after in zip(before, peaks(), strict=True)] == [True, True]
+    grown = [after - few for few, after in zip(before, peaks(), strict=True)]
+    assert max(grown) < 30 * MB, grown

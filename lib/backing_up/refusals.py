@@ -19,12 +19,16 @@ from lib.tables.results import LastSaved
 def refuse_to_begin(transfer: Transfer, settings: Settings, ours: Origin, options: BackupOptions) -> None:
     """Refuse what cannot fit, what cannot be compared any more, and what somebody must accept first; note warnings."""
     run, snapshot = transfer.run, transfer.snapshot
-    is_first = transfer.last["run"] is None
-    if not run.committed:
-        run.warnings += plan_limit.refuse_or_warn(transfer.target, run, snapshot, settings, is_first=is_first)
+    run.warnings += [] if run.committed else _near_limits(transfer, settings)
     runs.refuse_outrun(snapshot, run.source)
     refuse_unjudged(transfer, settings)
     refuse_unless_accepted(run.source, transfer.told.openings, ours, transfer.last, options)
+
+
+def _near_limits(transfer: Transfer, settings: Settings) -> list[str]:
+    """Return warnings of what is nearly full; raise Problem where what is to be added cannot fit."""
+    is_first = transfer.last["run"] is None
+    return plan_limit.refuse_or_warn(transfer.target, transfer.run, transfer.snapshot, settings, is_first=is_first)
 
 
 def refuse_unjudged(transfer: Transfer, settings: Settings) -> None:
@@ -67,8 +71,7 @@ def foreseen(transfer: Transfer, settings: Settings, options: BackupOptions, our
     """Return why a backup would stop, first things first; a rehearsal is not stopped, because somebody wants to see."""
     told, plan = transfer.told, mirrored.plan
     try:
-        is_first = transfer.last["run"] is None
-        plan_limit.refuse_or_warn(transfer.target, transfer.run, transfer.snapshot, settings, is_first=is_first)
+        _near_limits(transfer, settings)
         refuse_unless_accepted(told.source.name, told.openings, ours, told.last, options)
         if not options.accept_shrink:
             brake.refuse_sudden_loss(told, transfer.snapshot, plan, settings.max_shrink)

@@ -1,5 +1,5 @@
--- How much of the source's file was in use at its last backup, how many rows it had, and how large the database was when each run of the last 30 days was saved, and is
--- now: [Unix seconds, bytes], by the order of the runs. Of more than 800 runs, 800 that are spread evenly.
+-- How much of the source's file was in use at its last backup, how many rows it had, and how large the database was when each run of the
+-- last 30 days was saved, and is now: [Unix seconds, bytes], by the order of the runs. Of more than 800 runs, 800 that are spread evenly.
 SELECT
     coalesce(last.snapshot_bytes, 0),
     coalesce(last.rows, 0),

@@ -36,7 +36,8 @@ class Limit(NamedTuple):
 def refuse_or_warn(target: Target, run: Run, snapshot: Snapshot, settings: Settings, *, is_first: bool = True) -> list[str]:
     """Return a warning where a limit is near; raise Problem where what this snapshot adds cannot fit.
 
-    What adds nothing does no harm, however full it is. Of older runs the file's size is known, free pages and all: once, less may
+    What adds nothing does no harm, however full it is. Only where it may be a source's first backup, which adds all at once, what
+    rows take beyond their file is foreseen from afar. Of older runs the file's size is known, free pages and all: once, less may
     seem to be added than is.
     """
     limits = _limits(target, run, settings)

@@ -4,12 +4,14 @@ None of it says anything against a file: its remedy is never to restore it, and 
 """
 
 import errno
+import os
 import re
 from pathlib import Path
 
 from lib.base.errors import Problem, typed
 
 FULL = "free some space:  df -h {place}"
+SORTS = "free some space, or let SQLITE_TMPDIR name a folder that has some for what SQLite sorts:  df -h {place} {sorting}"
 LARGE = "let this user write larger files:  ulimit -f"
 MEMORY = "let it have more memory:  free -m; ulimit -v"
 FILES = "let it open more files:  ulimit -n"
@@ -40,7 +42,7 @@ _NAMES = {
 OF_ERRNO = {getattr(errno, name): remedy for remedy, names in _NAMES.items() for name in names.split() if hasattr(errno, name)}
 # In the words of SQLite, of Python and of the dynamic linker.
 SAID = {
-    "database or disk is full": FULL,
+    "database or disk is full": SORTS,
     "out of memory|Cannot allocate memory|failed to map segment|initialization failed|return without exception set": MEMORY,
     "could not (generate|encode|calculate) ": MEMORY,  # libpq, whose cryptography gets none
     "cannot import name|No module named": "see whether Python and these scripts are whole, and have enough memory:  ulimit -v",
@@ -63,7 +65,13 @@ def remedy(error: BaseException, place: Path | str) -> str:
         found = OF_ERRNO.get(error.errno, AWAY)
     else:
         found = next((entry for words, entry in SAID.items() if re.search(words, said_by(error))), "")
-    return found.format(place=typed(place))
+    return found.format(place=typed(place), sorting=typed(_sorting()))
+
+
+def _sorting() -> str:
+    """Return the folder in which SQLite sorts what is larger than its cache; https://sqlite.org/tempfiles.html."""
+    folders = [os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"), "/var/tmp", "/usr/tmp", "/tmp"]
+    return next((folder for folder in folders if folder and os.access(folder, os.W_OK | os.X_OK)), ".")
 
 
 def said_by(error: BaseException) -> str:

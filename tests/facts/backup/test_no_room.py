@@ -14,7 +14,7 @@ import pytest
 from lib.base.errors import Problem
 from lib.trying import embedded_postgres, sample_bot
 from tests import compare
-from tests.stand_ins.bot import Bot
+from tests.stand_ins.bot import Bot, environment
 from tests.stand_ins.deployment import Deployment
 from tests.stand_ins.supabase import as_admin, make_database
 
@@ -187,6 +187,28 @@ def test_this_disk_is_full_while_restoring(saved_bot):
         assert re.search(rf"Error: the restore needs \d+\.\d kB in {disk}, where 102\.4 kB are free: .* are missing\.", said)
         assert f"Try: free some space:  df -h {disk}" in said
         assert list(disk.iterdir()) == []
+    for name, path in before.items():
+        assert compare.differences(path, saved_bot.data / path.name) == [], name
+
+
+@pytest.mark.parametrize("flag", ["--yes", "--drill"])
+def test_the_disk_on_which_sqlite_sorts_is_full_while_restoring(saved_bot, flag):
+    """An index larger than the cache is sorted there; that folder is named, and which one it is can be chosen."""
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4500)"
+    rows = f"{many} INSERT INTO long SELECT hex(randomblob(3000)) FROM n"
+    saved_bot.sqlite(saved_bot.premium, f"CREATE TABLE long (a TEXT); {rows}; CREATE INDEX on_long ON long (a)")
+    saved_bot.backup()
+    before = saved_bot.keep_copies()
+    command = saved_bot.command("restore.py", flag)
+    with small_disk(saved_bot.folder / "small", "8M") as disk:
+        said = {}
+        for folder in (disk, saved_bot.folder):
+            env = environment() | {"SQLITE_TMPDIR": str(folder)}
+            said[folder] = subprocess.run(command, capture_output=True, text=True, env=env)
+    told = said[disk]
+    assert (told.returncode, "database or disk is full" in told.stderr) == (1, True), told
+    assert re.search(rf"Try: free some space, or let SQLITE_TMPDIR name a folder .*:  df -h \S+ {disk}\b", told.stderr), told
+    assert said[saved_bot.folder].returncode == 0, said
     for name, path in before.items():
         assert compare.differences(path, saved_bot.data / path.name) == [], name
 

@@ -77,6 +77,7 @@ KEYS = {
         f"CREATE TABLE u ({', '.join(f'k{n}' for n in range(40))}, PRIMARY KEY ({', '.join(f'k{n}' for n in range(40))})) WITHOUT ROWID;"
         f"INSERT INTO u VALUES ({', '.join('2' * 40)});",
     "a foreign key in the key": "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p INTEGER REFERENCES p, n INTEGER, PRIMARY KEY (p, n)); INSERT INTO c VALUES (99, 1)",
+    "a foreign key that SQLite cannot follow": "CREATE TABLE p (id INTEGER PRIMARY KEY, q); CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (q), q INTEGER REFERENCES p); INSERT INTO c VALUES (1, 1, 9); CREATE VIEW v AS SELECT 1 AS id; CREATE TABLE w (v INTEGER REFERENCES v (id)); INSERT INTO w VALUES (1)",
 }  # fmt: skip
 
 LONG = "a_name_that_is_longer_than_sixty_three_bytes_and_shares_its_prefix_with_another_"

@@ -1,5 +1,7 @@
 """How the database grows, and how long the plan lasts at that pace: the one forecast, for a run's warning and for the report."""
 
+from typing import NamedTuple
+
 from lib.postgres.link.connection import Target
 
 DAY = 86400
@@ -8,10 +10,22 @@ FEWEST_POINTS = 4
 Point = tuple[float, int]
 
 
-def read(target: Target, source: str) -> tuple[int, int, list[Point]]:
-    """Return bytes and rows of the source's file at its last backup, and the database's size at each run of 30 days and now."""
-    ((last_bytes, last_rows, sizes),) = target.statement("growth", {"source": source})
-    return last_bytes, last_rows, [(at, size) for at, size in sizes]
+class Last(NamedTuple):
+    """What a source's file had at its last backup, and what its mirrors have now, by their names.
+
+    `sizes` are the database's, at each run of 30 days and now.
+    """
+
+    bytes: int
+    rows: int
+    mirrors: dict[str, int]
+    sizes: list[Point]
+
+
+def read(target: Target, source: str) -> Last:
+    """Return what a forecast of a source needs; a source that has not been backed up has 0."""
+    ((last_bytes, last_rows, mirrors, sizes),) = target.statement("growth", {"source": source})
+    return Last(last_bytes, last_rows, mirrors, [(at, size) for at, size in sizes])
 
 
 def growth(points: list[Point]) -> float | None:

@@ -3,43 +3,61 @@
 import sqlite3
 
 from lib.base import printable
+from lib.sqlite.files import stand_ins
 from lib.sqlite.files.functions import as_text
 from lib.sqlite.files.names import quoted
+from lib.tables.plan import folded
 
 SHOWN = 5
 # A table, a row's rowid where it has one, the table that it refers to, and which of its foreign keys it is.
 Orphan = tuple[str, int | None, str, int]
 # The bot has no table of this name.
 NOTED = 'temp."hybrid backup: lonely rows"'
-OF = "SELECT \"table\", rowid, parent, fkid FROM pragma_foreign_key_check({}, 'main')"
-NOW = OF.format("NULL")
-NEW = f"{OF.format('?')} WHERE parent = ? EXCEPT SELECT * FROM {NOTED} LIMIT {SHOWN}"
-MORE = f"""SELECT child, parent, sum(count) FROM (
-    SELECT "table" AS child, parent, 1 AS count FROM ({NOW}) UNION ALL SELECT "table", parent, -1 FROM {NOTED}
-) GROUP BY 1, 2 HAVING sum(count) > 0"""
+NOW = "SELECT \"table\", rowid, parent, fkid FROM pragma_foreign_key_check(?, 'main')"
+NEW = f'{NOW} WHERE parent = ? EXCEPT SELECT * FROM {NOTED} WHERE "table" = ? LIMIT {SHOWN}'
+# Rows that were replaced may have another rowid: of those only the numbers are compared.
+MORE = f"""SELECT parent, sum(more) FROM (
+    SELECT parent, sum(count) AS more FROM (
+        SELECT *, 1 AS count FROM ({NOW}) UNION ALL SELECT *, -1 FROM {NOTED} WHERE "table" = ?
+    ) GROUP BY parent, iif(?, NULL, rowid), iif(?, NULL, fkid) HAVING sum(count) > 0
+) GROUP BY 1"""
 
 
-def note(connection: sqlite3.Connection) -> None:
+def note(connection: sqlite3.Connection, missing: list[str]) -> None:
     """Note which rows have a foreign key that leads nowhere, in a temporary table: there may be millions."""
-    connection.execute(f"CREATE TABLE {NOTED} AS {NOW} LIMIT 0")
-    _unless_nobody_can_tell(connection, f"INSERT INTO {NOTED} {NOW}")
+    connection.execute(f'CREATE TABLE {NOTED} ("table", rowid, parent, fkid)')
+    for table in _tables(connection, missing):
+        _asked(connection, f"INSERT INTO {NOTED} {NOW}", [table], missing)
 
 
-def told(connection: sqlite3.Connection) -> list[str]:
-    """Say which rows refer to some that are not there, and did not when that was noted, and to which ones."""
+def told(connection: sqlite3.Connection, replaced: str, missing: list[str]) -> list[str]:
+    """Say which rows refer to some that are not there, and did not when that was noted, and to which ones.
+
+    `replaced` is the table whose rows may have another rowid since; none is empty.
+    """
     said = list[str]()
-    for child, parent, count in _unless_nobody_can_tell(connection, MORE):
-        refer = f"row of {printable.name(child)} refers" if count == 1 else f"rows of {printable.name(child)} refer"
-        new = connection.execute(NEW, [child, parent]).fetchall()
-        named = printable.name("; ".join(dict.fromkeys(filter(None, (_missing(connection, orphan) for orphan in new)))))
-        said.append(f"{count} {refer} to rows of {printable.name(parent)} that are not there{named and f': {named}'}.")
+    for child in _tables(connection, missing):
+        is_replaced = folded(child) == folded(replaced)
+        for parent, count in _asked(connection, MORE, [child, child, is_replaced, is_replaced], missing):
+            refer = f"row of {printable.name(child)} refers" if count == 1 else f"rows of {printable.name(child)} refer"
+            new = connection.execute(NEW, [child, parent, child]).fetchall()
+            named = printable.name("; ".join(dict.fromkeys(filter(None, (_missing(connection, orphan) for orphan in new)))))
+            said.append(f"{count} {refer} to rows of {printable.name(parent)} that are not there{named and f': {named}'}.")
     return said
 
 
-def _unless_nobody_can_tell(connection: sqlite3.Connection, query: str) -> list[tuple[str, str, int]]:
+def _tables(connection: sqlite3.Connection, missing: list[str]) -> list[str]:
+    connection.text_factory = as_text
+    tables = stand_ins.tried(connection, lambda: connection.execute(stand_ins.TABLES).fetchall(), missing)
+    connection.text_factory = str
+    return [name for (name,) in tables]
+
+
+def _asked(connection: sqlite3.Connection, query: str, values: list[str | bool], missing: list[str]) -> list[tuple[str, int]]:
+    """Return the answer; none of a table whose foreign key SQLite itself cannot follow, or whose name is no text."""
     try:
-        return connection.execute(query).fetchall()
-    except sqlite3.OperationalError:  # a foreign key that SQLite itself cannot follow
+        return stand_ins.tried(connection, lambda: connection.execute(query, values).fetchall(), missing)
+    except (sqlite3.OperationalError, UnicodeEncodeError):
         return []
 
 

@@ -53,13 +53,13 @@ def put_back(copy: Path, rebuilt: Path, table: str, missing: list[str], *, is_so
         pair = table_pair.of(connection, rebuilt, table)
         table_pair.attach(connection, rebuilt)
         connection.execute(f"PRAGMA ignore_check_constraints = {int(pair.is_declared_alike)}")
-        lonely_rows.note(connection)
+        lonely_rows.note(connection, missing)
         pair = some_rows.matched(connection, pair) if is_some else pair
         changes = some_rows.changes(connection, pair) if is_some else []
         replaced = functools.partial(some_rows.replaced if is_some else _replaced, connection, pair)
         rows = stand_ins.tried(connection, replaced, missing)
         _refuse_altered(connection, pair, f" WHERE {pair.is_there}" if is_some else "")
-        warnings = pair.warnings + lonely_rows.told(connection)
+        warnings = pair.warnings + lonely_rows.told(connection, "" if is_some else pair.now.name, missing)
     return ReplacedTable(pair.now.printable, rows, warnings, [ours for ours, _ in pair.key], changes)
 
 

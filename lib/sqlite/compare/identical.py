@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lib.sqlite.compare import find_changes
 from lib.sqlite.files import read_schema
+from lib.sqlite.files.names import quoted
 from lib.sqlite.files.opening import open_read_only
 from lib.sqlite.lines import read_lines
 from lib.tables.plan import TablePlan
@@ -30,12 +31,14 @@ def first_difference(path: Path, other: Path, tables: list[TablePlan], misfits: 
                 return f"the table {table.printable}"
         if read_schema.sorted_objects(ours) != read_schema.sorted_objects(theirs):
             return "the schema"
-        return "" if _orphans(ours) == _orphans(theirs) else "the rows that foreign keys miss"
+        return "" if _orphans(ours, tables) == _orphans(theirs, tables) else "the rows that foreign keys miss"
 
 
-def _orphans(connection: sqlite3.Connection) -> tuple[int, int]:
+def _orphans(connection: sqlite3.Connection, tables: list[TablePlan]) -> tuple[int, int]:
     """Return number and sum of the rows whose foreign key leads nowhere; orphans are normal, as long as they are the same."""
     count = total = 0
-    for orphan in connection.execute("PRAGMA foreign_key_check"):
-        count, total = count + 1, total + hash(str(orphan))
+    for table in tables:
+        with contextlib.suppress(sqlite3.OperationalError):  # a foreign key that SQLite itself cannot follow
+            for orphan in connection.execute(f"PRAGMA main.foreign_key_check({quoted(table.name)})"):
+                count, total = count + 1, total + hash(str(orphan))
     return count, total

@@ -43,11 +43,6 @@ class Snapshot:
         used = "(page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
         return int(self.connection.execute(f"SELECT {used}").fetchone()[0])
 
-    @property
-    def all_rows(self) -> int:
-        """Return how many rows all tables have; SQLite walks through all of them."""
-        return sum(read_lines.rows(self.connection, table) for table in self.schema.own_tables)
-
     def keep_as(self, place: Path, about: Note) -> list[str]:
         """Make this copy the previous snapshot, in one step, with what is told `about` it as a note beside it. Return warnings.
 

@@ -1,6 +1,7 @@
 """A first load that is cut goes on with what is missing; whatever happens on the way, the snapshot is saved in the end."""
 
 import contextlib
+import dataclasses
 
 import psycopg2
 import pytest
@@ -218,3 +219,18 @@ def test_no_statement_of_a_load_is_ended_by_the_limit_of_a_role_or_a_database(se
         somebody.cursor().execute("SELECT count(*) FROM generate_series(1, 300000) AS i, generate_series(1, 10)")
     assert source.back_up() == {"t": (300_000, 0, 0)}
     source.assert_round_trip()
+
+
+def test_it_needs_room_for_what_is_not_there_yet(monkeypatch, tmp_path, database):
+    """What fits the plan when it begins fits when it goes on."""
+    source, rows, size = Deployment(tmp_path / "source", database), 20_000, "SELECT pg_database_size(current_database())"
+    source.script(FILL.replace("i < 300", f"i < {rows}").replace("'word '", "hex(randomblob(50))").replace("(1000,", "(0,"))
+    source.set_up()
+    ((before,),) = source.rows(size)
+    limit = (before + (source.path.stat().st_size + 60 * TABLES * rows) * 5 // 4) // 1_000_000
+    source.settings = dataclasses.replace(source.settings, max_database_mb=limit)
+    cut(monkeypatch, source, 5)
+    source.back_up()
+    ((after,),) = source.rows(size)
+    assert after < limit * 1_000_000
+    assert rows_there(source) == [rows] * TABLES

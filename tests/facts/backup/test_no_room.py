@@ -87,12 +87,56 @@ def test_what_many_small_rows_take_is_foreseen(rows, columns, values, tmp_path, 
     ((before,),), of_file = deployment.rows(SIZE), deployment.path.stat().st_size
     unlimited = deployment.settings
     deployment.settings = dataclasses.replace(unlimited, max_database_mb=(before + of_file + 50 * rows) // MB)
-    with pytest.raises(Problem, match=f"source does not fit: .* each of {rows:,} new rows takes 60 bytes more there"):
+    with pytest.raises(Problem, match=r"source does not fit: .* where each row takes 60 bytes more"):
         deployment.back_up()
     deployment.settings = unlimited
     deployment.back_up()
     ((after,),) = deployment.rows(SIZE)
     assert 0.7 < (after - before) / (of_file + 60 * rows) < 1.3
+
+
+MANY = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b, c); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+MANY += " WHERE i < 20000) INSERT INTO t SELECT i, hex(randomblob(60)), random(), random() FROM n;"
+INDEXES = (
+    "CREATE INDEX i ON t (a); CREATE INDEX j ON t (b, a); CREATE INDEX k ON t (c, a); CREATE INDEX l ON t (a, c, b); ANALYZE;"
+)
+IN_NO_MIRROR = {
+    "indexes": MANY + INDEXES,
+    "half-filled pages": MANY + "DELETE FROM t WHERE id % 10",
+    "the pages of empty tables": "PRAGMA page_size = 65536;" + "".join(f"CREATE TABLE t{n} (a PRIMARY KEY);" for n in range(40)),
+}
+
+
+@pytest.mark.parametrize("what", IN_NO_MIRROR)
+def test_what_is_in_the_file_alone_needs_no_room(what, tmp_path, database):
+    """What is refused though it would fit is not backed up at all."""
+    deployment = Deployment(tmp_path / "bot", database)
+    deployment.script(IN_NO_MIRROR[what])
+    deployment.set_up()
+    ((before,),) = deployment.rows(SIZE)
+    limit = (before + 6 * MB if what == "indexes" else before + 3 * MB) // MB
+    assert deployment.path.stat().st_size > limit * MB - before
+    deployment.settings = dataclasses.replace(deployment.settings, max_database_mb=limit)
+    deployment.back_up()
+    ((after,),) = deployment.rows(SIZE)
+    assert after < limit * MB
+    assert compare.differences(deployment.path, deployment.restored()) == []
+
+
+def test_indexes_that_are_new_need_no_room(tmp_path, database):
+    deployment = Deployment(tmp_path / "bot", database)
+    deployment.script(MANY)
+    deployment.set_up()
+    deployment.back_up()
+    ((before,),) = deployment.rows(SIZE)
+    deployment.settings = dataclasses.replace(deployment.settings, max_database_mb=before // MB + 1)
+    deployment.script(INDEXES)
+    deployment.back_up()
+    deployment.script(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t (a) SELECT i FROM n"
+    )
+    with pytest.raises(Problem, match="source does not fit"):
+        deployment.back_up()
 
 
 def test_what_adds_nothing_is_backed_up_however_full_the_plan_is(saved_bot):

@@ -78,6 +78,18 @@ TAKEN = {
         ["1 row of c refers to rows of t that are not there: t = 9."],
         ALL,
     ),
+    "one row is healed, another one comes to be lonely": (
+        T + "INSERT INTO t VALUES (9, '', 9); CREATE TABLE c (t INTEGER REFERENCES t); INSERT INTO c VALUES (1), (9);",
+        ["1 row of c refers to rows of t that are not there: t = 9."],
+        ALL,
+    ),
+    "beside a foreign key that SQLite cannot follow": (
+        T + "INSERT INTO t VALUES (9, '', 9); CREATE TABLE a (x); CREATE TABLE b (y REFERENCES a (x)); INSERT INTO b VALUES (1);"
+        "CREATE TABLE c (t INTEGER REFERENCES t); INSERT INTO c VALUES (9);",
+        ["1 row of c refers to rows of t that are not there: t = 9."],
+        ALL,
+    ),
+    "a table called like what is asked": (T + "CREATE TABLE pragma_foreign_key_check (t REFERENCES t);", [], ALL),
     "its name in another case": ("CREATE TABLE T (id INTEGER PRIMARY KEY, word TEXT, number INTEGER);", [], ALL),
 }  # fmt: skip
 
@@ -135,6 +147,18 @@ def test_no_trigger_runs_and_all_of_them_stay(put_back, encoding):
     )
     assert brought.rows == 3
     assert put_back.rows("SELECT * FROM log") == []
+
+
+def test_a_row_that_was_lonely_by_a_key_only_the_bot_can_compare_is_not_told_as_new(tmp_path):
+    then, now = tmp_path / "then.db", tmp_path / "now.db"
+    for path in (then, now):
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.create_collation("bots_own", lambda ours, theirs: (ours > theirs) - (ours < theirs))
+            database.executescript(
+                "CREATE TABLE t (k TEXT COLLATE bots_own PRIMARY KEY); INSERT INTO t VALUES ('a');"
+                "CREATE TABLE c (k TEXT COLLATE bots_own REFERENCES t); INSERT INTO c VALUES ('a'), ('gone')"
+            )
+    assert replace_table.put_back(now, then, "t", []).warnings == []
 
 
 BAD = """PRAGMA writable_schema = ON;

@@ -50,6 +50,7 @@ def as_an_older_release(deployment):
     return text
 
 
+@pytest.mark.campaign
 def test_a_record_is_small_and_stays_so_when_it_is_packed(deployment):
     copies = lived(deployment)
     assert 500_000 < deployment.rows(LARGEST)[0][0] < 1_100_000
@@ -81,6 +82,7 @@ def test_lines_of_all_lengths_share_records_of_a_megabyte_at_most(deployment):
     assert assert_listed_come_back(deployment, copies) >= 2
 
 
+@pytest.mark.campaign
 def test_a_long_line_is_alone_and_is_made_once(deployment):
     """Its memory is the server's: so many times the value's 16 MB (of which a line that is made again takes several)."""
     deployment.script("UPDATE t SET a = hex(randomblob(8000000)) WHERE id = 300")

@@ -141,6 +141,7 @@ def test_the_brake_judges_by_the_last_run_whose_file_was_checked(saved_bot):
         live.until(lambda: saved_bot.query(late) == [(1,)])
 
 
+@pytest.mark.campaign
 def test_an_outage_is_told_once_and_then_that_all_is_well(saved_bot, line):
     inbox = Inbox()
     with open(saved_bot.folder / ".env", "a") as settings:

@@ -71,7 +71,7 @@ def remedy(error: BaseException, place: Path | str) -> str:
 def _sorting() -> str:
     """Return the folder in which SQLite sorts what is larger than its cache; https://sqlite.org/tempfiles.html."""
     folders = [os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"), "/var/tmp", "/usr/tmp", "/tmp"]
-    return next((folder for folder in folders if folder and os.access(folder, os.W_OK | os.X_OK)), ".")
+    return next((folder for folder in folders if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)), ".")
 
 
 def said_by(error: BaseException) -> str:

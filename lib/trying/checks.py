@@ -202,7 +202,8 @@ def fits(checks: Checks, target: Target, settings: Settings) -> None:
     """Look whether the next run would be refused for what the plan allows; nothing is said where it would not."""
     for name, path in settings.sources.items():
         try:
-            with snapshots.taken(path, settings.snapshots, "quick") as snapshot:
+            kept = settings.snapshot_of(name, target.settings.number)
+            with snapshots.taken(path, settings.snapshots, "quick", kept) as snapshot:
                 run = runs.Run(0, name, target.host, privacy.describe(target).bytes)
                 plan_limit.refuse_or_warn(target, run, snapshot, settings)
         except Problem:

@@ -1,10 +1,10 @@
--- How much of the source's file was in use at its last backup, how many rows it had, how many bytes each mirror has now, and how large the
--- database was when each run of the last 30 days was saved, and is now: [Unix seconds, bytes], by the order of the runs. Of more than 800
--- runs, 800 that are spread evenly.
+-- How much of the source's file was in use at its last backup, how many rows it had, how many rows each mirror has now (the cumulative
+-- statistics: a mirror that somebody has locked is not waited for), and how large the database was when each run of the last 30 days was
+-- saved, and is now: [Unix seconds, bytes], by the order of the runs. Of more than 800 runs, 800 that are spread evenly.
 SELECT
     coalesce(last.snapshot_bytes, 0),
     coalesce(last.rows, 0),
-    (SELECT coalesce(jsonb_object_agg(relname, coalesce(pg_total_relation_size(pg_class.oid), 0)), '{{}}')
+    (SELECT coalesce(jsonb_object_agg(relname, pg_stat_get_live_tuples(pg_class.oid)), '{{}}')
      FROM {schema}.sources JOIN pg_namespace ON nspname = mirror_schema JOIN pg_class ON relnamespace = pg_namespace.oid
      WHERE source = %(source)s AND relkind = 'r'),
     (SELECT coalesce(jsonb_agg(jsonb_build_array(extract(epoch FROM finished_at)::float8, database_bytes) ORDER BY run), '[]')

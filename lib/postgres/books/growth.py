@@ -11,21 +11,21 @@ Point = tuple[float, int]
 
 
 class Last(NamedTuple):
-    """What a source's file had at its last backup, and what its mirrors have now, by their names.
+    """What a source's file had at its last backup, and how many rows its mirrors have now, by their names, as Postgres estimates.
 
     `sizes` are the database's, at each run of 30 days and now.
     """
 
     bytes: int
     rows: int
-    mirrors: dict[str, int]
+    mirror_rows: dict[str, int]
     sizes: list[Point]
 
 
 def read(target: Target, source: str) -> Last:
     """Return what a forecast of a source needs; a source that has not been backed up has 0."""
-    ((last_bytes, last_rows, mirrors, sizes),) = target.statement("growth", {"source": source})
-    return Last(last_bytes, last_rows, mirrors, [(at, size) for at, size in sizes])
+    ((last_bytes, last_rows, mirror_rows, sizes),) = target.statement("growth", {"source": source})
+    return Last(last_bytes, last_rows, mirror_rows, [(at, size) for at, size in sizes])
 
 
 def growth(points: list[Point]) -> float | None:

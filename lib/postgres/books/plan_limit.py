@@ -12,13 +12,12 @@ from lib.postgres.books.growth import Last, Point
 from lib.postgres.books.runs import Run
 from lib.postgres.link.connection import Target
 from lib.settings.config import Settings
-from lib.sqlite.lines import read_lines
+from lib.sqlite.snapshots import contents
+from lib.sqlite.snapshots.contents import ROW_BYTES, Content
 from lib.sqlite.snapshots.snapshot import Snapshot
 from lib.tables.mirror_names import mirror_name
 
 WARN_PERCENT = 80
-# What a row takes in its mirror, with its key, beyond what it takes in the file: measured with 0.4 and 2.5 million rows.
-ROW_BYTES = 60
 # A row has at least eight bytes in a file: where there is room for so many times the file, no row is counted.
 MOST_TIMES = 9
 MORE_ROOM = "free space or upgrade the plan; then set BACKUP_MAX_DATABASE_MB to what the plan allows (0 is no limit)"
@@ -62,8 +61,8 @@ def _refuse_or_warn(limit: Limit, target: Target, run: Run, snapshot: Snapshot, 
     if added and limit.used + added > limit.limit:
         raise Problem(
             f"{run.source} does not fit: {limit.what} {size(limit.used)} of {size(limit.limit)}, and about {size(added)} are to "
-            f"be added ({size(used_bytes)} of the file are in use, {size(last.bytes)} were at the last backup; its mirrors have "
-            f"{size(sum(last.mirrors.values()))}, where each row takes {ROW_BYTES} bytes more; what can be compressed, less).",
+            f"be added ({size(used_bytes)} of the file are in use, {size(last.bytes)} were at the last backup; there, each row "
+            f"takes {ROW_BYTES} bytes more, and what can be compressed less).",
             limit.remedy,
         )
     return [_warning(limit, last.sizes)] if is_nearly_full(limit.used, limit.limit) else []
@@ -75,14 +74,21 @@ def _added(snapshot: Snapshot, last: Last, room: int) -> int:
     A file also grows by indexes and half-filled pages, which no mirror has, and of a first load that was cut much is there.
     """
     more = max(0, snapshot.used_bytes - last.bytes)
-    if MOST_TIMES * more <= room:
+    if not more or MOST_TIMES * more <= room:
         return more
-    rows = {table: read_lines.rows(snapshot.connection, table) for table in snapshot.schema.own_tables}
-    more += ROW_BYTES * max(0, sum(rows.values()) - last.rows)
+    more += ROW_BYTES * max(0, contents.rows(snapshot.connection, snapshot.schema) - last.rows)
     if more <= room:
         return more
-    contents = {table: read_lines.content_bytes(snapshot.connection, table) + ROW_BYTES * rows[table] for table in rows}
-    return min(more, sum(max(0, content - last.mirrors.get(mirror_name(table.name), 0)) for table, content in contents.items()))
+    now = contents.of(snapshot.connection, snapshot.schema)
+    before = contents.of_previous(snapshot.copy.previous) if last.bytes else {}
+    there = {name: content.bytes for name, content in before.items()} or _there(now, last)
+    return min(more, sum(max(0, content.bytes - there.get(name, 0)) for name, content in now.items()))
+
+
+def _there(now: dict[str, Content], last: Last) -> dict[str, int]:
+    """Return, by table, how many bytes of it the mirrors have, going by their rows."""
+    shares = {name: last.mirror_rows.get(mirror_name(name), 0) / content.rows for name, content in now.items() if content.rows}
+    return {name: int(now[name].bytes * min(1, share)) for name, share in shares.items()}
 
 
 def is_nearly_full(used: int, limit: int) -> bool:

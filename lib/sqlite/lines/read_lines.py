@@ -202,19 +202,6 @@ def rows(connection: sqlite3.Connection, table: TablePlan | Table) -> int:
     return int(count)
 
 
-def content_bytes(connection: sqlite3.Connection, table: Table) -> int:
-    """Return how many bytes the values of a table have, those of its key twice; a number has eight."""
-    names = [*(column.name for column in table.columns), *table.key]
-    return sum(_lengths(connection, table, names[at : at + MOST_COLUMNS]) for at in range(0, len(names), MOST_COLUMNS))
-
-
-def _lengths(connection: sqlite3.Connection, table: Table, names: list[str]) -> int:
-    text = "WHEN 'text' THEN length(CAST({0} AS BLOB)) WHEN 'blob' THEN length({0})"
-    length = f"total(CASE typeof({{0}}) {text} WHEN 'null' THEN 0 ELSE 8 END)"
-    lengths = ", ".join(length.format(quoted(name)) for name in names)
-    return int(sum(connection.execute(f"SELECT {lengths} FROM main.{quoted(table.name)}").fetchone()))
-
-
 def _refuse_too_large(connection: sqlite3.Connection, table: TablePlan) -> None:
     for column in table.columns[:MOST_COLUMNS]:
         length = f"length(CAST({quoted(column.name)} AS BLOB))"

@@ -87,7 +87,7 @@ def test_what_many_small_rows_take_is_foreseen(rows, columns, values, tmp_path, 
     ((before,),), of_file = deployment.rows(SIZE), deployment.path.stat().st_size
     unlimited = deployment.settings
     deployment.settings = dataclasses.replace(unlimited, max_database_mb=(before + of_file + 50 * rows) // MB)
-    with pytest.raises(Problem, match=r"source does not fit: .* where each row takes 60 bytes more"):
+    with pytest.raises(Problem, match=r"source does not fit: .* there, each row takes 60 bytes more"):
         deployment.back_up()
     deployment.settings = unlimited
     deployment.back_up()
@@ -95,8 +95,11 @@ def test_what_many_small_rows_take_is_foreseen(rows, columns, values, tmp_path, 
     assert 0.7 < (after - before) / (of_file + 60 * rows) < 1.3
 
 
-MANY = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b, c); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
-MANY += " WHERE i < 20000) INSERT INTO t SELECT i, hex(randomblob(60)), random(), random() FROM n;"
+TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b, c);"
+ROWS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t SELECT {} FROM n;"
+MANY = TABLE + ROWS.format("i, hex(randomblob(60)), random(), random()")
+OTHERS = ROWS.format("i + 50000, hex(randomblob(60)), random(), random()")
+LONG = TABLE + ROWS.format("i, i || replace(hex(zeroblob(400)), '00', 'the same again, '), i, i").replace("20000", "1500")
 INDEXES = (
     "CREATE INDEX i ON t (a); CREATE INDEX j ON t (b, a); CREATE INDEX k ON t (c, a); CREATE INDEX l ON t (a, c, b); ANALYZE;"
 )
@@ -123,20 +126,60 @@ def test_what_is_in_the_file_alone_needs_no_room(what, tmp_path, database):
     assert compare.differences(deployment.path, deployment.restored()) == []
 
 
-def test_indexes_that_are_new_need_no_room(tmp_path, database):
+@pytest.fixture
+def nearly_full(tmp_path, database):
+    """A deployment with a table `small`; once it is backed up, there is room for `free` bytes, and what is below a megabyte."""
     deployment = Deployment(tmp_path / "bot", database)
-    deployment.script(MANY)
-    deployment.set_up()
-    deployment.back_up()
-    ((before,),) = deployment.rows(SIZE)
-    deployment.settings = dataclasses.replace(deployment.settings, max_database_mb=before // MB + 1)
+
+    def fill(script: str, free: int) -> Deployment:
+        deployment.script(script + "CREATE TABLE small (id INTEGER PRIMARY KEY, a); INSERT INTO small VALUES (1, 1)")
+        deployment.set_up()
+        deployment.back_up()
+        ((used,),) = deployment.rows(SIZE)
+        deployment.settings = dataclasses.replace(deployment.settings, max_database_mb=max(1, (used + free) // MB + 1))
+        return deployment
+
+    return fill
+
+
+@pytest.mark.parametrize("script", [MANY, "PRAGMA encoding = 'UTF-16le';" + MANY, LONG], ids=["rows", "UTF-16", "compressed"])
+def test_indexes_that_are_new_need_no_room_and_rows_do(nearly_full, script):
+    deployment = nearly_full(script, 0)
     deployment.script(INDEXES)
     deployment.back_up()
-    deployment.script(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t (a) SELECT i FROM n"
-    )
+    deployment.script(OTHERS)
     with pytest.raises(Problem, match="source does not fit"):
         deployment.back_up()
+
+
+def test_a_table_that_postgres_has_compressed_hinders_no_row_of_another(nearly_full):
+    deployment = nearly_full(LONG, -1000 * MB)
+    for change in ("INSERT INTO small VALUES (2, 2)", "UPDATE small SET a = 3"):
+        deployment.script(change)
+        deployment.back_up()
+    assert deployment.rows("SELECT id, a FROM backup_source.small ORDER BY 1") == [(1, 3), (2, 3)]
+
+
+def test_what_is_dead_in_a_mirror_is_no_room(nearly_full):
+    """It can be used again once it was vacuumed, and nobody knows when that is."""
+    deployment = nearly_full(MANY, 3 * MB)
+    deployment.script("DELETE FROM t; VACUUM")
+    deployment.back_up()
+    deployment.script(OTHERS)
+    with pytest.raises(Problem, match="source does not fit"):
+        deployment.back_up()
+
+
+def test_what_a_rehearsal_has_left_is_no_room(saved_bot):
+    saved_bot.sqlite(saved_bot.premium, TABLE + "INSERT INTO t (id) VALUES (0)")
+    saved_bot.backup()
+    ((used,),) = saved_bot.query(SIZE)
+    saved_bot.write_env(BACKUP_MAX_DATABASE_MB=str((used + 6 * MB) // MB))
+    saved_bot.sqlite(saved_bot.premium, OTHERS)
+    refused = [
+        "premium_system does not fit" in saved_bot.run("backup.py", *flags).stderr for flags in (["--dry-run"], ["--dry-run"], [])
+    ]
+    assert refused == [False, True, True]
 
 
 def test_what_adds_nothing_is_backed_up_however_full_the_plan_is(saved_bot):

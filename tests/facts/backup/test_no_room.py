@@ -126,6 +126,17 @@ def test_what_is_in_the_file_alone_needs_no_room(what, tmp_path, database):
     assert compare.differences(deployment.path, deployment.restored()) == []
 
 
+def test_what_many_tables_of_one_row_take_is_foreseen(tmp_path, database):
+    deployment = Deployment(tmp_path / "bot", database)
+    tables = "CREATE TABLE t{0} (a TEXT PRIMARY KEY, b TEXT); INSERT INTO t{0} VALUES ('a', 'b');"
+    deployment.script("".join(tables.format(number) for number in range(200)))
+    deployment.set_up()
+    ((before,),) = deployment.rows(SIZE)
+    deployment.settings = dataclasses.replace(deployment.settings, max_database_mb=before // MB + 1)
+    with pytest.raises(Problem, match="source does not fit"):
+        deployment.back_up()
+
+
 @pytest.fixture
 def nearly_full(tmp_path, database):
     """A deployment with a table `small`; once it is backed up, there is room for `free` bytes, and what is below a megabyte."""

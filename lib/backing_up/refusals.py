@@ -67,11 +67,19 @@ def refuse_replacement(transfer: Transfer, plan: Plan, missed: Unseen, settings:
         brake.refuse_replacement(transfer.told, transfer.run.tables, plan, settings.max_shrink)
 
 
-def foreseen(transfer: Transfer, settings: Settings, options: BackupOptions, ours: Origin, mirrored: Mirrored) -> list[str]:
-    """Return why a backup would stop, first things first; a rehearsal is not stopped, because somebody wants to see."""
-    told, plan = transfer.told, mirrored.plan
+def no_room(transfer: Transfer, settings: Settings) -> list[str]:
+    """Return why a backup would not begin, before anything is brought: afterwards the mirrors have it."""
     try:
         _near_limits(transfer, settings)
+    except Problem as problem:
+        return [problem.what]
+    return []
+
+
+def foreseen(transfer: Transfer, settings: Settings, options: BackupOptions, ours: Origin, mirrored: Mirrored) -> list[str]:
+    """Return why a backup that has room would stop, first things first; a rehearsal is not, because somebody wants to see."""
+    told, plan = transfer.told, mirrored.plan
+    try:
         refuse_unless_accepted(told.source.name, told.openings, ours, told.last, options)
         if not options.accept_shrink:
             brake.refuse_sudden_loss(told, transfer.snapshot, plan, settings.max_shrink)

@@ -27,10 +27,11 @@ def rehearse(
     told = told._replace(source=replace(told.source, is_rehearsal=True))
     run = runs.Run(0, source.name, target.host, database_bytes, target.settings.number)
     transfer = Transfer(target, snapshot, run, told)
+    no_room = refusals.no_room(transfer, settings)
     mirrored = bring(transfer, settings, replace(options, accept_shrink=True), report)
     runs.refuse_outrun(snapshot, source.name)
     ours = origin.of(settings, source.name, snapshot.copy.previous.told)
-    for refusal in refusals.foreseen(transfer, settings, options, ours, mirrored):
+    for refusal in no_room or refusals.foreseen(transfer, settings, options, ours, mirrored):
         report.warn(target.settings.named(f"a backup would refuse this: {refusal}"))
     accepted = told.openings if options.accept_exposure else []
     damage = snapshot.copy.previous.damage(source.name)

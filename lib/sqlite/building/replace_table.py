@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lib.base import printable
 from lib.base.errors import UNTOUCHED, Problem
-from lib.sqlite.building import declaration, lonely_rows, some_rows, table_pair, triggers, untyped_table
+from lib.sqlite.building import lonely_rows, some_rows, table_pair, triggers, untyped_table
 from lib.sqlite.building.some_rows import Change
 from lib.sqlite.building.table_pair import Pair
 from lib.sqlite.compare import count_differences
@@ -59,8 +59,7 @@ def put_back(copy: Path, rebuilt: Path, table: str, missing: list[str], *, is_so
         replaced = functools.partial(some_rows.replaced if is_some else _replaced, connection, pair)
         rows = stand_ins.tried(connection, replaced, missing)
         _refuse_altered(connection, pair, f" WHERE {pair.is_there}" if is_some else "")
-        keep_rowids = is_some or declaration.rowid_alias(connection, pair.now.name)
-        warnings = pair.warnings + lonely_rows.told(connection, "" if keep_rowids else pair.now.name, missing)
+        warnings = pair.warnings + lonely_rows.told(connection, "" if is_some else pair.now.name, missing)
     return ReplacedTable(pair.now.printable, rows, warnings, [ours for ours, _ in pair.key], changes)
 
 

@@ -41,6 +41,9 @@ def since(last: LastRun, snapshot: Snapshot, tables: list[TablePlan]) -> Iterato
         yield from every_row(snapshot, new)
         return
     yield from every_row(snapshot, new)
+    if not known:  # SQLite cannot even attach a file of another encoding
+        snapshot.is_doubtful = True
+        return
     attach(snapshot.connection, snapshot.copy.previous.place)
     declared = declared_types(snapshot.schema)
     spans = pages.changed(snapshot.connection, snapshot.copy.previous.place, snapshot.copy.path)

@@ -36,7 +36,9 @@ def of(connection: sqlite3.Connection, schema: Schema) -> dict[str, Content]:
 
 
 def of_previous(previous: Previous) -> dict[str, Content]:
-    """Return what each table had at the last run; nothing where its snapshot is not there any more, or cannot be read."""
+    """Return what each table had at the last run; nothing where its snapshot is not there any more, or is another file."""
+    if not previous.note:
+        return {}
     with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(open_read_only(previous.place)) as connection:
         return of(connection, read_schema.read(connection))
     return {}

@@ -181,6 +181,19 @@ def test_what_is_dead_in_a_mirror_is_no_room(nearly_full):
         deployment.back_up()
 
 
+def test_a_rehearsal_counts_nothing_twice(saved_bot):
+    """What it has brought itself is no part of what the bot had used of its share."""
+    schemas = "nspname IN ('backup', 'backup_premium_system', 'backup_user_requests')"
+    ((own,),) = saved_bot.query(
+        f"SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+        f" WHERE relkind = 'r' AND {schemas}"
+    )
+    saved_bot.write_env(BACKUP_MAX_SCHEMA_MB=str(own // MB + 8))
+    saved_bot.sqlite(saved_bot.premium, MANY)
+    assert "does not fit" not in saved_bot.run("backup.py", "--dry-run").expect(0).stderr
+    saved_bot.run("backup.py").expect(0)
+
+
 def test_what_a_rehearsal_has_left_is_no_room(saved_bot):
     saved_bot.sqlite(saved_bot.premium, TABLE + "INSERT INTO t (id) VALUES (0)")
     saved_bot.backup()

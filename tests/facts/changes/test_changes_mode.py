@@ -435,6 +435,22 @@ def test_where_changed_rows_are_not_enough_every_row_is_sent(tmp_path, prepared,
     assert compare.differences(deployment.path, deployment.restored()) == []
 
 
+@pytest.mark.parametrize(("then", "now"), [("UTF-8", "UTF-16le"), ("UTF-16be", "UTF-8"), ("UTF-16le", "UTF-16be")])
+def test_a_database_that_is_made_anew_in_another_encoding_is_backed_up(tmp_path, prepared, then, now):
+    """As by `.dump` into another file; SQLite cannot attach the previous snapshot to it."""
+    deployment, dump = Deployment(tmp_path, prepared), "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'é')"
+    deployment.script(f"PRAGMA encoding = '{then}'; {dump}")
+    deployment.set_up()
+    deployment.back_up()
+    deployment.path.unlink()
+    deployment.script(f"PRAGMA encoding = '{now}'; {dump}, (2, 'ü')")
+    assert deployment.back_up() != {}
+    deployment.assert_round_trip()
+    deployment.script("DELETE FROM t WHERE id = 1")
+    assert deployment.back_up() != {}
+    deployment.assert_round_trip()
+
+
 @pytest.mark.parametrize("family", hostile.FAMILIES)
 def test_a_hostile_database_may_change(family, tmp_path, prepared, monkeypatch):
     monkeypatch.setattr(sending, "MUCH_BYTES", 1)  # as if every table were large

@@ -149,12 +149,6 @@ def test_no_trigger_runs_and_all_of_them_stay(put_back, encoding):
     assert put_back.rows("SELECT * FROM log") == []
 
 
-def test_a_table_that_refers_to_itself_tells_its_new_lonely_rows(put_back):
-    t = "CREATE TABLE t (id INTEGER PRIMARY KEY, p REFERENCES t); INSERT INTO t VALUES "
-    brought = put_back(t + "(1, NULL), (2, 8)", t + "(1, 9), (2, NULL);" + OTHER)
-    assert brought.warnings == ["1 row of t refers to rows of t that are not there: p = 8."]
-
-
 def test_a_row_that_was_lonely_by_a_key_only_the_bot_can_compare_is_not_told_as_new(tmp_path):
     then, now = tmp_path / "then.db", tmp_path / "now.db"
     for path in (then, now):

@@ -76,7 +76,7 @@ def _added(snapshot: Snapshot, last: Last, room: int) -> int:
     more = max(0, snapshot.used_bytes - last.bytes)
     if not more or MOST_TIMES * more <= room:
         return more
-    more += ROW_BYTES * max(0, contents.rows(snapshot.connection, snapshot.schema) - last.rows)
+    more += ROW_BYTES * max(0, sum(map(snapshot.rows, snapshot.schema.own_tables)) - last.rows)
     if more <= room:
         return more
     now = contents.of(snapshot.connection, snapshot.schema)

@@ -26,7 +26,7 @@ MORE = f"""SELECT parent, sum(more) FROM (
 def note(connection: sqlite3.Connection, missing: list[str]) -> None:
     """Note which rows have a foreign key that leads nowhere, in a temporary table: there may be millions."""
     connection.execute(f'CREATE TABLE {NOTED} ("table", rowid, parent, fkid)')
-    for table in _tables(connection, missing):
+    for table in stand_ins.tables(connection, missing):
         _asked(connection, f"INSERT INTO {NOTED} {NOW}", [table], missing)
 
 
@@ -36,7 +36,7 @@ def told(connection: sqlite3.Connection, replaced: str, missing: list[str]) -> l
     `replaced` is the table whose rows may have another rowid since; none is empty.
     """
     said = list[str]()
-    for child in _tables(connection, missing):
+    for child in stand_ins.tables(connection, missing):
         is_replaced = folded(child) == folded(replaced)
         for parent, count in _asked(connection, MORE, [child, child, is_replaced, is_replaced], missing):
             refer = f"row of {printable.name(child)} refers" if count == 1 else f"rows of {printable.name(child)} refer"
@@ -44,13 +44,6 @@ def told(connection: sqlite3.Connection, replaced: str, missing: list[str]) -> l
             named = printable.name("; ".join(dict.fromkeys(filter(None, (_missing(connection, orphan) for orphan in new)))))
             said.append(f"{count} {refer} to rows of {printable.name(parent)} that are not there{named and f': {named}'}.")
     return said
-
-
-def _tables(connection: sqlite3.Connection, missing: list[str]) -> list[str]:
-    connection.text_factory = as_text
-    tables = stand_ins.tried(connection, lambda: connection.execute(stand_ins.TABLES).fetchall(), missing)
-    connection.text_factory = str
-    return [name for (name,) in tables]
 
 
 def _asked(connection: sqlite3.Connection, query: str, values: list[str | bool], missing: list[str]) -> list[tuple[str, int]]:

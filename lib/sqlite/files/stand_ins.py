@@ -31,15 +31,20 @@ MOST_ARGUMENTS = 100
 def complete(connection: sqlite3.Connection) -> list[str]:
     """Register a stand-in for each collation and function that the schema misses; return their names."""
     missing: list[str] = []
-    as_before, connection.text_factory = connection.text_factory, as_text
-    tables = tried(connection, lambda: connection.execute(TABLES).fetchall(), missing)
-    connection.text_factory = as_before
-    for (table,) in tables:
+    for table in tables(connection, missing):
         with contextlib.suppress(sqlite3.OperationalError, UnicodeEncodeError):
             tried(connection, functools.partial(connection.execute, COMPILED.format(quoted(table))), missing)
     if missing:
         _read_schema_anew(connection)
     return missing
+
+
+def tables(connection: sqlite3.Connection, missing: list[str]) -> list[str]:
+    """Return the names of the tables that have rows, also where they are not UTF-8; note in `missing` what a stand-in is for."""
+    as_before, connection.text_factory = connection.text_factory, as_text
+    found = tried(connection, lambda: connection.execute(TABLES).fetchall(), missing)
+    connection.text_factory = as_before
+    return [name for (name,) in found]
 
 
 def _read_schema_anew(connection: sqlite3.Connection) -> None:

@@ -25,11 +25,6 @@ class Content(NamedTuple):
     bytes: int
 
 
-def rows(connection: sqlite3.Connection, schema: Schema) -> int:
-    """Return how many rows all tables have; SQLite walks through all of them."""
-    return sum(read_lines.rows(connection, table) for table in schema.own_tables)
-
-
 def of(connection: sqlite3.Connection, schema: Schema) -> dict[str, Content]:
     """Return what each table has, by its name; SQLite reads every value."""
     return {table.name: _content(connection, table) for table in schema.own_tables}

@@ -18,7 +18,7 @@ from lib.sqlite.snapshots import copying, previous
 from lib.sqlite.snapshots.copying import Copy, explained
 from lib.sqlite.snapshots.previous import Note
 from lib.tables.plan import TablePlan
-from lib.tables.schema import Schema
+from lib.tables.schema import Schema, Table
 
 
 @dataclass
@@ -31,11 +31,11 @@ class Snapshot:
     counted: dict[str, int] = field(default_factory=dict)
     is_doubtful: bool = False
 
-    def rows(self, table: TablePlan) -> int:
+    def rows(self, table: TablePlan | Table) -> int:
         """Return how many rows a table has; SQLite walks through all of it, so it is asked once."""
-        if table.label not in self.counted:
-            self.counted[table.label] = read_lines.rows(self.connection, table)
-        return self.counted[table.label]
+        if table.name not in self.counted:
+            self.counted[table.name] = read_lines.rows(self.connection, table)
+        return self.counted[table.name]
 
     @property
     def used_bytes(self) -> int:
